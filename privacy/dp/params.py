@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a round may spend (`PrivacyParams`), what happened (`PrivacyEvent`) and what it cost (`PrivacySpent`).
+
+Strict frozen models for files, wire and log; without torch, so that the coordinator and the auditor can read them. Neighbouring
+data sets differ by one added or removed privacy unit: one record, or one patient with all notes. Real numbers are canonical decimal
+strings of at most 40 characters: the number that was signed is the number that is accounted.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from privacy.canonical import DecimalString
+
+MAX_STEPS = 10_000_000
+
+Unit = Literal["record", "patient"]
+"""What one neighbouring data set lacks: one record, or one patient with all of that patient's notes."""
+
+Partition = Literal["train", "dev"]
+"""The part of a site's data that a release reads. No privacy unit is in two parts."""
+
+
+def _short(text: str) -> str:
+    if len(text) > 40:
+        raise ValueError("a decimal has at most 40 characters")
+    return text
+
+
+def _positive(text: str) -> str:
+    if Decimal(_short(text)) <= 0:
+        raise ValueError("must be above 0")
+    return text
+
+
+def _rate(text: str) -> str:
+    if not 0 < Decimal(_short(text)) <= 1:
+        raise ValueError("must be above 0 and at most 1")
+    return text
+
+
+def _delta(text: str) -> str:
+    if not 0 < Decimal(_short(text)) < 1:
+        raise ValueError("must be above 0 and below 1")
+    return text
+
+
+def _epsilon(text: str) -> str:
+    if Decimal(_short(text)) < 0:
+        raise ValueError("must not be negative")
+    return text
+
+
+PositiveDecimal = Annotated[DecimalString, AfterValidator(_positive)]
+RateDecimal = Annotated[DecimalString, AfterValidator(_rate)]
+DeltaDecimal = Annotated[DecimalString, AfterValidator(_delta)]
+EpsilonDecimal = Annotated[DecimalString, AfterValidator(_epsilon)]
+
+
+class PrivacyParams(BaseModel):
+    """The DP-SGD of one site in one round, as the plan fixes it for all sites.
+
+    `target_epsilon` and `target_delta` belong to the whole planned run; sample_rate, noise_multiplier and num_steps to this round.
+    No exact data size is in here: gradients are normalised by sample_rate times the site's declared size bucket.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    sample_rate: RateDecimal = Field(description="Probability with which each privacy unit joins a step; in (0, 1].")
+    noise_multiplier: PositiveDecimal = Field(description="Standard deviation of the noise over max_grad_norm; above 0.")
+    max_grad_norm: PositiveDecimal = Field(description="l2 bound of one unit's gradient over all parameters; above 0.")
+    target_epsilon: PositiveDecimal = Field(description="Epsilon that the whole planned run may cost; above 0.")
+    target_delta: DeltaDecimal = Field(description="Delta of the whole planned run; in (0, 1).")
+    num_steps: int = Field(ge=1, le=MAX_STEPS, description="DP-SGD steps in this round.")
+    unit: Unit = Field(description="The privacy unit: record or patient.")
+    clipping: str = Field(
+        default="ghost",
+        max_length=64,
+        pattern=r"\A[a-z][a-z0-9_]*\Z",
+        description="How gradients are clipped: the name of a file in privacy/dp/clipping.",
+    )
+    accountant: Literal["prv"] = Field(default="prv", description="The accountant that calibrates and charges.")
+
+    def event(self) -> PrivacyEvent:
+        """What training with these parameters releases."""
+        return PrivacyEvent(
+            noise_multiplier=self.noise_multiplier,
+            sample_rate=self.sample_rate,
+            steps=self.num_steps,
+            partition="train",
+        )
+
+
+class PrivacyEvent(BaseModel):
+    """One kind of release, made `steps` times: a Gaussian of `noise_multiplier` times the sensitivity on a Poisson sample.
+
+    Noised counts over all units are the case sample_rate "1".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    noise_multiplier: PositiveDecimal
+    sample_rate: RateDecimal
+    steps: int = Field(ge=1, le=MAX_STEPS)
+    partition: Partition
+
+
+class PrivacySpent(BaseModel):
+    """What `events` cost together: (epsilon, delta) for `unit`, by `accountant`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    epsilon: EpsilonDecimal
+    delta: DeltaDecimal
+    unit: Unit
+    accountant: str = Field(max_length=32, pattern=r"\A[a-z][a-z0-9_]*\Z")
+    events: tuple[PrivacyEvent, ...]
