@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a round may spend (`PrivacyParams`), what happened (`PrivacyEvent`) and what it cost (`PrivacySpent`).
 
-Strict frozen models for files, wire and log; without torch, so that the coordinator and the auditor can read them. Neighbouring
-data sets differ by one added or removed privacy unit: one record, or one patient with all notes. Real numbers are canonical decimal
-strings of at most 40 characters: the number that was signed is the number that is accounted.
+Strict frozen models for files, wire and log; without torch, so that the coordinator and the auditor can read them.
+Neighbouring data sets differ by one added or removed privacy unit: one record, or one patient with all notes. Real numbers
+are canonical decimal strings of at most 40 characters: the number that was signed is the number that is accounted.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ EpsilonDecimal = Annotated[DecimalString, AfterValidator(_epsilon)]
 class PrivacyParams(BaseModel):
     """The DP-SGD of one site in one round, as the plan fixes it for all sites.
 
-    `target_epsilon` and `target_delta` belong to the whole planned run; sample_rate, noise_multiplier and num_steps to this round.
-    No exact data size is in here: gradients are normalised by sample_rate times the site's declared size bucket.
+    `target_epsilon` and `target_delta` belong to the whole planned run; sample_rate, noise_multiplier and num_steps to
+    this round. No exact data size is in here: gradients are normalised by sample_rate times the declared size bucket.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     sample_rate: RateDecimal = Field(description="Probability with which each privacy unit joins a step; in (0, 1].")
-    noise_multiplier: PositiveDecimal = Field(description="Standard deviation of the noise over max_grad_norm; above 0.")
+    noise_multiplier: PositiveDecimal = Field(description="Noise standard deviation over max_grad_norm; above 0.")
     max_grad_norm: PositiveDecimal = Field(description="l2 bound of one unit's gradient over all parameters; above 0.")
     target_epsilon: PositiveDecimal = Field(description="Epsilon that the whole planned run may cost; above 0.")
     target_delta: DeltaDecimal = Field(description="Delta of the whole planned run; in (0, 1).")
@@ -79,7 +79,7 @@ class PrivacyParams(BaseModel):
     clipping: str = Field(
         default="ghost",
         max_length=64,
-        pattern=r"\A[a-z][a-z0-9_]*\Z",
+        pattern=r"^[a-z][a-z0-9_]*$",
         description="How gradients are clipped: the name of a file in privacy/dp/clipping.",
     )
     accountant: Literal["prv"] = Field(default="prv", description="The accountant that calibrates and charges.")
@@ -95,7 +95,7 @@ class PrivacyParams(BaseModel):
 
 
 class PrivacyEvent(BaseModel):
-    """One kind of release, made `steps` times: a Gaussian of `noise_multiplier` times the sensitivity on a Poisson sample.
+    """One kind of release, made `steps` times: a Poisson sample with Gaussian noise of `noise_multiplier` x sensitivity.
 
     Noised counts over all units are the case sample_rate "1".
     """
@@ -116,5 +116,5 @@ class PrivacySpent(BaseModel):
     epsilon: EpsilonDecimal
     delta: DeltaDecimal
     unit: Unit
-    accountant: str = Field(max_length=32, pattern=r"\A[a-z][a-z0-9_]*\Z")
+    accountant: str = Field(max_length=32, pattern=r"^[a-z][a-z0-9_]*$")
     events: tuple[PrivacyEvent, ...]
