@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the log holds: one strict model per kind of entry. The canonical bytes of an AuditEntry are the Merkle leaf.
+
+No floats, no free text, no personal data. What a site says is embedded with its signed envelope, so that an auditor
+who trusts nobody can check who said it. An entry of a kind or version that this code does not know is refused, never skipped.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from privacy.canonical import DecimalString
+from privacy.exchange.messages import Envelope, ReasonCode, SiteHello, SiteMetrics, SiteUpdate
+from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.identifiers import Digest, HexBytes, RunId, SiteId
+
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+Setting = bool | int | str | tuple["Setting", ...] | dict[str, "Setting"] | None
+"""A resolved setting: no float (a real number is a decimal string)."""
+
+
+class RosterSite(BaseModel):
+    """A site as admitted: the keys and the declared facts that its replies are held against."""
+
+    model_config = STRICT
+    signing_key: HexBytes = Field(min_length=64, max_length=64)
+    size_bucket: int = Field(ge=1)
+    policy_digest: Digest
+    role: Literal["trainer", "evaluator"]
+
+
+class RunOpened(BaseModel):
+    """The run's whole recipe. `settings` are the resolved settings in full, `roster` the admitted sites."""
+
+    model_config = STRICT
+    kind: Literal["run_opened"] = "run_opened"
+    settings: dict[str, Setting]
+    settings_digest: Digest
+    roster: dict[SiteId, RosterSite]
+    contract_digest: Digest
+    initial_model_digest: Digest
+    public_seed: HexBytes
+    software: dict[str, str]
+    simulated: bool
+
+
+class SiteReady(BaseModel):
+    """A site answered the run's opening, with what it runs on."""
+
+    model_config = STRICT
+    kind: Literal["site_ready"] = "site_ready"
+    site: SiteId
+    envelope: Envelope
+    hello: SiteHello
+
+
+class RoundPlanned(BaseModel):
+    """A round's plan, in full. What a site is sent is this entry."""
+
+    model_config = STRICT
+    kind: Literal["round_planned"] = "round_planned"
+    plan: RoundPlan
+
+
+class UpdateReceived(BaseModel):
+    """A site's update, whose payload is stored under `update.payload_digest` before this entry is written."""
+
+    model_config = STRICT
+    kind: Literal["update_received"] = "update_received"
+    site: SiteId
+    envelope: Envelope
+    update: SiteUpdate
+
+
+class ReplyRefused(BaseModel):
+    """A site that is not in this phase's result: it refused, did not answer in time, or its reply was refused."""
+
+    model_config = STRICT
+    kind: Literal["reply_refused"] = "reply_refused"
+    site: SiteId
+    phase: Literal["hello", "update", "evaluate"]
+    plan_digest: Digest
+    by: Literal["site", "coordinator"]
+    reason: ReasonCode
+    envelope: Envelope | None = Field(description="of the site's own refusal or of the refused reply, where one came")
+
+
+class RoundAggregated(BaseModel):
+    """The round's integer sum and the model that follows from it."""
+
+    model_config = STRICT
+    kind: Literal["round_aggregated"] = "round_aggregated"
+    plan_digest: Digest
+    included: tuple[SiteId, ...] = Field(min_length=1)
+    total_weight: int = Field(ge=1)
+    sum_digest: Digest = Field(description="SHA-256 of the sum as little-endian int64")
+    model_in: Digest
+    model_out: Digest
+
+
+class RoundAborted(BaseModel):
+    """Too few updates: the model stays as it is; what the sites spent stays spent."""
+
+    model_config = STRICT
+    kind: Literal["round_aborted"] = "round_aborted"
+    plan_digest: Digest
+    received: int = Field(ge=0)
+    min_sites: int = Field(ge=1)
+
+
+class EvaluationPlanned(BaseModel):
+    """An evaluation's plan, in full. What a site is sent is this entry."""
+
+    model_config = STRICT
+    kind: Literal["evaluation_planned"] = "evaluation_planned"
+    plan: EvaluationPlan
+
+
+class MetricsReceived(BaseModel):
+    """A site's noised counts."""
+
+    model_config = STRICT
+    kind: Literal["metrics_received"] = "metrics_received"
+    site: SiteId
+    envelope: Envelope
+    metrics: SiteMetrics
+
+
+class RoundEvaluated(BaseModel):
+    """The federation's figures from the noised counts, by the rule in privacy.audit.scores. None: nothing to count."""
+
+    model_config = STRICT
+    kind: Literal["round_evaluated"] = "round_evaluated"
+    plan_digest: Digest
+    sites: tuple[SiteId, ...]
+    accuracy: DecimalString | None
+    macro_f1: DecimalString | None
+
+
+class RunClosed(BaseModel):
+    """The run's end."""
+
+    model_config = STRICT
+    kind: Literal["run_closed"] = "run_closed"
+    outcome: Literal["done", "stopped"]
+    rounds_aggregated: int = Field(ge=0)
+    final_model: Digest
+
+
+EntryBody = Annotated[
+    RunOpened
+    | SiteReady
+    | RoundPlanned
+    | UpdateReceived
+    | ReplyRefused
+    | RoundAggregated
+    | RoundAborted
+    | EvaluationPlanned
+    | MetricsReceived
+    | RoundEvaluated
+    | RunClosed,
+    Field(discriminator="kind"),
+]
+
+
+class AuditEntry(BaseModel):
+    """One leaf of the log. `recorded_at` (milliseconds since 1970, UTC) informs; the order is by `index`."""
+
+    model_config = STRICT
+    version: Literal[1] = 1
+    index: int = Field(ge=0)
+    run_id: RunId
+    server_round: int = Field(ge=0)
+    recorded_at: int = Field(ge=0)
+    body: EntryBody

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one thing that crosses an institution's border: an Envelope, signed, with its body and its payload.
+
+The signature covers the envelope, the envelope the body's digest, the body the payload's digest. A body is canonical JSON: no
+floats, no exact sizes of private data, no free text. A reply names the plan that it answers; one plan digest gets one reply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from privacy.audit.keys import SigningKey, VerifyKey
+from privacy.canonical import DecimalString, canonical_bytes
+from privacy.dp.params import PrivacySpent
+from privacy.errors import ContractError, IntegrityError
+from privacy.exchange.plans import EncodingPlan
+from privacy.identifiers import Digest, HexBytes, RunId, SiteId, sha256
+
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+ENVELOPE_DOMAIN: Final = "collab/envelope/v1"
+COORDINATOR: Final = "coordinator"
+MAX_BODY_BYTES: Final = 4 << 20
+
+Kind = Literal["delivery", "site_hello", "site_update", "site_metrics", "refusal"]
+Phase = Literal["hello", "update", "evaluate"]
+
+ReasonCode = Literal[
+    "anonymization_failed",
+    "budget_exceeded",
+    "bug",
+    "clip_exceeded",
+    "data_unusable",
+    "encoding_overflow",
+    "integrity",
+    "label_unknown",
+    "log_forked",
+    "malformed",
+    "model_mismatch",
+    "no_reply",
+    "not_finite",
+    "not_in_cohort",
+    "policy",
+    "replayed",
+    "run_unknown",
+    "signature",
+    "site_unknown",
+    "stale_proof",
+    "wrong_shape",
+]
+"""All that a failure may say across a border."""
+
+
+class Envelope(BaseModel):
+    """Who says what, in which round, about which context. `signature` is Ed25519 over the domain and the other fields.
+
+    `context_digest` is the digest of what is answered or continued: for a delivery the log's root, for a reply the plan.
+    """
+
+    model_config = STRICT
+    kind: Kind
+    run_id: RunId
+    server_round: int = Field(ge=0)
+    attempt: int = Field(ge=1)
+    phase: Phase
+    sender: SiteId
+    context_digest: Digest
+    body_digest: Digest
+    signature: HexBytes
+
+    def signed_bytes(self) -> bytes:
+        """What the signature covers: every field but the signature, canonical."""
+        return canonical_bytes(self.model_dump(mode="json", exclude={"signature"}))
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """An envelope with its canonical body and its payload (b"" if it has none)."""
+
+    envelope: Envelope
+    body: bytes
+    payload: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Parcel({self.envelope.kind} of {self.envelope.sender}, round {self.envelope.server_round})"
+
+
+class SiteHello(BaseModel):
+    """A site is there: what it runs on, and the last tree size it saw of the coordinator's log."""
+
+    model_config = STRICT
+    context_digest: Digest = Field(description="digest of the run_opened entry's body")
+    policy_digest: Digest
+    size_bucket: int = Field(ge=1)
+    role: Literal["trainer", "evaluator"]
+    software: dict[str, str]
+    device: str
+    threads: int = Field(ge=1)
+    deterministic: bool
+    simulated: bool
+    environment_digest: Digest
+    seen_tree_size: int = Field(ge=0)
+
+
+class SiteUpdate(BaseModel):
+    """What a site says beside its int32 payload."""
+
+    model_config = STRICT
+    plan_digest: Digest
+    payload_digest: Digest
+    payload_bytes: int = Field(ge=0)
+    num_steps: int = Field(ge=1)
+    encoding: EncodingPlan
+    spent: PrivacySpent | None = Field(description="of this run at this site, this round included; None: not private")
+    secret_seed_commitment: Digest
+    environment_digest: Digest
+    anonymization_commitment: Digest
+    seen_tree_size: int = Field(ge=0)
+
+
+class SiteMetrics(BaseModel):
+    """Noised counts per class, in the order of the plan's labels. One privacy unit adds at most 1 to each of the three vectors."""
+
+    model_config = STRICT
+    plan_digest: Digest
+    right: tuple[int, ...]
+    actual: tuple[int, ...]
+    predicted: tuple[int, ...]
+    noise_std: DecimalString = Field(description="of each count; 0 only from an evaluator with public data or in a non-private run")
+    spent: PrivacySpent | None
+    seen_tree_size: int = Field(ge=0)
+
+
+class Refusal(BaseModel):
+    """A site says no. Only the code leaves; the sentence stays in the site's own log."""
+
+    model_config = STRICT
+    plan_digest: Digest
+    reason: ReasonCode
+    seen_tree_size: int = Field(ge=0)
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def seal(
+    body: BaseModel,
+    *,
+    kind: Kind,
+    run_id: RunId,
+    server_round: int,
+    attempt: int,
+    phase: Phase,
+    sender: SiteId,
+    context_digest: Digest,
+    key: SigningKey,
+    payload: bytes = b"",
+) -> Parcel:
+    """Sign `body` into a Parcel. Deterministic: the same arguments give the same bytes (Ed25519, RFC 8032)."""
+    encoded = canonical_bytes(body)
+    unsigned = Envelope(
+        kind=kind,
+        run_id=run_id,
+        server_round=server_round,
+        attempt=attempt,
+        phase=phase,
+        sender=sender,
+        context_digest=context_digest,
+        body_digest=sha256(encoded),
+        signature="",
+    )
+    signature = key.sign(ENVELOPE_DOMAIN, unsigned.signed_bytes()).hex()
+    return Parcel(unsigned.model_copy(update={"signature": signature}), encoded, payload)
+
+
+def parse(model: type[Body], encoded: bytes) -> Body:
+    """`encoded` as a strict `model`, in its one canonical encoding. Raises ContractError, which quotes nothing of the input."""
+    if len(encoded) > MAX_BODY_BYTES:
+        raise ContractError(f"a {model.__name__} is longer than {MAX_BODY_BYTES} bytes")
+    try:
+        value = model.model_validate_json(encoded)
+    except ValidationError as error:
+        places = sorted({".".join(str(part) for part in item["loc"]) or "(whole)" for item in error.errors()})
+        raise ContractError(f"this is no {model.__name__}: check {', '.join(places[:5])}") from None
+    if canonical_bytes(value) != encoded:
+        raise ContractError(f"a {model.__name__} must come in its canonical encoding")
+    return value
+
+
+def check_signature(envelope: Envelope, key: VerifyKey) -> None:
+    """Raises IntegrityError("signature") unless `key` signed `envelope`."""
+    try:
+        key.verify(ENVELOPE_DOMAIN, envelope.signed_bytes(), bytes.fromhex(envelope.signature))
+    except IntegrityError:
+        raise IntegrityError(f"the signature of {envelope.sender} does not hold", reason="signature") from None
+
+
+def open_parcel(parcel: Parcel, model: type[Body], key: VerifyKey) -> Body:
+    """The body of `parcel`, after its signature and digest held. The payload is checked by whoever knows its digest."""
+    check_signature(parcel.envelope, key)
+    if sha256(parcel.body) != parcel.envelope.body_digest:
+        raise IntegrityError(f"the body sent by {parcel.envelope.sender} is not the one signed", reason="signature")
+    return parse(model, parcel.body)

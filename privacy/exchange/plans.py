@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a coordinator may ask of a site: a round of training, or an evaluation. A plan is logged in full before it is sent.
+
+A plan is the same for every site of its cohort, names models by digest only, and is data: nothing in it is imported or executed.
+Its digest (`privacy.canonical.digest_of`) is what a site's reply, its ledger and its nonce are bound to.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from privacy.canonical import DecimalString
+from privacy.dp.params import PrivacyParams, Unit
+from privacy.identifiers import Digest, HexBytes, RunId, SiteId
+
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+Scope = Literal["head", "top", "lora", "full"]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class TaskPlan(BaseModel):
+    """The task, its labels (from the plan, never from a site's data) and the longest text in word pieces."""
+
+    model_config = STRICT
+    name: str = Field(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z", description="name of a file in client/tasks")
+    labels: tuple[Label, ...] = Field(min_length=2, max_length=4096)
+    max_tokens: int = Field(ge=8, le=512, description="word pieces, special tokens included; a longer text is cut")
+
+
+class TrainingPlan(BaseModel):
+    """Which arrays are trained, and by which local optimizer. Every site uses the same."""
+
+    model_config = STRICT
+    scope: Scope
+    top_layers: int = Field(ge=0, le=64, description="layers trained (top) or adapted (lora), counted from the top")
+    lora_rank: int = Field(ge=0, le=256)
+    lora_alpha: int = Field(ge=0, le=1024)
+    optimizer: Literal["sgd", "adam", "adamw"]
+    learning_rate: DecimalString = Field(description="for the transformer's arrays")
+    head_learning_rate: DecimalString = Field(description="for the head's arrays")
+    momentum: DecimalString = Field(description="of sgd")
+    weight_decay: DecimalString
+    dropout: DecimalString = Field(description="probability, driven by a site's SecretSeed")
+    physical_batch_size: int = Field(ge=1, le=4096, description="examples in memory at once; does not change the result's law")
+
+
+class EncodingPlan(BaseModel):
+    """How a delta becomes integers: truncated at 2^scale_log2, after the weight."""
+
+    model_config = STRICT
+    dtype: Literal["int32"]
+    scale_log2: int = Field(ge=8, le=30)
+
+
+class CohortMember(BaseModel):
+    """One site's part in a round: its weight in the sum, and the size bucket it declared at enrolment (privacy units)."""
+
+    model_config = STRICT
+    weight: int = Field(ge=1, le=1 << 20)
+    size_bucket: int = Field(ge=1, le=1 << 40)
+
+
+class RoundPlan(BaseModel):
+    """One round of training, as logged, sent and answered. `privacy` is None only in a run that is declared non-private."""
+
+    model_config = STRICT
+    run_id: RunId
+    server_round: int = Field(ge=1)
+    planned_rounds: int = Field(ge=1, description="of the whole run: noise was calibrated over all of them")
+    cohort: dict[SiteId, CohortMember]
+    min_sites: int = Field(ge=1)
+    public_seed: HexBytes
+    task: TaskPlan
+    pretrained_digest: Digest
+    tokenizer_digest: Digest
+    contract_digest: Digest = Field(description="SHA-256 of model.json: names, shapes, dtypes and labels")
+    model_digest: Digest = Field(description="SHA-256 of this round's input model (safetensors)")
+    training: TrainingPlan
+    privacy: PrivacyParams | None
+    update_clip_norm: DecimalString
+    encoding: EncodingPlan
+    aggregation: str = Field(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z", description="name of a file in privacy/aggregation")
+
+
+class EvaluationPlan(BaseModel):
+    """Counts of right and total per class, asked of each site's dev split (an evaluator's test split), noised at the site."""
+
+    model_config = STRICT
+    run_id: RunId
+    server_round: int = Field(ge=0, description="0: the initial model")
+    sites: tuple[SiteId, ...]
+    public_seed: HexBytes
+    task: TaskPlan
+    pretrained_digest: Digest
+    tokenizer_digest: Digest
+    contract_digest: Digest
+    model_digest: Digest
+    training: TrainingPlan
+    unit: Unit
+    noise_multiplier: DecimalString | None = Field(description="standard deviation over the l2 sensitivity; None: a non-private run")
+    target_delta: DecimalString
