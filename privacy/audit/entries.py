@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from privacy.canonical import DecimalString
 from privacy.exchange.messages import Envelope, ReasonCode, SiteHello, SiteMetrics, SiteUpdate
@@ -17,9 +17,6 @@ from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, HexBytes, RunId, SiteId
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-Setting = bool | int | str | tuple["Setting", ...] | dict[str, "Setting"] | None
-"""A resolved setting: no float (a real number is a decimal string)."""
 
 
 class RosterSite(BaseModel):
@@ -37,7 +34,7 @@ class RunOpened(BaseModel):
 
     model_config = STRICT
     kind: Literal["run_opened"] = "run_opened"
-    settings: dict[str, Setting]
+    settings: dict[str, JsonValue] = Field(description="no floats: a real number is a decimal string")
     settings_digest: Digest
     roster: dict[SiteId, RosterSite]
     contract_digest: Digest

@@ -71,7 +71,9 @@ class SigningKey:
         """Raises SettingsError when the file is missing, is no key, or others may read it."""
         try:
             if path.stat().st_mode & 0o077:
-                raise SettingsError(f"others may read the key file {path.name}", next_step="chmod 600 it, and consider a new key")
+                raise SettingsError(
+                    f"others may read the key file {path.name}", next_step="chmod 600 it, and consider a new key"
+                )
             return cls(bytes.fromhex(path.read_text().strip()))
         except (OSError, ValueError) as error:
             raise SettingsError(f"the key file {path.name} is missing or is no Ed25519 key") from error

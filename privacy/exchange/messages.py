@@ -128,7 +128,9 @@ class SiteMetrics(BaseModel):
     right: tuple[int, ...]
     actual: tuple[int, ...]
     predicted: tuple[int, ...]
-    noise_std: DecimalString = Field(description="of each count; 0 only from an evaluator with public data or in a non-private run")
+    noise_std: DecimalString = Field(
+        description="of each count; 0 only from an evaluator with public data or in a non-private run"
+    )
     spent: PrivacySpent | None
     seen_tree_size: int = Field(ge=0)
 

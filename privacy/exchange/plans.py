@@ -25,7 +25,7 @@ class TaskPlan(BaseModel):
     """The task, its labels (from the plan, never from a site's data) and the longest text in word pieces."""
 
     model_config = STRICT
-    name: str = Field(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z", description="name of a file in client/tasks")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="name of a file in client/tasks")
     labels: tuple[Label, ...] = Field(min_length=2, max_length=4096)
     max_tokens: int = Field(ge=8, le=512, description="word pieces, special tokens included; a longer text is cut")
 
@@ -44,7 +44,9 @@ class TrainingPlan(BaseModel):
     momentum: DecimalString = Field(description="of sgd")
     weight_decay: DecimalString
     dropout: DecimalString = Field(description="probability, driven by a site's SecretSeed")
-    physical_batch_size: int = Field(ge=1, le=4096, description="examples in memory at once; does not change the result's law")
+    physical_batch_size: int = Field(
+        ge=1, le=4096, description="examples in memory at once; does not change the result's law"
+    )
 
 
 class EncodingPlan(BaseModel):
@@ -82,7 +84,7 @@ class RoundPlan(BaseModel):
     privacy: PrivacyParams | None
     update_clip_norm: DecimalString
     encoding: EncodingPlan
-    aggregation: str = Field(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z", description="name of a file in privacy/aggregation")
+    aggregation: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="name of a file in privacy/aggregation")
 
 
 class EvaluationPlan(BaseModel):
@@ -100,5 +102,7 @@ class EvaluationPlan(BaseModel):
     model_digest: Digest
     training: TrainingPlan
     unit: Unit
-    noise_multiplier: DecimalString | None = Field(description="standard deviation over the l2 sensitivity; None: a non-private run")
+    noise_multiplier: DecimalString | None = Field(
+        description="standard deviation over the l2 sensitivity; None: a non-private run"
+    )
     target_delta: DecimalString
