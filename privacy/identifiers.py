@@ -9,16 +9,16 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-SiteId = Annotated[str, StringConstraints(strict=True, pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
+SiteId = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """A site's name: lower-case letters, digits and underscores, at most 32."""
 
-RunId = Annotated[str, StringConstraints(strict=True, pattern=r"\A[a-z0-9][a-z0-9_-]{0,63}\Z")]
+RunId = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 """A run's name, unique in one coordinator's log."""
 
-Digest = Annotated[str, StringConstraints(strict=True, pattern=r"\A[0-9a-f]{64}\Z")]
+Digest = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 digest as 64 lower-case hexadecimal digits."""
 
-HexBytes = Annotated[str, StringConstraints(strict=True, pattern=r"\A([0-9a-f]{2})*\Z")]
+HexBytes = Annotated[str, StringConstraints(strict=True, pattern=r"^([0-9a-f]{2})*$")]
 """Bytes as lower-case hexadecimal digits."""
 
 

@@ -2,7 +2,8 @@
 """What the log holds: one strict model per kind of entry. The canonical bytes of an AuditEntry are the Merkle leaf.
 
 No floats, no free text, no personal data. What a site says is embedded with its signed envelope, so that an auditor
-who trusts nobody can check who said it. An entry of a kind or version that this code does not know is refused, never skipped.
+who trusts nobody can check who said it. An entry of a kind or version that this code does not know is refused,
+never skipped.
 """
 
 from __future__ import annotations

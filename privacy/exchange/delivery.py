@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a coordinator sends: a log entry and the proof that it is in the log which the site has been watching.
 
-The plan *is* the entry, so no site can be given a plan that the log does not hold, and none that differs from another site's.
+The plan *is* the entry, so no site can be given a plan that the log does not hold, and none that
+differs from another site's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from privacy.identifiers import Digest
 
 
 class LogProof(BaseModel):
-    """RFC 9162 proofs: the entry is a leaf of `checkpoint`, and `checkpoint` continues the tree of `from_size` leaves."""
+    """RFC 9162 proofs: the entry is a leaf of `checkpoint`, which continues the tree of `from_size` leaves."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     checkpoint: str = Field(max_length=65536, description="C2SP signed note")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one thing that crosses an institution's border: an Envelope, signed, with its body and its payload.
 
-The signature covers the envelope, the envelope the body's digest, the body the payload's digest. A body is canonical JSON: no
-floats, no exact sizes of private data, no free text. A reply names the plan that it answers; one plan digest gets one reply.
+The signature covers the envelope, the envelope the body's digest, the body the payload's digest. A body is canonical
+JSON: no floats, no exact sizes of private data, no free text. A reply names the plan that it answers; one plan digest
+gets one reply.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ ReasonCode = Literal[
 class Envelope(BaseModel):
     """Who says what, in which round, about which context. `signature` is Ed25519 over the domain and the other fields.
 
-    `context_digest` is the digest of what is answered or continued: for a delivery the log's root, for a reply the plan.
+    `context_digest` is the digest of what is answered or continued: a delivery's log entry, a reply's plan.
     """
 
     model_config = STRICT
@@ -121,7 +122,7 @@ class SiteUpdate(BaseModel):
 
 
 class SiteMetrics(BaseModel):
-    """Noised counts per class, in the order of the plan's labels. One privacy unit adds at most 1 to each of the three vectors."""
+    """Noised counts per class, in the plan's order of labels. One privacy unit adds at most 1 to each of three vectors."""
 
     model_config = STRICT
     plan_digest: Digest
@@ -178,7 +179,7 @@ def seal(
 
 
 def parse(model: type[Body], encoded: bytes) -> Body:
-    """`encoded` as a strict `model`, in its one canonical encoding. Raises ContractError, which quotes nothing of the input."""
+    """`encoded` as a strict `model` in its one canonical encoding. Raises ContractError, which quotes nothing of it."""
     if len(encoded) > MAX_BODY_BYTES:
         raise ContractError(f"a {model.__name__} is longer than {MAX_BODY_BYTES} bytes")
     try:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a coordinator may ask of a site: a round of training, or an evaluation. A plan is logged in full before it is sent.
+"""What a coordinator may ask of a site: a round of training, or an evaluation. Logged in full before it is sent.
 
-A plan is the same for every site of its cohort, names models by digest only, and is data: nothing in it is imported or executed.
+A plan is the same for every site of its cohort, names models by digest only, and is data: nothing in it
+is imported or executed.
 Its digest (`privacy.canonical.digest_of`) is what a site's reply, its ledger and its nonce are bound to.
 """
 
@@ -58,7 +59,7 @@ class EncodingPlan(BaseModel):
 
 
 class CohortMember(BaseModel):
-    """One site's part in a round: its weight in the sum, and the size bucket it declared at enrolment (privacy units)."""
+    """One site's part in a round: its weight in the sum, and the size bucket it declared (privacy units)."""
 
     model_config = STRICT
     weight: int = Field(ge=1, le=1 << 20)
@@ -66,7 +67,7 @@ class CohortMember(BaseModel):
 
 
 class RoundPlan(BaseModel):
-    """One round of training, as logged, sent and answered. `privacy` is None only in a run that is declared non-private."""
+    """One round of training, as logged, sent and answered. `privacy` is None only in a run declared non-private."""
 
     model_config = STRICT
     run_id: RunId
@@ -88,7 +89,7 @@ class RoundPlan(BaseModel):
 
 
 class EvaluationPlan(BaseModel):
-    """Counts of right and total per class, asked of each site's dev split (an evaluator's test split), noised at the site."""
+    """Counts per class, asked of each site's dev split (of an evaluator's whole data), noised at the site."""
 
     model_config = STRICT
     run_id: RunId
