@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes next: a pure function of the log. A restarted coordinator reads the log and goes on where it was.
+
+A run is: open; then for each round: greet the sites that are not there yet, plan, collect updates, aggregate (or
+abort), plan the evaluation, collect metrics, evaluate; then close. Round 0 is the evaluation of the initial model. Each
+phase is a value of `Action`; secure aggregation and reviews add theirs here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from privacy.audit.entries import (
+    AuditEntry,
+    EvaluationPlanned,
+    MetricsReceived,
+    ReplyRefused,
+    RoundAborted,
+    RoundAggregated,
+    RoundEvaluated,
+    RoundPlanned,
+    RunClosed,
+    RunOpened,
+    SiteReady,
+    UpdateReceived,
+)
+from privacy.canonical import digest_of
+from privacy.exchange.messages import SiteHello, SiteMetrics, SiteUpdate
+from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.identifiers import Digest, SiteId
+
+LEAVES_FOR_GOOD = frozenset({"budget_exceeded", "policy"})
+"""A site that refused an update for one of these is not asked again in this run: its answer would be the same."""
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """Nothing is logged of this run yet."""
+
+
+@dataclass(frozen=True)
+class Greet:
+    """Ask `sites` what they run on, before round `server_round`."""
+
+    server_round: int
+    sites: tuple[SiteId, ...]
+
+
+@dataclass(frozen=True)
+class PlanRound:
+    """Log the plan of round `server_round` for `sites`."""
+
+    server_round: int
+    sites: tuple[SiteId, ...]
+
+
+@dataclass(frozen=True)
+class CollectUpdates:
+    """Ask `missing` for their updates to the plan that stands in entry `index`."""
+
+    index: int
+    plan: RoundPlan
+    missing: tuple[SiteId, ...]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """Fold the logged updates of a plan into the next model."""
+
+    plan: RoundPlan
+    updates: tuple[tuple[SiteId, SiteUpdate], ...]
+
+
+@dataclass(frozen=True)
+class AbortRound:
+    """Too few updates: the model stays as it is."""
+
+    plan: RoundPlan
+    received: int
+
+
+@dataclass(frozen=True)
+class PlanEvaluation:
+    """Log the evaluation of the model after round `server_round`, asked of `sites`."""
+
+    server_round: int
+    sites: tuple[SiteId, ...]
+
+
+@dataclass(frozen=True)
+class CollectMetrics:
+    """Ask `missing` for their counts to the plan that stands in entry `index`."""
+
+    index: int
+    plan: EvaluationPlan
+    missing: tuple[SiteId, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Turn the logged counts of a plan into the federation's figures."""
+
+    plan: EvaluationPlan
+    metrics: tuple[tuple[SiteId, SiteMetrics], ...]
+
+
+@dataclass(frozen=True)
+class CloseRun:
+    """All planned rounds are over."""
+
+    rounds_aggregated: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run is closed."""
+
+
+Action = (
+    OpenRun
+    | Greet
+    | PlanRound
+    | CollectUpdates
+    | Aggregate
+    | AbortRound
+    | PlanEvaluation
+    | CollectMetrics
+    | Score
+    | CloseRun
+    | Finished
+)
+
+
+@dataclass
+class History:
+    """One run as its entries tell it: `read` and `take` are the only ways to change it."""
+
+    opened: RunOpened | None = None
+    opened_index: int = 0
+    ready: dict[SiteId, SiteHello] = field(default_factory=dict)
+    plans: dict[int, tuple[int, RoundPlan]] = field(default_factory=dict)
+    updates: dict[int, dict[SiteId, SiteUpdate]] = field(default_factory=dict)
+    evaluations: dict[int, tuple[int, EvaluationPlan]] = field(default_factory=dict)
+    metrics: dict[int, dict[SiteId, SiteMetrics]] = field(default_factory=dict)
+    refused: dict[tuple[str, int], set[SiteId]] = field(default_factory=dict)
+    gone: set[SiteId] = field(default_factory=set)
+    aggregated: dict[int, RoundAggregated] = field(default_factory=dict)
+    aborted: set[int] = field(default_factory=set)
+    evaluated: dict[int, RoundEvaluated] = field(default_factory=dict)
+    closed: RunClosed | None = None
+    seen: dict[SiteId, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, entries: Iterable[AuditEntry]) -> History:
+        """The history that `entries`, in log order and all of one run, tell."""
+        history = cls()
+        for entry in entries:
+            history.take(entry)
+        return history
+
+    def take(self, entry: AuditEntry) -> None:
+        """Add the next entry of the run."""
+        body, number = entry.body, entry.server_round
+        match body:
+            case RunOpened():
+                self.opened, self.opened_index = body, entry.index
+            case SiteReady():
+                self.ready[body.site] = body.hello
+                self.seen[body.site] = body.hello.seen_tree_size
+            case RoundPlanned():
+                self.plans[number] = (entry.index, body.plan)
+            case UpdateReceived():
+                self.updates.setdefault(number, {})[body.site] = body.update
+                self.seen[body.site] = body.update.seen_tree_size
+            case ReplyRefused():
+                self.refused.setdefault((body.phase, number), set()).add(body.site)
+                if body.phase == "update" and body.by == "site" and body.reason in LEAVES_FOR_GOOD:
+                    self.gone.add(body.site)
+            case RoundAggregated():
+                self.aggregated[number] = body
+            case RoundAborted():
+                self.aborted.add(number)
+            case EvaluationPlanned():
+                self.evaluations[number] = (entry.index, body.plan)
+            case MetricsReceived():
+                self.metrics.setdefault(number, {})[body.site] = body.metrics
+                self.seen[body.site] = body.metrics.seen_tree_size
+            case RoundEvaluated():
+                self.evaluated[number] = body
+            case RunClosed():
+                self.closed = body
+
+    @property
+    def model_digest(self) -> Digest:
+        """The newest model: the last aggregate's, or the initial one."""
+        assert self.opened is not None
+        if not self.aggregated:
+            return self.opened.initial_model_digest
+        return self.aggregated[max(self.aggregated)].model_out
+
+    def trainers(self) -> tuple[SiteId, ...]:
+        """Ready sites that train and have not left for good, sorted."""
+        return tuple(s for s in sorted(self.ready) if self.ready[s].role == "trainer" and s not in self.gone)
+
+    def missing(
+        self, phase: str, server_round: int, asked: Sequence[SiteId], have: Iterable[SiteId]
+    ) -> tuple[SiteId, ...]:
+        """Of `asked`, in order: those that neither answered nor are logged as refused."""
+        done = set(have) | self.refused.get((phase, server_round), set())
+        return tuple(site for site in asked if site not in done)
+
+
+def next_action(history: History, *, min_sites: int, evaluate: bool) -> Action:
+    """The one thing to do next. Pure: the same log gives the same action."""
+    if history.opened is None:
+        return OpenRun()
+    if history.closed is not None:
+        return Finished()
+    for number in range(history.opened.planned_rounds + 1):
+        action = _in_round(history, number, min_sites, evaluate)
+        if action is not None:
+            return action
+    return CloseRun(rounds_aggregated=len(history.aggregated))
+
+
+def _in_round(history: History, number: int, min_sites: int, evaluate: bool) -> Action | None:
+    if number > 0 or evaluate:
+        settled = number in history.plans or number in history.evaluations
+        if not settled and (absent := _absent(history, number, min_sites)):
+            return Greet(number, absent)
+    if number > 0 and (action := _training(history, number, min_sites)) is not None:
+        return action
+    if not evaluate or number in history.aborted:
+        return None
+    return _evaluation(history, number)
+
+
+def _absent(history: History, number: int, min_sites: int) -> tuple[SiteId, ...]:
+    """Sites to greet: each once a round, and again as long as too few are there."""
+    assert history.opened is not None
+    absent = tuple(site for site in sorted(history.opened.roster) if site not in history.ready)
+    if len(history.trainers()) < min_sites:
+        return absent
+    return tuple(site for site in absent if site not in history.refused.get(("hello", number), set()))
+
+
+def _training(history: History, number: int, min_sites: int) -> Action | None:
+    if number in history.aggregated or number in history.aborted:
+        return None
+    if number not in history.plans:
+        return PlanRound(number, history.trainers())
+    index, plan = history.plans[number]
+    updates = history.updates.get(number, {})
+    missing = history.missing("update", number, sorted(plan.cohort), updates)
+    if missing:
+        return CollectUpdates(index, plan, missing)
+    if len(updates) < min_sites:
+        return AbortRound(plan, received=len(updates))
+    return Aggregate(plan, tuple(sorted(updates.items())))
+
+
+def _evaluation(history: History, number: int) -> Action | None:
+    if number in history.evaluated:
+        return None
+    if number not in history.evaluations:
+        return PlanEvaluation(number, tuple(sorted(history.ready)))
+    index, plan = history.evaluations[number]
+    metrics = history.metrics.get(number, {})
+    missing = history.missing("evaluate", number, plan.sites, metrics)
+    if missing:
+        return CollectMetrics(index, plan, missing)
+    return Score(plan, tuple(sorted(metrics.items())))
+
+
+def plan_digest(plan: RoundPlan | EvaluationPlan | RunOpened) -> Digest:
+    """What replies to `plan` are bound to."""
+    return digest_of(plan)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans from a recipe and the log: pure functions, so that a restarted coordinator plans the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from coordinator.cohort import cohort
+from coordinator.phases import History
+from coordinator.settings import FederationSettings
+from privacy.audit.entries import RunOpened
+from privacy.canonical import decimal_string
+from privacy.exchange.plans import CohortMember, EvaluationPlan, RoundPlan
+from privacy.identifiers import HexBytes, SiteId
+from privacy.randomness import PublicSeed
+from privacy.update.delta import ModelContract
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run starts from: the settings, the body that opens it, the contract of its model and the first model."""
+
+    settings: FederationSettings
+    opened: RunOpened
+    contract: ModelContract
+    initial_model: bytes
+
+    @property
+    def clip_norm(self) -> str:
+        """The update's l2 bound as a plan writes it."""
+        return decimal_string(self.settings.update.clip_norm)
+
+
+def members(recipe: Recipe, sites: Sequence[SiteId]) -> dict[SiteId, CohortMember]:
+    """The trainers among `sites`, with weights from their declared buckets."""
+    roster = recipe.opened.roster
+    return cohort(
+        {site: roster[site].size_bucket for site in sites if roster[site].role == "trainer"},
+        rule=recipe.settings.update.weights,
+        clip_norm=Decimal(recipe.clip_norm),
+        scale_log2=recipe.settings.update.scale_log2,
+    )
+
+
+def _seed(recipe: Recipe, purpose: str, server_round: int) -> HexBytes:
+    return PublicSeed.from_hex(recipe.opened.public_seed).derive(f"{purpose}/{server_round}").hex()
+
+
+def round_plan(recipe: Recipe, history: History, server_round: int, sites: Sequence[SiteId]) -> RoundPlan:
+    """The plan of round `server_round` for `sites`, from the newest model."""
+    opened, contract = recipe.opened, recipe.contract
+    return RoundPlan(
+        run_id=recipe.settings.run.run_id,
+        server_round=server_round,
+        planned_rounds=opened.planned_rounds,
+        cohort=members(recipe, sites),
+        min_sites=recipe.settings.rounds.min_sites,
+        public_seed=_seed(recipe, "round", server_round),
+        task=contract.task,
+        pretrained_digest=contract.pretrained_digest,
+        tokenizer_digest=contract.tokenizer_digest,
+        contract_digest=opened.contract_digest,
+        model_digest=history.model_digest,
+        training=contract.training,
+        privacy=recipe.settings.privacy_params(opened.noise_multiplier),
+        update_clip_norm=recipe.clip_norm,
+        encoding=recipe.settings.update.encoding(),
+        aggregation=recipe.settings.update.aggregation,
+    )
+
+
+def evaluation_plan(recipe: Recipe, history: History, server_round: int, sites: Sequence[SiteId]) -> EvaluationPlan:
+    """The plan that asks `sites` to count how the newest model does."""
+    opened, contract = recipe.opened, recipe.contract
+    return EvaluationPlan(
+        run_id=recipe.settings.run.run_id,
+        server_round=server_round,
+        sites=tuple(sites),
+        public_seed=_seed(recipe, "evaluation", server_round),
+        task=contract.task,
+        pretrained_digest=contract.pretrained_digest,
+        tokenizer_digest=contract.tokenizer_digest,
+        contract_digest=opened.contract_digest,
+        model_digest=history.model_digest,
+        training=contract.training,
+        unit=recipe.settings.privacy.unit,
+        noise_multiplier=opened.evaluation_noise_multiplier,
+        target_delta=decimal_string(recipe.settings.privacy.target_delta),
+    )

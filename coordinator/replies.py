@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking sites and judging what they answer. A reply is an answer or a refusal with a reason code, never an exception.
+
+Each site gets the same log entry with proofs that continue the tree which it saw last. A site whose last reply was lost
+says `stale_proof` with the size that it did see, and is asked once more from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal
+
+from coordinator.courier import Courier
+from coordinator.journal import Journal
+from coordinator.planning import Recipe
+from privacy.audit.entries import AuditEntry
+from privacy.audit.keys import SigningKey, VerifyKey
+from privacy.canonical import digest_of
+from privacy.errors import ContractError, IntegrityError
+from privacy.exchange.delivery import Delivery
+from privacy.exchange.messages import (
+    COORDINATOR,
+    Body,
+    Envelope,
+    Kind,
+    Parcel,
+    Phase,
+    ReasonCode,
+    Refusal,
+    SiteHello,
+    SiteMetrics,
+    SiteUpdate,
+    open_parcel,
+    seal,
+)
+from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.identifiers import Digest, SiteId, sha256
+from privacy.update.quantize import check_bound, decode
+
+HEADROOM: int = 1 << 20
+"""Bytes beside the payload that a reply may have."""
+
+
+@dataclass(frozen=True)
+class Answer(Generic[Body]):
+    """A reply whose signature, digests and context hold."""
+
+    parcel: Parcel
+    body: Body
+
+
+@dataclass(frozen=True)
+class Refused:
+    """No usable reply: who says so, why, and the envelope if one came."""
+
+    by: Literal["site", "coordinator"]
+    reason: ReasonCode
+    envelope: Envelope | None = None
+    seen_tree_size: int | None = None
+
+
+class Desk:
+    """Sends one log entry to many sites and yields what each of them answers, one reply in memory at a time."""
+
+    def __init__(self, recipe: Recipe, journal: Journal, courier: Courier, key: SigningKey) -> None:
+        self._roster = recipe.opened.roster
+        self._run_id = recipe.settings.run.run_id
+        self._deadline = recipe.settings.rounds.deadline_seconds
+        self._largest = recipe.contract.payload_bytes + HEADROOM
+        self._journal, self._courier, self._key = journal, courier, key
+        self.seen: dict[SiteId, int] = {}
+
+    def ask(
+        self, entry: AuditEntry, sites: Sequence[SiteId], phase: Phase, asked: Digest, payload: bytes, kind: type[Body]
+    ) -> Iterator[tuple[SiteId, Answer[Body] | Refused]]:
+        """Deliver `entry` with `payload`; answers come in the order of site names. `asked` is the digest to answer."""
+        again: list[SiteId] = []
+        for site, reply in self._round_trip(entry, sites, phase, asked, payload, kind, attempt=1):
+            if isinstance(reply, Refused) and reply.reason == "stale_proof" and reply.seen_tree_size is not None:
+                self.seen[site] = reply.seen_tree_size
+                again.append(site)
+            else:
+                yield site, reply
+        if again:
+            yield from self._round_trip(entry, again, phase, asked, payload, kind, attempt=2)
+
+    def _round_trip(
+        self,
+        entry: AuditEntry,
+        sites: Sequence[SiteId],
+        phase: Phase,
+        asked: Digest,
+        payload: bytes,
+        kind: type[Body],
+        *,
+        attempt: int,
+    ) -> Iterator[tuple[SiteId, Answer[Body] | Refused]]:
+        parcels = {site: self._parcel(entry, site, phase, payload, attempt) for site in sites}
+        replies = self._courier.exchange(
+            parcels,
+            phase=phase,
+            server_round=parcels[sites[0]].envelope.server_round,
+            deadline_seconds=self._deadline,
+            max_payload_bytes=self._largest,
+        )
+        for site, reply in replies:
+            if not isinstance(reply, Parcel):
+                yield site, Refused("coordinator", reply)
+                continue
+            outcome = self._open(site, reply, parcels[site].envelope, asked, kind)
+            size = outcome.seen_tree_size if isinstance(outcome, Refused) else _seen_tree_size(outcome.body)
+            if size is not None:
+                self.seen[site] = size
+            yield site, outcome
+
+    def _parcel(self, entry: AuditEntry, site: SiteId, phase: Phase, payload: bytes, attempt: int) -> Parcel:
+        proof = self._journal.prove(entry.index, self.seen.get(site, 0))
+        return seal(
+            Delivery(entry=entry, proof=proof),
+            kind="delivery",
+            run_id=self._run_id,
+            server_round=entry.server_round,
+            attempt=attempt,
+            phase=phase,
+            sender=COORDINATOR,
+            context_digest=digest_of(entry),
+            key=self._key,
+            payload=payload,
+        )
+
+    def _open(
+        self, site: SiteId, reply: Parcel, sent: Envelope, asked: Digest, kind: type[Body]
+    ) -> Answer[Body] | Refused:
+        envelope = reply.envelope
+        expected: dict[type, Kind] = {SiteHello: "site_hello", SiteUpdate: "site_update", SiteMetrics: "site_metrics"}
+        try:
+            if envelope.sender != site:
+                raise IntegrityError("a reply in another site's name", reason="signature")
+            key = VerifyKey.from_hex(self._roster[site].signing_key)
+            body: Refusal | Body = open_parcel(reply, Refusal if envelope.kind == "refusal" else kind, key)
+            if (envelope.run_id, envelope.server_round, envelope.phase) != (sent.run_id, sent.server_round, sent.phase):
+                raise IntegrityError("a reply to another round", reason="replayed")
+            if envelope.context_digest != asked:
+                raise IntegrityError("a reply to another plan", reason="replayed")
+            if isinstance(body, Refusal):
+                return Refused("site", body.reason, envelope, body.seen_tree_size)
+            if envelope.kind != expected[kind]:
+                raise ContractError("a reply of another kind")
+        except (ContractError, IntegrityError) as error:
+            return Refused("coordinator", _code(error), envelope)
+        return Answer(reply, body)
+
+
+def _seen_tree_size(body: object) -> int | None:
+    return body.seen_tree_size if isinstance(body, SiteHello | SiteUpdate | SiteMetrics) else None
+
+
+def _code(error: ContractError | IntegrityError) -> ReasonCode:
+    return error.reason  # type: ignore[return-value]  # every reason in the error tree is a ReasonCode: tested
+
+
+def judge_hello(answer: Answer[SiteHello], site: SiteId, recipe: Recipe, asked: Digest) -> Refused | None:
+    """A site must be what it was admitted as."""
+    entry, hello = recipe.opened.roster[site], answer.body
+    same = (hello.role, hello.size_bucket, hello.policy_digest) == (entry.role, entry.size_bucket, entry.policy_digest)
+    if not same or hello.context_digest != asked or hello.simulated != recipe.opened.simulated:
+        return Refused("coordinator", "policy", answer.parcel.envelope)
+    return None
+
+
+def judge_update(answer: Answer[SiteUpdate], plan: RoundPlan, site: SiteId, recipe: Recipe) -> Refused | None:
+    """Digest, length, encoding, steps, noise and the exact clip bound of an update; None when all hold."""
+    update, payload, envelope = answer.body, answer.parcel.payload, answer.parcel.envelope
+    refused = Refused("coordinator", "malformed", envelope)
+    if update.plan_digest != digest_of(plan) or update.encoding != plan.encoding:
+        return refused
+    if sha256(payload) != update.payload_digest or len(payload) != update.payload_bytes:
+        return Refused("coordinator", "integrity", envelope)
+    private = plan.privacy
+    if (private is None) != (update.spent is None) or (private is not None and update.num_steps != private.num_steps):
+        return refused
+    if private is not None and (update.spent is None or private.event() not in update.spent.events):
+        return refused
+    try:
+        integers = decode(payload, recipe.contract.size)
+        check_bound(integers, plan.cohort[site].weight, plan.update_clip_norm, plan.encoding.scale_log2)
+    except ContractError as error:
+        return Refused("coordinator", _code(error), envelope)
+    return None
+
+
+def judge_metrics(answer: Answer[SiteMetrics], plan: EvaluationPlan, site: SiteId, recipe: Recipe) -> Refused | None:
+    """One count a label, in all three vectors, and noise wherever the data is private."""
+    metrics, labels = answer.body, len(plan.task.labels)
+    lengths = {len(metrics.right), len(metrics.actual), len(metrics.predicted)}
+    public = recipe.opened.roster[site].role == "evaluator" or plan.noise_multiplier is None
+    if metrics.plan_digest != digest_of(plan) or lengths != {labels} or (metrics.noise_std == "0") != public:
+        return Refused("coordinator", "malformed", answer.parcel.envelope)
+    return None

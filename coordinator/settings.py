@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""federation.toml: one federation, one recipe. Every field has a unit and a bound; unknown keys are refused.
+
+Real numbers are plain floats here, for people; they become canonical decimal strings when a plan is made.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from privacy.canonical import decimal_string
+from privacy.dp.params import PrivacyParams, Unit
+from privacy.exchange.plans import EncodingPlan, Scope, TaskPlan, TrainingPlan
+from privacy.identifiers import RunId
+
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class RunSection(BaseModel):
+    """Which run this is."""
+
+    model_config = STRICT
+    name: RunId = Field(default="federation", description="name of the federation; the log's origin is collab/<name>")
+    run_id: RunId = Field(default="run-1", description="name of this run, unique in this folder's log")
+    public_seed: int = Field(
+        default=0, ge=0, lt=1 << 63, description="integer, public and logged: drives cohort, initialization, order"
+    )
+
+
+class NetworkSection(BaseModel):
+    """Where sites reach the coordinator."""
+
+    model_config = STRICT
+    host: str = Field(
+        default="127.0.0.1", description="address to listen on; sites reach it by a name in the certificate"
+    )
+    port: int = Field(default=9443, ge=1, le=65535, description="TCP port, TLS only")
+
+
+class TaskSection(BaseModel):
+    """What is learnt."""
+
+    model_config = STRICT
+    name: str = Field(default="classification", description="name of a file in client/tasks")
+    labels: tuple[str, ...] = Field(default=("no", "yes"), min_length=2, description="all labels, in order; at least 2")
+    max_tokens: int = Field(default=128, ge=8, le=512, description="word pieces a text; longer texts are cut")
+
+
+class TrainingSection(BaseModel):
+    """Which arrays are trained and how. The same at every site."""
+
+    model_config = STRICT
+    scope: Scope = Field(default="top", description="head, top (layers), lora or full")
+    top_layers: int = Field(default=1, ge=0, le=64, description="layers trained (top) or adapted (lora; 0 is all)")
+    lora_rank: int = Field(default=8, ge=0, le=256, description="rank of the adapters; lora only")
+    lora_alpha: int = Field(default=16, ge=0, le=1024, description="scale of the adapters is alpha / rank; lora only")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(default="adam", description="local optimizer, new in each round")
+    learning_rate: float = Field(default=1e-3, gt=0, le=10, description="of the transformer's arrays, a step")
+    head_learning_rate: float = Field(default=1e-2, gt=0, le=100, description="of the head's arrays, a step")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="of sgd; 0 to below 1")
+    weight_decay: float = Field(default=0.0, ge=0, le=1, description="a step; 0 to 1")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="probability, from a site's secret seed")
+    physical_batch_size: int = Field(default=32, ge=1, le=4096, description="examples in memory at once")
+    rounds: int = Field(default=4, ge=1, le=100_000, description="rounds of the whole run")
+    steps_per_round: int = Field(default=5, ge=1, le=1_000_000, description="local steps a round")
+    sample_rate: float = Field(default=0.1, gt=0, le=1, description="probability of each privacy unit to join a step")
+
+    def plan(self) -> TrainingPlan:
+        """The part of it that a round's plan holds."""
+        return TrainingPlan(
+            scope=self.scope,
+            top_layers=self.top_layers if self.scope in ("top", "lora") else 0,
+            lora_rank=self.lora_rank if self.scope == "lora" else 0,
+            lora_alpha=self.lora_alpha if self.scope == "lora" else 0,
+            optimizer=self.optimizer,
+            learning_rate=decimal_string(self.learning_rate),
+            head_learning_rate=decimal_string(self.head_learning_rate),
+            momentum=decimal_string(self.momentum),
+            weight_decay=decimal_string(self.weight_decay),
+            dropout=decimal_string(self.dropout),
+            physical_batch_size=self.physical_batch_size,
+        )
+
+
+class PrivacySection(BaseModel):
+    """How much may be learnt about one unit at one site. Noise is calibrated over the whole planned run (PRV)."""
+
+    model_config = STRICT
+    mode: Literal["dp_sgd", "none"] = Field(default="dp_sgd", description="none: NOT private; sites must allow it")
+    unit: Unit = Field(default="patient", description="what epsilon protects: record or patient")
+    target_epsilon: float = Field(default=8.0, gt=0, le=1000, description="of the whole run at each site, for the unit")
+    target_delta: float = Field(default=1e-5, gt=0, lt=1, description="of the whole run; below 1 / number of units")
+    max_grad_norm: float = Field(default=1.0, gt=0, le=1e6, description="l2 bound of one unit's gradient")
+    clipping: str = Field(default="ghost", description="name of a file in privacy/dp/clipping")
+
+
+class UpdateSection(BaseModel):
+    """How a site's update becomes integers, and how they are added."""
+
+    model_config = STRICT
+    clip_norm: float = Field(default=1.0, gt=0, le=1e6, description="l2 bound of one site's update over all arrays")
+    scale_log2: int = Field(default=22, ge=8, le=30, description="integers are truncated at 2^scale_log2")
+    weights: Literal["bucket", "uniform"] = Field(default="bucket", description="by declared size bucket, or equal")
+    aggregation: str = Field(default="weighted_sum", description="name of a file in privacy/aggregation")
+
+    def encoding(self) -> EncodingPlan:
+        """The integer encoding of a plan."""
+        return EncodingPlan(dtype="int32", scale_log2=self.scale_log2)
+
+
+class RoundsSection(BaseModel):
+    """When a round is done."""
+
+    model_config = STRICT
+    min_sites: int = Field(default=2, ge=1, le=10_000, description="updates without which a round is aborted")
+    deadline_seconds: float = Field(default=3600.0, gt=0, le=604_800, description="seconds a phase waits for its sites")
+    evaluate: bool = Field(default=True, description="ask sites for noised counts on their dev split after each round")
+
+
+class FederationSettings(BaseModel):
+    """All of federation.toml."""
+
+    model_config = STRICT
+    run: RunSection = Field(default_factory=RunSection, description="which run this is")
+    network: NetworkSection = Field(default_factory=NetworkSection, description="where sites reach the coordinator")
+    task: TaskSection = Field(default_factory=TaskSection, description="what is learnt")
+    training: TrainingSection = Field(default_factory=TrainingSection, description="which arrays are trained and how")
+    privacy: PrivacySection = Field(default_factory=PrivacySection, description="how much may be learnt about one unit")
+    update: UpdateSection = Field(default_factory=UpdateSection, description="how updates are encoded and added")
+    rounds: RoundsSection = Field(default_factory=RoundsSection, description="when a round is done")
+
+    @property
+    def evaluations(self) -> int:
+        """How often the dev split is counted in the whole run: before the first round and after each."""
+        return self.training.rounds + 1 if self.rounds.evaluate else 0
+
+    def task_plan(self) -> TaskPlan:
+        """The task as a plan holds it."""
+        return TaskPlan(name=self.task.name, labels=self.task.labels, max_tokens=self.task.max_tokens)
+
+    def privacy_params(self, noise_multiplier: str | None) -> PrivacyParams | None:
+        """One round's parameters at the calibrated `noise_multiplier`; None in a run that is not private."""
+        if noise_multiplier is None:
+            return None
+        return PrivacyParams(
+            sample_rate=decimal_string(self.training.sample_rate),
+            num_steps=self.training.steps_per_round,
+            noise_multiplier=noise_multiplier,
+            max_grad_norm=decimal_string(self.privacy.max_grad_norm),
+            target_epsilon=decimal_string(self.privacy.target_epsilon),
+            target_delta=decimal_string(self.privacy.target_delta),
+            unit=self.privacy.unit,
+            clipping=self.privacy.clipping,
+            accountant="prv",
+        )
