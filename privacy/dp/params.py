@@ -2,8 +2,9 @@
 """What a round may spend (`PrivacyParams`), what happened (`PrivacyEvent`) and what it cost (`PrivacySpent`).
 
 Strict frozen models for files, wire and log; without torch, so that the coordinator and the auditor can read them.
-Neighbouring data sets differ by one added or removed privacy unit: one record, or one patient with all notes. Real numbers
-are canonical decimal strings of at most 40 characters: the number that was signed is the number that is accounted.
+Neighbouring data sets differ by one added or removed privacy unit: one record, or one patient with all notes. Real
+numbers are canonical decimal strings of at most 40 characters: the number that was signed is the number that is
+accounted.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class PrivacyParams(BaseModel):
 
 
 class PrivacyEvent(BaseModel):
-    """One kind of release, made `steps` times: a Poisson sample with Gaussian noise of `noise_multiplier` x sensitivity.
+    """One kind of release, made `steps` times: Gaussian noise of `noise_multiplier` x sensitivity.
 
     Noised counts over all units are the case sample_rate "1".
     """

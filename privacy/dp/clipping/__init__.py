@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of a clipping method: one file here, found by its name.
+
+A method has `attach(model, max_grad_norm) -> Clipper`. A Clipper bounds what one row moves: the gradient of each row,
+over all trainable parameters as one vector, is scaled to l2 norm at most max_grad_norm, and the scaled gradients are
+summed over all physical batches of a logical batch. It equals a loop of single-example backward passes, it refuses
+what it cannot clip (a parameter that the loss does not reach, an input that is broadcast over the batch), and the
+conformance suite holds every file to this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from privacy import parts
+from privacy.errors import ContractError, UpdateNotFinite
+
+ROUNDING_SLACK = 1e-4
+"""The bound is aimed at from below by this share: computed norms are off by up to 1e-5 of themselves in float32."""
+
+Losses = Callable[[], Tensor]
+"""Runs the forward pass of one physical batch; returns one loss per row, shape (B,), with its graph."""
+
+
+class Clipper(Protocol):
+    """Per-row clipping attached to one model. Not for two threads."""
+
+    def accumulate(self, losses: Losses, size: int) -> tuple[Tensor, Tensor]:
+        """Add the clipped gradients of a physical batch of `size` rows to the sum; return (losses, norms), each
+        (size,).
+
+        Raises UpdateNotFinite when a norm is NaN or infinite, ContractError when a row's gradient cannot be told apart.
+        After either the sum is unusable: call `close`.
+        """
+        ...
+
+    def clipped_sum(self) -> list[Tensor]:
+        """The sum so far, one tensor per trainable parameter in the model's order (zeros for no rows); starts anew."""
+        ...
+
+    def close(self) -> None:
+        """Detach from the model and leave nothing on it."""
+        ...
+
+
+def attach(name: str, model: nn.Module, max_grad_norm: float) -> Clipper:
+    """The method `name` on `model`, whose parameters that require gradients are the trainable ones."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ContractError("the model has no trainable parameter")
+    module = parts.load("privacy.dp.clipping", name)
+    return cast(Clipper, module.attach(model, max_grad_norm))
+
+
+def clip_factors(norms: Tensor, max_grad_norm: float) -> Tensor:
+    """min(1, bound / norm) for each row, shape (B,), with the bound a little under max_grad_norm.
+
+    Raises UpdateNotFinite if a norm is NaN or infinite: such a row has no scaled gradient.
+    """
+    if not bool(torch.isfinite(norms).all()):
+        raise UpdateNotFinite("a per-example gradient holds NaN or infinity")
+    bound = max_grad_norm * (1 - ROUNDING_SLACK)
+    return (bound / norms.clamp(min=torch.finfo(norms.dtype).tiny)).clamp(max=1.0)
+
+
+def check_losses(losses: Tensor, size: int) -> None:
+    """Raises ContractError unless there is one loss per row."""
+    if losses.shape != (size,):
+        raise ContractError(f"the task must return one loss per row: {size} rows, shape {tuple(losses.shape)}")
+
+
+def unclippable(name: str) -> ContractError:
+    """The error for a parameter whose gradient cannot be split by row."""
+    return ContractError(
+        f"the gradient of '{name}' cannot be split by example",
+        reason="unclippable",
+        next_step="freeze the parameter if the loss does not use it; repeat position ids to the whole batch",
+    )

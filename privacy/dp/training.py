@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DP-SGD on one site: Poisson draw -> clipped gradients summed over physical batches -> noise -> optimizer step.
+
+Rules: every draw is stepped, noised and accounted, an empty one too; gradients are divided by sample_rate times the
+declared size bucket, never by a batch's true size; noise, sampling and dropout come from three streams of one
+SecretSeed; what a step looked like (`StepRecord`) stays at the site. The ledger is charged by the caller before
+`train` is called. Source: Abadi et al., arXiv 1607.00133; the noise step is that of Opacus.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from opacus.optimizers import DPOptimizerFastGradientClipping
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from privacy.dp import clipping
+from privacy.dp.noise import GaussianStream
+from privacy.dp.params import PrivacyParams, Unit
+from privacy.dp.sampling import PoissonUnits
+from privacy.errors import ContractError, UpdateNotFinite
+from privacy.randomness import SecretSeed
+
+MakeOptimizer = Callable[[list[nn.Parameter]], Optimizer]
+"""Builds the optimizer of exactly these parameters, in groups of its own choice."""
+
+
+class Examples(Protocol):
+    """A site's tokenized rows, as the client's task holds them."""
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Tokens of each row: rows of like length share a physical batch."""
+        ...
+
+    def batch(self, rows: Sequence[int]) -> Mapping[str, Tensor]:
+        """The rows as contiguous tensors on the model's device, position ids and token types repeated to (B, T)."""
+        ...
+
+    def losses(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        """One loss per row, shape (B,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one step looked like. It is not private: it stays at the site."""
+
+    step: int
+    batch_size: int
+    mean_loss: float | None
+    norm_quantiles: tuple[float, ...]
+    """Per-example norms before clipping at 0, 1/4, 1/2, 3/4 and 1; empty for an empty draw or plain training."""
+    seconds: float
+
+
+OnStep = Callable[[StepRecord], None]
+
+
+class SeededDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
+    """Opacus' DP optimizer whose noise comes from a GaussianStream; clipping and summing were done by a Clipper.
+
+    Sum, noise and division are float64 on the CPU and cast once to the parameter's dtype. Noise is drawn for all
+    parameters as one vector, in the model's order.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, params: PrivacyParams, expected_batch_size: float, seed: SecretSeed
+    ) -> None:
+        super().__init__(
+            optimizer,
+            noise_multiplier=float(params.noise_multiplier),
+            max_grad_norm=float(params.max_grad_norm),
+            expected_batch_size=expected_batch_size,
+        )
+        self._stream = GaussianStream(seed)
+        self._released: list[tuple[nn.Parameter, Tensor]] = []
+
+    def release(self, parameters: Sequence[nn.Parameter], sums: Sequence[Tensor]) -> None:
+        """One step on the noised `sums` of clipped gradients. Raises UpdateNotFinite before any change."""
+        self._released = list(zip(parameters, sums, strict=True))
+        self.step()
+        self._released = []
+        self.zero_grad(set_to_none=True)
+
+    def accumulate(self) -> None:
+        """The Clipper already summed the logical batch."""
+
+    def add_noise(self) -> None:
+        """Set every `.grad` to (sum of clipped gradients + noise) / expected batch size."""
+        flat = torch.cat([total.detach().reshape(-1).to("cpu", torch.float64) for _, total in self._released])
+        if not bool(torch.isfinite(flat).all()):
+            raise UpdateNotFinite("a sum of clipped gradients holds NaN or infinity")
+        std = self.noise_multiplier * self.max_grad_norm
+        flat += torch.from_numpy(self._stream.fill(flat.numel(), std))
+        flat /= self.expected_batch_size
+        pieces = torch.split(flat, [total.numel() for _, total in self._released])
+        for (parameter, _), piece in zip(self._released, pieces, strict=True):
+            parameter.grad = piece.view_as(parameter).to(parameter.device, parameter.dtype)
+
+    def scale_grad(self) -> None:
+        """`add_noise` already divided, before the cast."""
+
+
+def train(
+    model: nn.Module,
+    examples: Examples,
+    units: Sequence[Sequence[int]],
+    params: PrivacyParams,
+    *,
+    seed: SecretSeed,
+    size_bucket: int,
+    make_optimizer: MakeOptimizer,
+    physical_batch_size: int,
+    on_step: OnStep,
+) -> None:
+    """Train the model's trainable parameters in place with `params.num_steps` steps of DP-SGD.
+
+    `units[i]` are the rows of privacy unit i (one row under "record"). What the trainable parameters become is
+    (epsilon, delta)-private as `params.event()` says, towards whoever does not know `seed`; nothing else here is.
+    The same arguments, machine and thread count give the same bits. Raises UpdateNotFinite or ContractError; the model
+    is then half-trained and must be thrown away.
+    """
+    _check(examples, units, params.unit, size_bucket, physical_batch_size)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    expected = float(params.sample_rate) * size_bucket
+    optimizer = SeededDPOptimizer(_own(make_optimizer, parameters), params, expected, seed.derive("noise"))
+    clipper = clipping.attach(params.clipping, model, float(params.max_grad_norm))
+    draws = PoissonUnits(seed.derive("poisson"), units, params.sample_rate)
+    try:
+        with _training_mode(model, seed):
+            for step in range(params.num_steps):
+                began = time.perf_counter()
+                rows = next(draws)
+                measured = [
+                    clipper.accumulate(_losses(model, examples, part), len(part))
+                    for part in _physical(rows, examples.lengths, physical_batch_size)
+                ]
+                optimizer.release(parameters, clipper.clipped_sum())
+                on_step(_record(step, rows, measured, began))
+    finally:
+        clipper.close()
+
+
+def train_plain(
+    model: nn.Module,
+    examples: Examples,
+    units: Sequence[Sequence[int]],
+    *,
+    sample_rate: str,
+    num_steps: int,
+    unit: Unit,
+    seed: SecretSeed,
+    size_bucket: int,
+    make_optimizer: MakeOptimizer,
+    physical_batch_size: int,
+    on_step: OnStep,
+) -> None:
+    """The same loop, sampled and normalised the same way, without clipping and noise: its output is NOT private.
+
+    For baselines on data that may be published. An empty draw steps with zero gradients.
+    """
+    _check(examples, units, unit, size_bucket, physical_batch_size)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = _own(make_optimizer, parameters)
+    draws = PoissonUnits(seed.derive("poisson"), units, sample_rate)
+    expected = float(sample_rate) * size_bucket
+    with _training_mode(model, seed):
+        for step in range(num_steps):
+            began = time.perf_counter()
+            rows = next(draws)
+            optimizer.zero_grad(set_to_none=False)
+            measured: list[tuple[Tensor, Tensor]] = []
+            for part in _physical(rows, examples.lengths, physical_batch_size):
+                losses = _losses(model, examples, part)()
+                clipping.check_losses(losses, len(part))
+                torch.autograd.backward(losses.sum() / expected)
+                measured.append((losses.detach(), losses.new_empty(0)))
+            optimizer.step()
+            on_step(_record(step, rows, measured, began))
+
+
+def _check(
+    examples: Examples, units: Sequence[Sequence[int]], unit: Unit, size_bucket: int, physical_batch_size: int
+) -> None:
+    if size_bucket < 1 or physical_batch_size < 1:
+        raise ContractError("size_bucket and physical_batch_size are at least 1")
+    if unit == "record" and any(len(rows) != 1 for rows in units):
+        raise ContractError("under unit 'record' every privacy unit is one row")
+    if any(not 0 <= row < len(examples.lengths) for rows in units for row in rows):
+        raise ContractError("a privacy unit names a row that the examples lack")
+
+
+def _own(make_optimizer: MakeOptimizer, parameters: list[nn.Parameter]) -> Optimizer:
+    """The optimizer, after a check that it moves exactly the parameters that are clipped and noised."""
+    optimizer = make_optimizer(parameters)
+    held = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    if sorted(held) != sorted(id(p) for p in parameters):
+        raise ContractError("the optimizer must hold each trainable parameter once and nothing else")
+    return optimizer
+
+
+@contextmanager
+def _training_mode(model: nn.Module, seed: SecretSeed) -> Iterator[None]:
+    """Dropout on, drawn from its own stream; torch's generators and the model's mode are put back afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    cuda = [p.device for p in model.parameters() if p.device.type == "cuda"][:1]
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed.derive("dropout").integer())
+        model.train()
+        try:
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+
+def _physical(rows: Sequence[int], lengths: Sequence[int], size: int) -> list[list[int]]:
+    """The logical batch in pieces of at most `size` rows of like length: the clipped sum ignores the order."""
+    ordered = sorted(rows, key=lambda row: (lengths[row], row))
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def _losses(model: nn.Module, examples: Examples, rows: Sequence[int]) -> Callable[[], Tensor]:
+    return lambda: examples.losses(model, examples.batch(rows))
+
+
+def _record(step: int, rows: Sequence[int], measured: Sequence[tuple[Tensor, Tensor]], began: float) -> StepRecord:
+    mean_loss = float(torch.cat([losses for losses, _ in measured]).mean()) if measured else None
+    norms = torch.cat([norms for _, norms in measured]).double().cpu() if measured else torch.empty(0)
+    quantiles = torch.quantile(norms, torch.tensor([0, 0.25, 0.5, 0.75, 1], dtype=norms.dtype)) if len(norms) else norms
+    return StepRecord(step, len(rows), mean_loss, tuple(quantiles.tolist()), time.perf_counter() - began)
