@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries one parcel to each site and brings the replies back, over any Flower Grid.
+
+Explicit node ids, never "any node". Replies come in the fixed order of the sites' names and one at a time, so that
+sums are the same in every run and memory does not grow with the number of sites. A site that is away gets its parcel
+when it comes back, within the deadline: Flower never delivers a message twice, so it is pushed again, and a site that
+has already answered sends the reply that it stored.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+os.environ["FLWR_TELEMETRY_ENABLED"] = "0"  # read when flwr is imported: nothing here calls home
+os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
+
+from flwr.app import ArrayRecord, Message
+from flwr.serverapp import Grid
+
+from privacy.errors import ContractError, Unreachable
+from privacy.exchange.flower import cut, from_content, to_content
+from privacy.exchange.messages import Parcel, Phase, ReasonCode
+from privacy.identifiers import SiteId
+
+MESSAGE_TYPES: Final[Mapping[Phase, str]] = {"hello": "query", "update": "train", "evaluate": "evaluate"}
+CLIENT_APP_RAISED: Final = 2
+"""Flower's ErrorCode.CLIENT_APP_RAISED_EXCEPTION: the site was there and failed. Asking again would not help."""
+PRESENCE_SECONDS: Final = 1.0
+"""How often, at most, the grid is asked who is online while replies are awaited."""
+GRACE_SECONDS: Final = 60.0
+"""How much longer than the deadline a message is valid, so that Flower drops no reply that came in time."""
+
+
+@dataclass
+class _Errand:
+    """One site's parcel in one exchange: the ids under which it was pushed and not yet answered."""
+
+    node: int
+    parcel: Parcel
+    pieces: ArrayRecord
+    pushed: list[str] = field(default_factory=list)
+    away: bool = False
+
+
+class Courier:
+    """Speaks to the sites of `nodes` (site -> Flower node id) over `grid`.
+
+    `clock` (seconds, monotonic) and `sleep` are arguments so that deadlines can be tested without waiting.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        nodes: Mapping[SiteId, int],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        poll_seconds: float = 0.2,
+    ) -> None:
+        self._grid = grid
+        self._nodes = dict(sorted(nodes.items()))
+        self._clock = clock
+        self._sleep = sleep
+        self._poll_seconds = poll_seconds
+
+    def online(self) -> set[SiteId]:
+        """The sites whose nodes the grid holds for connected. A site killed just now stays in for two heartbeats."""
+        connected = set(self._grid.get_node_ids())
+        return {site for site, node in self._nodes.items() if node in connected}
+
+    def wait_online(self, minimum: int, deadline_seconds: float) -> set[SiteId]:
+        """The sites online as soon as they are at least `minimum`. Raises Unreachable at the deadline."""
+        end = self._clock() + deadline_seconds
+        while len(present := self.online()) < minimum:
+            if self._clock() >= end:
+                raise Unreachable(
+                    f"{len(present)} of at least {minimum} sites are online",
+                    next_step="ask the missing sites to start collab-client, then run again: nothing is lost",
+                )
+            self._sleep(self._poll_seconds)
+        return present
+
+    def exchange(
+        self,
+        parcels: Mapping[SiteId, Parcel],
+        *,
+        phase: Phase,
+        server_round: int,
+        deadline_seconds: float,
+        max_payload_bytes: int,
+    ) -> Iterator[tuple[SiteId, Parcel | ReasonCode]]:
+        """Send each site its parcel and yield each site's reply, in the order of the sites' names.
+
+        A site that gives none within `deadline_seconds` (from now on, for all sites together) yields "no_reply", one
+        whose reply is no parcel or has a longer payload "malformed". Drop each reply before asking for the next: that
+        keeps one in memory. Raises KeyError for a site without a node, Unreachable when the grid takes no messages.
+        """
+        end = self._clock() + deadline_seconds
+        pieces: dict[int, ArrayRecord] = {}  # sites that get the same payload get the same objects
+        errands = {}
+        for site in sorted(parcels):
+            payload = parcels[site].payload
+            errands[site] = _Errand(self._nodes[site], parcels[site], pieces.setdefault(id(payload), cut(payload)))
+        seen = self._deliver(errands, phase, server_round, end)
+        for site in list(errands):
+            while (reply := self._pull(errands[site], max_payload_bytes)) is None and self._clock() < end:
+                self._sleep(self._poll_seconds)
+                if self._clock() - seen >= PRESENCE_SECONDS:
+                    seen = self._deliver(errands, phase, server_round, end)
+            del errands[site]
+            yield site, "no_reply" if reply is None else reply
+            reply = None
+
+    def _deliver(self, errands: Mapping[SiteId, _Errand], phase: Phase, server_round: int, end: float) -> float:
+        """Push what waits for sites that are there; note who went away. Returns the time of this look."""
+        now, present = self._clock(), self.online()
+        due = []
+        for site, errand in errands.items():
+            if site not in present:
+                errand.away = True
+            elif errand.away or not errand.pushed:
+                due.append(errand)
+        messages = [
+            self._grid.create_message(
+                to_content(errand.parcel, errand.pieces),
+                MESSAGE_TYPES[phase],
+                errand.node,
+                str(server_round),
+                max(end - now, 0.0) + GRACE_SECONDS,
+            )
+            for errand in due
+        ]
+        ids = list(self._grid.push_messages(messages)) if messages else []
+        if len(ids) != len(messages):
+            raise Unreachable(
+                f"the SuperLink took {len(ids)} of {len(messages)} messages",
+                next_step="compare the model's size with the limit in federation.toml, then run again",
+            )
+        for errand, message_id in zip(due, ids, strict=True):
+            if message_id:
+                errand.pushed.append(message_id)
+                errand.away = False
+        return now
+
+    def _pull(self, errand: _Errand, max_payload_bytes: int) -> Parcel | ReasonCode | None:
+        """The site's reply, if there is one by now. An id whose message was lost is forgotten: it is pushed again."""
+        for message_id in list(errand.pushed):
+            try:
+                for reply in self._grid.pull_messages([message_id]):
+                    if not reply.has_error():
+                        return self._opened(reply, errand.node, max_payload_bytes)
+                    if reply.error.code == CLIENT_APP_RAISED:
+                        return "no_reply"
+                    errand.pushed.remove(message_id)
+            except ContractError:
+                return "malformed"
+        return None
+
+    @staticmethod
+    def _opened(reply: Message, node: int, max_payload_bytes: int) -> Parcel | ReasonCode:
+        if reply.metadata.src_node_id != node:
+            return "malformed"
+        return from_content(reply.content, max_payload_bytes)
