@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site's private rows: read, treated by rule, and split into train, dev and test.
+
+The one law of this room: a row's treatment depends only on its own privacy unit. Under unit "patient" duplicates and
+contradictions are looked for within one patient; under "record" nothing is shared between rows, and duplicates are only
+counted for the site's own report. Otherwise one unit's presence would change another's part in training, and the
+advertised epsilon would be untrue. The split is a keyed hash of the patient id, else of the record id.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, Literal
+
+from client.formats import RawRow, Unreadable, read_rows
+from client.settings import DataSection, SiteFolder
+from privacy.dp.params import Unit
+from privacy.errors import SettingsError
+from privacy.text.records import TextRow
+
+Split = Literal["train", "dev", "test"]
+Refused = Literal[
+    "contradictory",
+    "empty",
+    "exact_duplicate",
+    "invalid_utf8",
+    "malformed",
+    "near_duplicate",
+    "no_patient",
+    "over_long",
+]
+SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
+SHINGLE: Final = 5
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What became of one row: it is in `split`, or refused for `reason`. `cut`: its text was over-long."""
+
+    row: TextRow | None
+    split: Split | None
+    reason: Refused | Literal["unlabelled"] | None
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """Counts for the site's own report. They are exact, so they never leave the site."""
+
+    read: int
+    refused: Mapping[str, int]
+    cut: int
+    rows: Mapping[str, int]
+    patients: Mapping[str, int]
+    labels: Mapping[str, int]
+    repeated_anywhere: int
+    """Rows whose text stands in an earlier row of any unit, but for letter case, digits and punctuation: only told."""
+
+    def as_json(self) -> dict[str, int | dict[str, int]]:
+        return {
+            "read": self.read,
+            "refused": dict(self.refused),
+            "cut": self.cut,
+            "rows": dict(self.rows),
+            "patients": dict(self.patients),
+            "labels": dict(self.labels),
+            "repeated_anywhere": self.repeated_anywhere,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Corpus:
+    """The kept rows by split, in the order of the files."""
+
+    train: tuple[TextRow, ...]
+    dev: tuple[TextRow, ...]
+    test: tuple[TextRow, ...]
+    report: CorpusReport
+
+    def __repr__(self) -> str:
+        return "Corpus(hidden)"
+
+
+def load_corpus(folder: SiteFolder, split_key: bytes) -> Corpus:
+    """The site's corpus. `split_key` (32 bytes, derived from the site's SecretSeed) fixes ids and splits.
+
+    An evaluator's rows are all test. Raises SettingsError for a missing file or column, a file that is broken as a
+    whole, and a corpus of which no row is left.
+    """
+    data, unit = folder.settings.data, folder.settings.policy.unit
+    wanted = (data.text_column, data.label_column, data.patient_column, data.record_column)
+    columns = tuple(dict.fromkeys(column for column in wanted if column is not None))
+    raw = [row for path in folder.data_files for row in read_rows(path, data.format, columns)]
+    treatments = treat(raw, data, unit, split_key, everything_is_test=folder.settings.site.role == "evaluator")
+    kept: dict[Split, list[TextRow]] = {split: [] for split in SPLITS}
+    for treatment in treatments:
+        if treatment.row is not None and treatment.split is not None:
+            kept[treatment.split].append(treatment.row)
+    report = _report(treatments, kept)
+    if not any(kept.values()):
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(report.refused.items()))
+        raise SettingsError(
+            f"the corpus is empty: {report.read} rows read, none kept" + (f" (refused: {reasons})" if reasons else ""),
+            next_step="check data.files, data.text_column and data.label_column",
+        )
+    return Corpus(tuple(kept["train"]), tuple(kept["dev"]), tuple(kept["test"]), report)
+
+
+def treat(
+    raw: Sequence[RawRow | Unreadable],
+    data: DataSection,
+    unit: Unit,
+    split_key: bytes,
+    *,
+    everything_is_test: bool = False,
+) -> list[Treatment]:
+    """What becomes of each row, in order: a function of the rows of its own unit, and of them alone."""
+    treatments = [_alone(row, data, unit, split_key) for row in raw]
+    if unit == "patient":
+        by_patient: dict[str, list[int]] = defaultdict(list)
+        for index, treatment in enumerate(treatments):
+            if treatment.row is not None and treatment.row.patient_id is not None:
+                by_patient[treatment.row.patient_id].append(index)
+        for indices in by_patient.values():
+            for index, reason in _within_patient([treatments[i] for i in indices], data).items():
+                treatments[indices[index]] = Treatment(None, None, reason)
+    if everything_is_test:
+        return [Treatment(t.row, "test" if t.row else None, t.reason, t.cut) for t in treatments]
+    return treatments
+
+
+def split_of(unit_id: str, split_key: bytes, *, test_fraction: float, dev_fraction: float) -> Split:
+    """The split of a unit: a keyed hash of its id as a number in [0, 1). Test first, then dev, the rest is train."""
+    position = int.from_bytes(_keyed(split_key, "split", unit_id)[:6], "big") / (1 << 48)
+    if position < test_fraction:
+        return "test"
+    return "dev" if position < test_fraction + dev_fraction else "train"
+
+
+# One row --------------------------------------------------------------------------------------------------------------
+
+
+def _alone(raw: RawRow | Unreadable, data: DataSection, unit: Unit, key: bytes) -> Treatment:
+    """The treatment that follows from the row itself."""
+    if not isinstance(raw, RawRow):
+        return Treatment(None, None, raw)
+    text, label = raw.cells.get(data.text_column), _name(raw, data.label_column)
+    patient = _name(raw, data.patient_column)
+    if text is not None and not isinstance(text, str):
+        return Treatment(None, None, "malformed")
+    if text is None or len(text.strip()) < data.min_characters:
+        return Treatment(None, None, "empty")
+    if label is None:
+        return Treatment(None, None, "unlabelled")
+    if unit == "patient" and patient is None:
+        return Treatment(None, None, "no_patient")
+    over_long = len(text) > data.max_characters
+    if over_long and data.over_long == "refuse":
+        return Treatment(None, None, "over_long")
+    text = text[: data.max_characters]
+    record = _name(raw, data.record_column) or _keyed(key, "record", patient or "", label, text).hex()[:32]
+    split = split_of(
+        f"patient:{patient}" if patient is not None else f"record:{record}",
+        key,
+        test_fraction=data.test_fraction,
+        dev_fraction=data.dev_fraction,
+    )
+    return Treatment(TextRow(record_id=record, text=text, label=label, patient_id=patient), split, None, over_long)
+
+
+def _name(raw: RawRow, column: str | None) -> str | None:
+    """A label or an id as text, without the white space around it; None where there is none."""
+    value = raw.cells.get(column) if column is not None else None
+    return None if value is None else str(value).strip() or None
+
+
+def _keyed(key: bytes, purpose: str, *parts: str) -> bytes:
+    state = hmac.new(key, b"collab/corpus/v1", sha256)
+    for part in (purpose, *parts):
+        encoded = part.encode()
+        state.update(len(encoded).to_bytes(8, "big") + encoded)  # lengths: ("ab", "c") is not ("a", "bc")
+    return state.digest()
+
+
+# One patient ----------------------------------------------------------------------------------------------------------
+
+
+def _within_patient(treatments: Sequence[Treatment], data: DataSection) -> dict[int, Refused]:
+    """Which rows of one patient go, and why: contradictions all, of duplicates all but the first."""
+    rows = [treatment.row for treatment in treatments if treatment.row is not None]
+    labels: dict[tuple[str, ...], set[str | None]] = defaultdict(set)
+    words = [_words(row.text) for row in rows]
+    for row, spoken in zip(rows, words, strict=True):
+        labels[spoken].add(row.label)
+    gone: dict[int, Refused] = {}
+    kept: list[tuple[str | None, str, frozenset[tuple[str, ...]]]] = []
+    for index, (row, spoken) in enumerate(zip(rows, words, strict=True)):
+        if data.contradictory == "refuse" and len(labels[spoken]) > 1:
+            gone[index] = "contradictory"
+            continue
+        shingles = _shingles(spoken)
+        alike = [other for label, text, other in kept if label == row.label and text == row.text]
+        if alike:
+            gone[index] = "exact_duplicate"
+        elif any(label == row.label and _near(shingles, other, data) for label, _, other in kept):
+            gone[index] = "near_duplicate"
+        else:
+            kept.append((row.label, row.text, shingles))
+    return gone
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(text.casefold())) or (text,)
+
+
+def _shingles(words: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    return frozenset(words[at : at + SHINGLE] for at in range(max(1, len(words) - SHINGLE + 1)))
+
+
+def _near(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]], data: DataSection) -> bool:
+    if min(len(one), len(other)) < data.near_duplicate_similarity * max(len(one), len(other)):
+        return False  # the similarity is at most the ratio of the sizes
+    common = len(one & other)
+    return common >= data.near_duplicate_similarity * (len(one) + len(other) - common)
+
+
+# The site's own report ------------------------------------------------------------------------------------------------
+
+
+def _report(treatments: Sequence[Treatment], kept: Mapping[Split, Sequence[TextRow]]) -> CorpusReport:
+    rows = [row for split in SPLITS for row in kept[split]]
+    return CorpusReport(
+        read=len(treatments),
+        refused=Counter(t.reason for t in treatments if t.reason is not None),
+        cut=sum(t.cut for t in treatments),
+        rows={split: len(kept[split]) for split in SPLITS},
+        patients={split: len({row.patient_id for row in kept[split]} - {None}) for split in SPLITS},
+        labels=Counter(row.label for row in rows if row.label is not None),
+        repeated_anywhere=_repeated(row.text for row in rows),
+    )
+
+
+def _repeated(texts: Iterable[str]) -> int:
+    seen: set[bytes] = set()
+    repeated = 0
+    for text in texts:
+        letters = " ".join(re.findall(r"[^\W\d_]+", text.casefold())) or text
+        digest = sha256(letters.encode()).digest()
+        repeated += digest in seen
+        seen.add(digest)
+    return repeated

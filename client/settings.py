@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site's settings, `sites/<name>.toml`, and its home, the folder `sites/<name>/` beside it.
+
+The policy is the site's own word: what it lets a plan ask for. Nothing that a coordinator sends changes it. Relative
+paths are relative to the TOML file. Whether a site is simulated is not a setting but a marker file in its home.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from privacy.dp.params import Unit
+from privacy.errors import SettingsError
+from privacy.exchange.plans import Scope
+from privacy.identifiers import Digest, SiteId
+from privacy.settings_file import load_toml, settings_digest
+from privacy.text.settings import TextSettings
+
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+Role = Literal["trainer", "evaluator"]
+Format = Literal["auto", "csv", "jsonl", "parquet", "datasets"]
+
+SIMULATED_MARKER: Final = "SIMULATED"
+
+
+class SiteSection(BaseModel):
+    """Who the site is."""
+
+    model_config = STRICT
+    name: SiteId = Field(description="the site's name, that of this file: lower-case letters, digits, _; at most 32")
+    role: Role = Field(
+        "trainer", description="trainer: trains on its own data; evaluator: only measures, on public test data"
+    )
+
+
+class DataSection(BaseModel):
+    """Where the texts lie and which columns hold what."""
+
+    model_config = STRICT
+    files: tuple[Path, ...] = Field(
+        min_length=1, description="files or folders, at least 1, read in this order; relative to this file"
+    )
+    format: Format = Field(
+        "auto", description="auto: by the file's suffix, a folder is a saved Hugging Face dataset; or one for all files"
+    )
+    dataset: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+        description="declared name of this data, 1 to 64 of a-z 0-9 _ . -; the privacy ledger is keyed by it: the same "
+        "people under a new name would be charged anew, so never rename it",
+    )
+    text_column: str = Field("text", min_length=1, description="column with the text")
+    label_column: str = Field("label", min_length=1, description="column with the label")
+    patient_column: str | None = Field(
+        None, min_length=1, description="column with the patient id; needed when policy.unit is patient"
+    )
+    record_column: str | None = Field(
+        None, min_length=1, description="column with the record id; without it, a keyed hash of the row's content"
+    )
+    min_characters: int = Field(
+        1, ge=1, le=1_000_000, description="characters; a shorter text is refused as empty; 1 to 1000000"
+    )
+    max_characters: int = Field(
+        20_000, ge=1, le=10_000_000, description="characters; a longer text is over-long; 1 to 10000000"
+    )
+    over_long: Literal["cut", "refuse"] = Field("cut", description="what happens to an over-long text")
+    contradictory: Literal["refuse", "keep"] = Field(
+        "refuse",
+        description="what happens to rows of one patient with the same text under different labels (unit patient)",
+    )
+    near_duplicate_similarity: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of 5-word shingles from which two notes of one patient with one label are the "
+        "same (unit patient); above 0, at most 1",
+    )
+    test_fraction: float = Field(0.1, ge=0, le=1, description="share of units kept for test; 0 to 1")
+    dev_fraction: float = Field(0.1, ge=0, le=1, description="share of units kept for dev; 0 to 1")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.test_fraction + self.dev_fraction > 1:
+            raise ValueError("test_fraction and dev_fraction must not exceed 1 together")
+        if self.max_characters < self.min_characters:
+            raise ValueError("max_characters must not be below min_characters")
+        return self
+
+
+class ModelSection(BaseModel):
+    """Which pretrained models a plan may name."""
+
+    model_config = STRICT
+    paths: dict[Digest, Path] = Field(
+        default_factory=dict,
+        description="pretrained digest (64 hex digits) to local folder, relative to this file; the packaged "
+        "all-MiniLM-L6-v2 is always known",
+    )
+
+
+class ComputeSection(BaseModel):
+    """What the site computes on."""
+
+    model_config = STRICT
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: cuda, else mps, else cpu")
+    threads: int = Field(
+        1, ge=1, le=256, description="CPU threads, 1 to 256; another number gives another model in the last bits"
+    )
+
+
+class PolicySection(BaseModel):
+    """What the site allows, whatever a plan asks."""
+
+    model_config = STRICT
+    unit: Unit = Field(description="privacy unit: patient (all notes of one patient together) or record")
+    epsilon_limit: float = Field(
+        gt=0, le=1000, description="epsilon that all runs over this data may spend together; above 0, at most 1000"
+    )
+    delta: float = Field(
+        gt=0, lt=0.1, description="delta at which epsilon is counted; above 0, below 0.1, well below 1 / units"
+    )
+    min_noise_multiplier: float = Field(
+        0.3, ge=0, le=1000, description="least noise, standard deviation over max_grad_norm, of any step; 0 to 1000"
+    )
+    max_grad_norm: float = Field(
+        10.0, gt=0, le=1e6, description="largest l2 bound of one unit's gradient that a plan may set; above 0"
+    )
+    max_update_clip_norm: float = Field(
+        100.0, gt=0, le=1e6, description="largest l2 bound of the whole update that a plan may set; above 0"
+    )
+    max_sample_rate: float = Field(
+        1.0, gt=0, le=1, description="largest probability with which a unit joins a step; above 0, at most 1"
+    )
+    max_rounds: int = Field(1000, ge=1, le=100_000, description="rounds that one run may plan; 1 to 100000")
+    tasks: tuple[str, ...] = Field(
+        ("classification",), min_length=1, description="tasks that may be trained: names of files in client/tasks"
+    )
+    scopes: tuple[Scope, ...] = Field(
+        ("head", "top", "lora", "full"), min_length=1, description="which parts of the model may be trained"
+    )
+    allow_non_private: bool = Field(False, description="whether a run without noise is answered at all")
+    send_metrics: bool = Field(True, description="whether noised counts of the dev split are sent (and charged)")
+    size_bucket: int = Field(
+        ge=1,
+        le=1 << 40,
+        description="declared size in privacy units, rounded by the site so that it is no secret (a power of 2 is "
+        "common); it weights the site's update and scales its gradients; at least 1",
+    )
+
+
+class SiteSettings(BaseModel):
+    """All of a site's settings."""
+
+    model_config = STRICT
+    site: SiteSection = Field(description="who the site is")
+    data: DataSection = Field(description="where the texts lie; they never leave this machine")
+    text: TextSettings = Field(default_factory=TextSettings, description="how texts are anonymized before any use")
+    model: ModelSection = Field(default_factory=ModelSection, description="which pretrained models are here")
+    compute: ComputeSection = Field(default_factory=ComputeSection, description="what the site computes on")
+    policy: PolicySection = Field(description="what the site allows, whatever a plan asks")
+
+    @model_validator(mode="after")
+    def _patients_are_known(self) -> Self:
+        if self.policy.unit == "patient" and self.data.patient_column is None:
+            raise ValueError("policy.unit is patient: data.patient_column must name the column with the patient id")
+        return self
+
+    @property
+    def policy_digest(self) -> Digest:
+        """What the site declares of its policy: a digest. Equal policies have equal digests."""
+        return settings_digest(self.policy)
+
+
+class SiteFolder:
+    """A site on disk: its TOML file and its home, the folder of the same name beside it.
+
+    `home` holds keys/ (0700), ledger.sqlite, state.sqlite, spans.sqlite, reports/ and kit.json; `create` makes the
+    folders. Raises SettingsError if the TOML is wrong or names another site than its file does.
+    """
+
+    def __init__(self, toml: Path) -> None:
+        self.toml = toml.resolve()
+        self.settings: SiteSettings = load_toml(self.toml, SiteSettings)
+        name = self.settings.site.name
+        if self.toml.stem != name:
+            raise SettingsError(
+                f"{self.toml.name} says site.name is {name}",
+                next_step=f"call the file {name}.toml: a site's ledger and keys lie in the folder of its name",
+            )
+
+    @property
+    def name(self) -> str:
+        return self.settings.site.name
+
+    @property
+    def home(self) -> Path:
+        return self.toml.parent / self.name
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def ledger(self) -> Path:
+        return self.home / "ledger.sqlite"
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state.sqlite"
+
+    @property
+    def spans(self) -> Path:
+        return self.home / "spans.sqlite"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def kit(self) -> Path:
+        return self.home / "kit.json"
+
+    @property
+    def simulated_marker(self) -> Path:
+        return self.home / SIMULATED_MARKER
+
+    @property
+    def simulated(self) -> bool:
+        """True where the site's keys follow a known seed, so that its epsilon protects nobody."""
+        return self.simulated_marker.exists()
+
+    @cached_property
+    def data_files(self) -> tuple[Path, ...]:
+        """The data's files and folders, in order, as absolute paths."""
+        return tuple(self.resolve(path) for path in self.settings.data.files)
+
+    @cached_property
+    def model_folders(self) -> dict[Digest, Path]:
+        """Pretrained digest to folder, as absolute paths, without the packaged model."""
+        return {digest: self.resolve(path) for digest, path in self.settings.model.paths.items()}
+
+    def resolve(self, path: Path) -> Path:
+        """`path` as the TOML means it: relative to the TOML's folder."""
+        return path if path.is_absolute() else self.toml.parent / path
+
+    def create(self) -> None:
+        """Make the home and its folders, readable by their owner alone. Existing ones stay, and become private."""
+        for folder in (self.home, self.keys, self.reports):
+            folder.mkdir(mode=0o700, parents=folder == self.home, exist_ok=True)
+            folder.chmod(0o700)
