@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shapes of planted identifiers. Each function returns one value, written in one of the ways that records write it.
+
+Telephone numbers lie in ranges reserved for fiction (555-01xx; 020 7946 0xxx), public hosts under example.* (RFC 2606).
+"""
+
+from __future__ import annotations
+
+import datetime
+import unicodedata
+
+from simulations._phrases.condition import listed
+from simulations._phrases.dice import Dice
+
+_MONTHS = listed(
+    """
+    January; February; March; April; May; June; July; August; September; October; November; December
+    """
+)
+_AREA_CODES = ("212", "303", "312", "415", "504", "602", "617", "713", "804", "919")
+_PRIVATE_HOSTS = ("stbrennan.local", "wards.northvale.local", "mail.hospital.local", "clinic.intranet.local")
+_PUBLIC_HOSTS = ("example.com", "mail.example.org", "post.example.net", "northvale.example.org")
+_STREETS = listed(
+    """
+    Alder Street; Brickyard Lane; Calloway Avenue; Dunmore Road; Eastgate Drive; Ferry Hill Road; Gallows Court;
+    Harrow Boulevard; Ironbridge Way; Juniper Terrace; Kestrel Close; Lockkeeper Lane; Martingale Street;
+    Nettle Row; Orchard Parkway; Quarry Bank
+    """
+)
+_TOWNS = listed(
+    """
+    Northvale; Quarryford; Saltmarsh; Briar Glen; Ostermouth; Lake Harlan; Tolliver; Pennymoor; Cedar Notch;
+    Wexcombe; Millrace
+    """
+)
+_STATES = ("OH", "PA", "NM", "MN", "GA", "OR", "VT", "TX", "MI", "NC")
+
+
+def date(dice: Dice, first_year: int = 2019, last_year: int = 2025) -> str:
+    """A day between two years, in one of nine formats; three of them spell the month."""
+    day = datetime.date(dice.integer(first_year, last_year), dice.integer(1, 12), dice.integer(1, 28))
+    month = _MONTHS[day.month - 1]
+    ordinal = {1: "st", 2: "nd", 3: "rd"}.get(day.day % 10 if day.day not in (11, 12, 13) else 0, "th")
+    return dice.choose(
+        (
+            f"{day:%m/%d/%Y}",
+            f"{day.month}/{day.day}/{day:%y}",
+            f"{day:%Y-%m-%d}",
+            f"{day:%d.%m.%Y}",
+            f"{day.day:02d}-{month[:3]}-{day.year}",
+            f"{day.day} {month} {day.year}",
+            f"{month[:3]} {day.day}, {day.year}",
+            f"{month} {day.day}{ordinal}",
+            f"{day.day}{ordinal} of {month}",
+        )
+    )
+
+
+def birth_date(dice: Dice, age: int) -> str:
+    """The date of birth of somebody of about `age` years."""
+    year = 2024 - age
+    return dice.choose(
+        (
+            f"{dice.integer(1, 12):02d}/{dice.integer(1, 28):02d}/{year}",
+            f"{year}-{dice.integer(1, 12):02d}-{dice.integer(1, 28):02d}",
+            f"{dice.integer(1, 28)} {dice.choose(_MONTHS)} {year}",
+            f"{dice.integer(1, 28):02d}.{dice.integer(1, 12):02d}.{year}",
+        )
+    )
+
+
+def phone(dice: Dice) -> str:
+    area, line = dice.choose(_AREA_CODES), f"01{dice.digits(2)}"
+    return dice.choose(
+        (
+            f"({area}) 555-{line}",
+            f"{area}-555-{line}",
+            f"{area}.555.{line}",
+            f"+1 {area} 555 {line}",
+            f"{area}555{line}",
+            f"({area}) 555-{line} ext. {dice.digits(3)}",
+            f"+44 20 7946 0{dice.digits(3)}",
+        )
+    )
+
+
+def _ascii(name: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if c.isascii() and c.isalpha()) or "box"
+
+
+def email(dice: Dice, given: str, family: str) -> str:
+    """An address made of the person's name; two in five are on a host inside the hospital (.local)."""
+    first, last = _ascii(given), _ascii(family)
+    user = dice.choose((f"{first}.{last}", f"{first[0]}{last}", f"{last}{dice.digits(2)}", f"{first}_{last[0]}"))
+    return f"{user}@{dice.choose(_PRIVATE_HOSTS if dice.chance(0.4) else _PUBLIC_HOSTS)}"
+
+
+def mrn(dice: Dice) -> str:
+    return dice.choose(
+        (
+            f"{dice.integer(1, 9)}{dice.digits(6)}",
+            f"00{dice.digits(6)}",
+            f"H{dice.digits(7)}",
+            f"{dice.digits(3)}-{dice.digits(4)}",
+        )
+    )
+
+
+def ssn(dice: Dice) -> str:
+    """Nine digits in the form of a number that could have been issued: no 000, 666 or 9xx in front, no zero group."""
+    area = dice.integer(1, 665) if dice.chance(0.75) else dice.integer(667, 899)
+    parts = (f"{area:03d}", f"{dice.integer(1, 99):02d}", f"{dice.integer(1, 9999):04d}")
+    return dice.choose(("-", "-", "-", " ", "")).join(parts)
+
+
+def address(dice: Dice) -> str:
+    """Street, town, state and ZIP; sometimes the town and ZIP alone."""
+    place = f"{dice.choose(_TOWNS)}, {dice.choose(_STATES)} {dice.integer(1, 9)}{dice.digits(4)}"
+    return place if dice.chance(0.3) else f"{dice.integer(2, 9899)} {dice.choose(_STREETS)}, {place}"
+
+
+def account(dice: Dice) -> str:
+    return dice.choose((f"{dice.digits(4)}-{dice.digits(6)}", f"AC{dice.digits(9)}", dice.digits(12)))
+
+
+def url(dice: Dice) -> str:
+    page = "".join(dice.choose("abcdef0123456789") for _ in range(8))
+    return dice.choose(
+        (
+            f"https://portal.{dice.choose(_PUBLIC_HOSTS)}/r/{page}",
+            f"http://records.{dice.choose(_PRIVATE_HOSTS)}/{page}",
+            f"www.example.org/chart/{page}",
+        )
+    )
