@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists what there is.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SCENARIO ?= three-hospitals
+export FLWR_TELEMETRY_ENABLED := 0
+export FLWR_DISABLE_UPDATE_CHECK := 1
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check bench-demo bench-rounds bench-medquad bench-mtsamples clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 22
+
+setup: $(VENV)/.installed ## create .venv and install collab with everything pinned in constraints.txt
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || (echo 'collab needs Python 3.11: make setup PYTHON=/path/to/python3.11' >&2; exit 2)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	touch $@
+
+demo: setup ## three simulated hospitals, four rounds, one verified log
+	$(BIN)/collab-sim run $(SCENARIO) --out out/demo --fresh
+
+test: setup ## the quick suite: two minutes at most, no GPU, no network
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+
+test-slow: setup ## the loopback deployment, the commands in the docs, long properties
+	$(BIN)/pytest -q -m slow
+
+check: setup ## lint, strict types, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-demo: setup ## the demo on three seeds -> out/bench-demo.json
+	$(BIN)/python benchmarks/demo.py
+
+bench-rounds: setup ## time and memory of a round, by payload -> out/bench-rounds.json
+	$(BIN)/python benchmarks/rounds.py
+
+bench-medquad: setup ## nine NIH sources: what federation gains and privacy costs -> out/bench-medquad.json
+	$(BIN)/python benchmarks/corpora.py medquad
+
+bench-mtsamples: setup ## real dictated notes, at smaller scale -> out/bench-mtsamples.json
+	$(BIN)/python benchmarks/corpora.py mtsamples
+
+clean: ## remove results and caches, keep .venv
+	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site's own account of what it did: exact figures, sentences and losses that never leave it.
+
+One line of JSON an event in reports/<run_id>.jsonl (0600): what was trained (loss, norms and batch size a step), what was
+counted, what left the building, what was refused and why. The sentences hold no text of a record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from client.evaluation import Counts
+from client.settings import SiteSettings
+from privacy.dp.params import PrivacySpent
+from privacy.dp.training import StepRecord
+from privacy.errors import CollabError
+from privacy.exchange.plans import EvaluationPlan, RoundPlan
+
+Json = dict[str, object]
+Watch = Callable[[Json], None]
+
+
+class SiteReports:
+    """Writes the site's local reports, and tells `watch` (a terminal, a simulation) of each event."""
+
+    def __init__(self, folder: Path, watch: Watch | None = None) -> None:
+        self._folder = folder
+        self.watch = watch
+
+    def _write(self, run_id: str, event: Json) -> None:
+        line = {"at": round(time.time(), 3), "run_id": run_id, **event}
+        path = self._folder / f"{run_id}.jsonl"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "a") as file:
+            file.write(json.dumps(line) + "\n")
+        if self.watch is not None:
+            self.watch(line)
+
+    def events(self, run_id: str) -> list[Json]:
+        """All events of a run, in order; none if the site has no report of it."""
+        path = self._folder / f"{run_id}.jsonl"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def runs(self) -> list[str]:
+        """The runs that there are reports of, sorted."""
+        return sorted(path.stem for path in self._folder.glob("*.jsonl"))
+
+    def prepared(self, run_id: str, corpus: Json, anonymization: Json) -> None:
+        """What was read and what was removed, in exact counts."""
+        self._write(run_id, {"event": "prepared", "corpus": corpus, "anonymization": anonymization})
+
+    def progress(self, run_id: str, server_round: int, step: int, steps: int, loss: float | None) -> None:
+        """A sign of life from a long round: told, not written."""
+        if self.watch is not None:
+            self.watch(
+                {"event": "step", "run_id": run_id, "round": server_round, "step": step, "steps": steps, "loss": loss}
+            )
+
+    def trained(
+        self,
+        plan: RoundPlan,
+        steps: Sequence[StepRecord],
+        examples: int,
+        spent: PrivacySpent | None,
+        settings: SiteSettings,
+        payload_bytes: int,
+    ) -> None:
+        """One round of training, and what left the building for it."""
+        losses = [record.mean_loss for record in steps if record.mean_loss is not None]
+        event: Json = {
+            "event": "trained",
+            "round": plan.server_round,
+            "examples": examples,
+            "loss": sum(losses) / len(losses) if losses else None,
+            "learning_rate": plan.training.learning_rate,
+            "head_learning_rate": plan.training.head_learning_rate,
+            "steps": [asdict(record) for record in steps],
+            "bytes_sent": payload_bytes,
+            **_budget(spent, settings),
+        }
+        self._write(plan.run_id, event)
+
+    def evaluated(
+        self, plan: EvaluationPlan, counts: Counts, spent: PrivacySpent | None, settings: SiteSettings
+    ) -> None:
+        """The exact counts, of which only noised ones were sent."""
+        event: Json = {
+            "event": "evaluated",
+            "round": plan.server_round,
+            "examples": sum(counts.actual),
+            "accuracy": counts.accuracy,
+            **_budget(spent, settings),
+        }
+        self._write(plan.run_id, event)
+
+    def refused(self, run_id: str, server_round: int, phase: str, error: Exception) -> None:
+        """A no, with its sentence. An error that was not foreseen is named by its class alone: its text may hold data."""
+        sentence = str(error) if isinstance(error, CollabError) else f"unforeseen {type(error).__name__}"
+        self._write(run_id, {"event": "refused", "round": server_round, "phase": phase, "why": sentence})
+
+
+def _budget(spent: PrivacySpent | None, settings: SiteSettings) -> Json:
+    if spent is None:
+        return {"epsilon_of_run": None, "private": False}
+    return {
+        "epsilon_of_run": spent.epsilon,
+        "delta": spent.delta,
+        "unit": spent.unit,
+        "accountant": spent.accountant,
+        "epsilon_limit": settings.policy.epsilon_limit,
+    }

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The story of a round, as a site tells it: a plan comes in, is checked, and is answered once. A newcomer starts here.
+
+Signature -> log proof -> policy -> model -> data -> budget reserved (fsync) -> training -> delta -> clip -> integers ->
+signed reply, stored before it is sent. Whatever goes wrong leaves the building as a reason code; the sentence stays in
+the site's own reports. A plan that was answered gets the same bytes again and is never trained twice.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from client import device, guard
+from client.enrolment import SiteIdentity
+from client.evaluation import noised_metrics
+from client.material import Material
+from client.reports import SiteReports
+from client.settings import SiteFolder
+from client.state import SiteState
+from privacy.audit.checkpoint import check_proof
+from privacy.audit.entries import EvaluationPlanned, RoundPlanned, RunOpened
+from privacy.audit.keys import VerifyKey
+from privacy.audit.note import NoteKey
+from privacy.canonical import decimal_string, digest_of
+from privacy.dp.ledger import Ledger
+from privacy.dp.params import PrivacyEvent, PrivacySpent
+from privacy.errors import ContractError, IntegrityError, PlanRefused
+from privacy.exchange.delivery import Delivery
+from privacy.exchange.messages import Kind, Parcel, ReasonCode, Refusal, SiteHello, SiteUpdate, open_parcel, seal
+from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.identifiers import Digest, sha256
+from privacy.randomness import SEED_BYTES, SecretSeed
+from privacy.update.clip import clip
+from privacy.update.delta import ModelContract, model_vector
+from privacy.update.quantize import check_bound, encode, quantize
+
+FreshNonce = Callable[[Digest], bytes]
+"""32 bytes that were never used before, for a plan's digest: from the operating system, or from a scenario's seed."""
+
+
+def system_nonce(plan_digest: Digest) -> bytes:
+    """A nonce from the operating system, as every real site draws it."""
+    return secrets.token_bytes(SEED_BYTES)
+
+
+class Site:
+    """One institution's end of the wire. `answer` is called for one parcel at a time."""
+
+    def __init__(self, folder: SiteFolder, identity: SiteIdentity, fresh_nonce: FreshNonce = system_nonce) -> None:
+        self.folder, self.settings, self.identity = folder, folder.settings, identity
+        self.fresh_nonce = fresh_nonce
+        self.state = SiteState(folder.state)
+        self.ledger = Ledger(folder.ledger)
+        self.material = Material(folder, identity.site_key)
+        self.reports = SiteReports(folder.reports)
+        self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
+        self._log = NoteKey.parse(identity.kit.log_vkey)
+
+    # -- a parcel in, a parcel out ------------------------------------------------------------------------------------
+
+    def answer(self, parcel: Parcel) -> Parcel:
+        """The signed reply to a delivery: an answer, the stored answer, or a refusal with a reason code."""
+        asked = sha256(parcel.body)
+        try:
+            delivery = open_parcel(parcel, Delivery, self._coordinator)
+            asked = _asked(delivery)
+            self._check(parcel, delivery)
+            stored = self.state.reply(asked, parcel.envelope.phase)
+            return stored if stored is not None else self._respond(parcel, delivery, asked)
+        except Exception as error:
+            self.reports.refused(parcel.envelope.run_id, parcel.envelope.server_round, parcel.envelope.phase, error)
+            refusal = Refusal(plan_digest=asked, reason=reason_of(error), seen_tree_size=self._seen_tree_size())
+            return self._seal(parcel, "refusal", asked, refusal)
+
+    def _check(self, parcel: Parcel, delivery: Delivery) -> None:
+        """The entry is in the log that this site has been watching, and the envelope speaks of it."""
+        envelope, entry = parcel.envelope, delivery.entry
+        if (envelope.run_id, envelope.context_digest) != (entry.run_id, digest_of(entry)):
+            raise IntegrityError("the envelope speaks of another entry", reason="replayed")
+        if envelope.kind != "delivery" or (envelope.phase != "hello" and envelope.server_round != entry.server_round):
+            raise IntegrityError("the envelope speaks of another round", reason="replayed")
+        seen = self.state.seen(self._log.name)
+        self.state.remember_seen(check_proof(entry, delivery.proof, self._log, seen))
+
+    def _respond(self, parcel: Parcel, delivery: Delivery, asked: Digest) -> Parcel:
+        match delivery.entry.body:
+            case RunOpened() as opened if parcel.envelope.phase == "hello":
+                return self._hello(parcel, opened, asked)
+            case RoundPlanned(plan=plan) if parcel.envelope.phase == "update":
+                return self._update(parcel, plan, asked)
+            case EvaluationPlanned(plan=evaluation) if parcel.envelope.phase == "evaluate":
+                return self._evaluate(parcel, evaluation, asked)
+        raise ContractError("this entry asks nothing of a site")
+
+    # -- the three answers --------------------------------------------------------------------------------------------
+
+    def _hello(self, parcel: Parcel, opened: RunOpened, asked: Digest) -> Parcel:
+        """Say what this site runs on. Not stored: it may be asked again after an upgrade."""
+        key = self.identity.signing_key.verify_key()
+        guard.check_opened(opened, self.settings, key, self.folder.simulated)
+        self.state.remember_run(parcel.envelope.run_id, opened)
+        machine = device.describe(self.settings.compute)
+        hello = SiteHello(
+            context_digest=asked,
+            policy_digest=self.settings.policy_digest,
+            size_bucket=self.settings.policy.size_bucket,
+            role=self.settings.site.role,
+            software=machine.software,
+            device=machine.device,
+            threads=machine.threads,
+            deterministic=machine.deterministic,
+            simulated=self.folder.simulated,
+            environment_digest=machine.digest,
+            seen_tree_size=self._seen_tree_size(),
+        )
+        return self._seal(parcel, "site_hello", asked, hello)
+
+    def _update(self, parcel: Parcel, plan: RoundPlan, asked: Digest) -> Parcel:
+        """Train one round: the way of the data from anonymized records to a signed int32 payload."""
+        opened = self._run(parcel)
+        guard.check_round(plan, opened, self.settings)
+        contract = self.material.contract(plan.task, plan.training, opened.public_seed)
+        guard.check_contract(plan, opened, contract)
+        model_in = self._model(contract, parcel.payload, plan.model_digest)
+        self.material.train_examples(contract, opened.public_seed)
+
+        nonce = self.fresh_nonce(asked)
+        spent = self._reserve(plan, asked, nonce)
+        seed = SecretSeed.for_attempt(self.identity.site_key, nonce, asked)
+        trained = self.material.train(plan, contract, opened.public_seed, model_in, seed)
+
+        member = plan.cohort[self.identity.name]
+        delta = clip(trained.vector - model_in, float(plan.update_clip_norm))
+        integers = quantize(delta, member.weight, plan.encoding.scale_log2)
+        check_bound(integers, member.weight, plan.update_clip_norm, plan.encoding.scale_log2)
+        payload = encode(integers)
+        update = SiteUpdate(
+            plan_digest=asked,
+            payload_digest=sha256(payload),
+            payload_bytes=len(payload),
+            num_steps=len(trained.steps),
+            encoding=plan.encoding,
+            spent=spent,
+            secret_seed_commitment=seed.commit(f"{plan.run_id}|{plan.server_round}|{self.identity.name}"),
+            environment_digest=device.describe(self.settings.compute).digest,
+            anonymization_commitment=self.material.anonymization_commitment(plan.run_id),
+            seen_tree_size=self._seen_tree_size(),
+        )
+        reply = self._seal(parcel, "site_update", asked, update, payload)
+        self.state.remember_reply(asked, "update", reply)
+        self._settle()
+        self.reports.trained(plan, trained.steps, trained.examples, spent, self.settings, len(payload))
+        return reply
+
+    def _evaluate(self, parcel: Parcel, plan: EvaluationPlan, asked: Digest) -> Parcel:
+        """Count right and wrong on the dev split; the counts leave with noise, and are charged."""
+        opened = self._run(parcel)
+        guard.check_evaluation(plan, self.settings)
+        contract = self.material.contract(plan.task, plan.training, opened.public_seed)
+        guard.check_contract(plan, opened, contract)
+        model = self._model(contract, parcel.payload, plan.model_digest)
+        counts = self.material.count(contract, opened.public_seed, model)
+
+        nonce = self.fresh_nonce(asked)
+        public = self.settings.site.role == "evaluator"
+        noise_multiplier = None if public else plan.noise_multiplier
+        spent = None if noise_multiplier is None else self._charge_counts(plan, noise_multiplier, asked, nonce)
+        seed = SecretSeed.for_attempt(self.identity.site_key, nonce, asked)
+        metrics = noised_metrics(counts, noise_multiplier, seed, asked, spent, self._seen_tree_size())
+        reply = self._seal(parcel, "site_metrics", asked, metrics)
+        self.state.remember_reply(asked, "evaluate", reply)
+        self._settle()
+        self.reports.evaluated(plan, counts, spent, self.settings)
+        return reply
+
+    # -- the budget ---------------------------------------------------------------------------------------------------
+
+    def _reserve(self, plan: RoundPlan, asked: Digest, nonce: bytes) -> PrivacySpent | None:
+        if plan.privacy is None:
+            return None
+        event = plan.privacy.event()
+        return self._charge(event, plan.privacy.target_delta, plan.run_id, plan.server_round, "train", asked, nonce)
+
+    def _charge_counts(
+        self, plan: EvaluationPlan, noise_multiplier: str, asked: Digest, nonce: bytes
+    ) -> PrivacySpent:
+        event = PrivacyEvent(noise_multiplier=noise_multiplier, sample_rate="1", steps=1, partition="dev")
+        return self._charge(event, plan.target_delta, plan.run_id, plan.server_round, "evaluate", asked, nonce)
+
+    def _charge(
+        self,
+        event: PrivacyEvent,
+        delta: str,
+        run_id: str,
+        server_round: int,
+        purpose: str,
+        asked: Digest,
+        nonce: bytes,
+    ) -> PrivacySpent:
+        """Reserve in the ledger (fsync) before anything is read from the data; what this run spent so far comes back."""
+        policy = self.settings.policy
+        self._reservation = self.ledger.reserve(
+            self.settings.data.dataset,
+            policy.unit,
+            decimal_string(policy.delta),
+            policy.epsilon_limit,
+            (event,),
+            site=self.identity.name,
+            run_id=run_id,
+            server_round=server_round,
+            purpose=purpose,
+            plan_digest=asked,
+            nonce=nonce,
+        )
+        return self.ledger.spent_in_run(self.settings.data.dataset, policy.unit, delta, run_id)
+
+    def _settle(self) -> None:
+        """What was reserved was released. Without this row it stays charged all the same."""
+        reservation, self._reservation = self._reservation, None
+        if reservation is not None:
+            self.ledger.settle(reservation)
+
+    _reservation = None
+
+    # -- small things -------------------------------------------------------------------------------------------------
+
+    def _run(self, parcel: Parcel) -> RunOpened:
+        opened = self.state.run(parcel.envelope.run_id)
+        if opened is None:
+            raise PlanRefused("this run was never opened at this site", reason="run_unknown")
+        return opened
+
+    def _model(self, contract: ModelContract, payload: bytes, digest: Digest) -> NDArray[np.float32]:
+        if sha256(payload) != digest:
+            raise IntegrityError("the model sent is not the one planned", reason="model_mismatch")
+        return model_vector(contract, payload)
+
+    def _seen_tree_size(self) -> int:
+        seen = self.state.seen(self._log.name)
+        return seen.size if seen else 0
+
+    def _seal(self, parcel: Parcel, kind: Kind, asked: Digest, body: BaseModel, payload: bytes = b"") -> Parcel:
+        envelope = parcel.envelope
+        return seal(
+            body,
+            kind=kind,
+            run_id=envelope.run_id,
+            server_round=envelope.server_round,
+            attempt=envelope.attempt,
+            phase=envelope.phase,
+            sender=self.identity.name,
+            context_digest=asked,
+            key=self.identity.signing_key,
+            payload=payload,
+        )
+
+
+def _asked(delivery: Delivery) -> Digest:
+    """What a reply is bound to: the plan in the entry, or the whole body of an opening."""
+    body = delivery.entry.body
+    return digest_of(body.plan) if isinstance(body, RoundPlanned | EvaluationPlanned) else digest_of(body)
+
+
+def reason_of(error: Exception) -> ReasonCode:
+    """The reason code of an error; what was not foreseen is a bug and says no more."""
+    reason = getattr(error, "reason", None)
+    return reason if reason in get_args(ReasonCode) else "bug"

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a site remembers between messages: the last checkpoint of each log, the runs that were opened, and its replies.
+
+One plan digest gets one stored reply, re-sent byte for byte: training twice for one plan would be a second release. All
+is fsynced before it is relied on. Replies hold noised updates only; the file is nevertheless the owner's alone (0600).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from privacy.audit.checkpoint import Checkpoint
+from privacy.audit.entries import RunOpened
+from privacy.canonical import canonical_bytes
+from privacy.exchange.messages import Envelope, Parcel
+from privacy.files import write_whole
+from privacy.identifiers import Digest, RunId, sha256
+
+SCHEMA = """
+create table if not exists seen (origin text primary key, tree_size integer not null, root_hash text not null) strict;
+create table if not exists runs (run_id text primary key, opened blob not null) strict;
+create table if not exists replies (
+  plan_digest text not null, phase text not null, envelope blob not null, body blob not null, payload_digest text,
+  primary key (plan_digest, phase)
+) strict;
+"""
+
+
+class SiteState:
+    """The site's memory in one SQLite file (WAL, synchronous=FULL), with large payloads as files beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self._payloads = path.with_suffix("") / "payloads"
+        self._payloads.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.executescript("pragma journal_mode=wal; pragma synchronous=full;" + SCHEMA)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("begin immediate")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    def seen(self, origin: str) -> Checkpoint | None:
+        """The last checkpoint seen of the log `origin`; None before the first."""
+        row = self._db.execute("select tree_size, root_hash from seen where origin = ?", (origin,)).fetchone()
+        return Checkpoint(origin, *row) if row else None
+
+    def remember_seen(self, checkpoint: Checkpoint) -> None:
+        """Persist a checkpoint. The caller has checked that it continues the last one."""
+        with self._writing() as db:
+            row = (checkpoint.origin, checkpoint.size, checkpoint.root)
+            db.execute("insert or replace into seen values (?, ?, ?)", row)
+
+    def run(self, run_id: RunId) -> RunOpened | None:
+        """The opening of a run, as this site accepted it."""
+        row = self._db.execute("select opened from runs where run_id = ?", (run_id,)).fetchone()
+        return RunOpened.model_validate_json(row[0]) if row else None
+
+    def remember_run(self, run_id: RunId, opened: RunOpened) -> None:
+        """Persist an accepted opening. A run is opened once: the first one stays."""
+        with self._writing() as db:
+            db.execute("insert or ignore into runs values (?, ?)", (run_id, canonical_bytes(opened)))
+
+    def reply(self, plan_digest: Digest, phase: str) -> Parcel | None:
+        """The reply that was made to this plan, byte for byte; None before there is one."""
+        row = self._db.execute(
+            "select envelope, body, payload_digest from replies where plan_digest = ? and phase = ?",
+            (plan_digest, phase),
+        ).fetchone()
+        if row is None:
+            return None
+        payload = (self._payloads / row[2]).read_bytes() if row[2] else b""
+        return Parcel(Envelope.model_validate_json(row[0]), row[1], payload)
+
+    def remember_reply(self, plan_digest: Digest, phase: str, parcel: Parcel) -> None:
+        """Persist a reply before it is sent: the payload first, then the row that names it."""
+        name = sha256(parcel.payload) if parcel.payload else None
+        if name is not None:
+            write_whole(self._payloads / name, parcel.payload)
+        row = (plan_digest, phase, canonical_bytes(parcel.envelope), parcel.body, name)
+        with self._writing() as db:
+            db.execute("insert into replies values (?, ?, ?, ?, ?)", row)
