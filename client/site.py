@@ -28,7 +28,7 @@ from privacy.audit.entries import EvaluationPlanned, RoundPlanned, RunOpened
 from privacy.audit.keys import VerifyKey
 from privacy.audit.note import NoteKey
 from privacy.canonical import decimal_string, digest_of
-from privacy.dp.ledger import Ledger
+from privacy.dp.ledger import Ledger, Reservation
 from privacy.dp.params import PrivacyEvent, PrivacySpent
 from privacy.errors import ContractError, IntegrityError, PlanRefused
 from privacy.exchange.delivery import Delivery
@@ -59,6 +59,7 @@ class Site:
         self.ledger = Ledger(folder.ledger)
         self.material = Material(folder, identity.site_key)
         self.reports = SiteReports(folder.reports)
+        self._reservation: Reservation | None = None
         self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
         self._log = NoteKey.parse(identity.kit.log_vkey)
 
@@ -209,7 +210,7 @@ class Site:
             self.settings.data.dataset,
             policy.unit,
             decimal_string(policy.delta),
-            policy.epsilon_limit,
+            decimal_string(policy.epsilon_limit),
             (event,),
             site=self.identity.name,
             run_id=run_id,
@@ -218,15 +219,13 @@ class Site:
             plan_digest=asked,
             nonce=nonce,
         )
-        return self.ledger.spent_in_run(self.settings.data.dataset, policy.unit, delta, run_id)
+        return self.ledger.spent(self.settings.data.dataset, policy.unit, delta, run_id=run_id)
 
     def _settle(self) -> None:
         """What was reserved was released. Without this row it stays charged all the same."""
         reservation, self._reservation = self._reservation, None
         if reservation is not None:
             self.ledger.settle(reservation)
-
-    _reservation = None
 
     # -- small things -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a federation's folder: make its recipe, open its log, and tell the rounds over a grid.
+
+A run that is in the log already goes on with what it was opened with. The noise is calibrated in another process, since
+the accountant (Opacus PRV) needs torch and this process never imports it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+from flwr.serverapp import Grid
+
+from coordinator.blobs import BlobStore
+from coordinator.courier import Courier
+from coordinator.folder import FederationFolder
+from coordinator.journal import Journal
+from coordinator.planning import Recipe
+from coordinator.provision import roster
+from coordinator.rounds import Progress, Rounds
+from coordinator.settings import FederationSettings
+from privacy.audit.entries import RunClosed, RunOpened
+from privacy.canonical import DecimalString, digest_of
+from privacy.errors import SettingsError
+from privacy.exchange.messages import parse
+from privacy.identifiers import SiteId, sha256
+from privacy.randomness import PublicSeed
+from privacy.settings_file import plain, settings_digest
+from privacy.update.delta import ModelContract
+
+SOFTWARE = ("collab", "flwr", "numpy", "cryptography", "pydantic", "rfc8785", "safetensors")
+
+
+class Calibrate(Protocol):
+    """The least noise multiplier, as a canonical decimal, that keeps a whole run within a target."""
+
+    def __call__(self, target_epsilon: float, delta: float, sample_rate: float, steps: int) -> DecimalString: ...
+
+
+def calibrate_elsewhere(target_epsilon: float, delta: float, sample_rate: float, steps: int) -> DecimalString:
+    """`privacy.dp.accounting.calibrate` in a process of its own."""
+    command = [sys.executable, "-m", "privacy.dp.calibrate"]
+    numbers = [repr(target_epsilon), repr(delta), repr(sample_rate), str(steps)]
+    done = subprocess.run([*command, *numbers], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SettingsError(
+            f"no noise keeps {steps} steps within epsilon {target_epsilon}",
+            next_step="plan fewer steps or a lower sample_rate, or allow a higher target_epsilon",
+        )
+    return str(json.loads(done.stdout)["noise_multiplier"])
+
+
+def software() -> dict[str, str]:
+    """What this process runs: the versions that the log holds."""
+    return {"python": platform.python_version()} | {name: version(name) for name in SOFTWARE}
+
+
+def make_recipe(folder: FederationFolder, calibrate: Calibrate, opened: RunOpened | None) -> Recipe:
+    """The recipe of the folder's run: as it was opened, if the log holds it; else from federation.toml as it stands."""
+    settings = folder.settings
+    try:
+        contract = parse(ModelContract, folder.contract.read_bytes())
+        initial_model = folder.initial_model.read_bytes()
+    except OSError:
+        raise SettingsError(
+            "there is no model in this folder",
+            next_step="write model/model.json and model/initial.safetensors with collab-client describe",
+        ) from None
+    if contract.task != settings.task_plan() or contract.training != settings.training.plan():
+        raise SettingsError(
+            "model/model.json was made for another task or another training than federation.toml says",
+            next_step="make it anew with collab-client describe",
+        )
+    if opened is None or opened.settings_digest != settings_digest(settings):
+        opened = _open(folder, settings, contract, initial_model, calibrate)
+    return Recipe(settings, opened, contract, initial_model)
+
+
+def _open(
+    folder: FederationFolder,
+    settings: FederationSettings,
+    contract: ModelContract,
+    initial_model: bytes,
+    calibrate: Calibrate,
+) -> RunOpened:
+    sites = {site: enrolment.roster_site() for site, enrolment in roster(folder).items()}
+    if not sites:
+        raise SettingsError("no site was admitted", next_step="collab-coordinator admit DIR ENROLMENT")
+    private = settings.privacy.mode == "dp_sgd"
+    target = (settings.privacy.target_epsilon, settings.privacy.target_delta)
+    steps = settings.training.rounds * settings.training.steps_per_round
+    counted = private and settings.evaluations > 0
+    return RunOpened(
+        settings=plain(settings),
+        settings_digest=settings_digest(settings),
+        roster=sites,
+        contract_digest=digest_of(contract),
+        initial_model_digest=sha256(initial_model),
+        public_seed=PublicSeed.from_integer(settings.run.public_seed).hex(),
+        planned_rounds=settings.training.rounds,
+        noise_multiplier=calibrate(*target, settings.training.sample_rate, steps) if private else None,
+        evaluation_noise_multiplier=calibrate(*target, 1.0, settings.evaluations) if counted else None,
+        software=software(),
+        simulated=folder.simulated,
+    )
+
+
+def run_on(
+    folder: FederationFolder,
+    grid: Grid,
+    nodes: Mapping[SiteId, int],
+    *,
+    progress: Progress,
+    calibrate: Calibrate = calibrate_elsewhere,
+    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    before: Callable[[Courier], None] = lambda courier: None,
+) -> RunClosed:
+    """Tell the folder's run over `grid`, from wherever its log stands to its end.
+
+    `before` is called once with the courier, before the first message. Raises Unreachable when too few sites are there.
+    """
+    with Journal.open(folder.root, folder.log_key(), f"collab/{folder.name}", clock) as journal:
+        entries = journal.entries(folder.settings.run.run_id)
+        opened = next((entry.body for entry in entries if isinstance(entry.body, RunOpened)), None)
+        recipe = make_recipe(folder, calibrate, opened)
+        courier = Courier(grid, nodes)
+        before(courier)
+        rounds = Rounds(recipe, journal, BlobStore(folder.blobs), courier, folder.coordinator_key(), progress)
+        return rounds.run()
+
+
+def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lambda sentence: None) -> RunClosed:
+    """Run the folder over the network: a Flower SuperLink outside with TLS, the rounds inside."""
+    from coordinator.superlink import flower_grid
+
+    folder = FederationFolder(root)
+    node_keys = {site: enrolment.keys.node for site, enrolment in roster(folder).items()}
+    waiting = min(folder.settings.rounds.deadline_seconds, 600.0)
+
+    def wait(courier: Courier) -> None:
+        on_event(f"waiting for {folder.settings.rounds.min_sites} sites")
+        courier.wait_online(folder.settings.rounds.min_sites, waiting)
+
+    with flower_grid(folder, node_keys) as (grid, nodes):
+        return run_on(folder, grid, nodes, progress=progress, before=wait)
