@@ -19,11 +19,12 @@ from typing import Final
 
 from privacy.errors import SettingsError
 from privacy.randomness import PublicSeed
+from privacy.text.report import PlantedSpan
 from simulations._phrases import cardiology, gastroenterology, neurology, people, pulmonology, shapes
 from simulations._phrases.condition import Condition
 from simulations._phrases.dice import Dice
 from simulations._phrases.layouts import LAYOUTS, NEUTRAL, Layout
-from simulations._phrases.writer import PlantedSpan, Writer, identifiers_in
+from simulations._phrases.writer import Writer, identifiers_in
 
 SERVICES: Final[Mapping[str, tuple[Condition, ...]]] = {
     "cardiology": cardiology.CONDITIONS,

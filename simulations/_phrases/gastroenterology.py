@@ -17,7 +17,7 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     condition(
         names="a bleeding duodenal ulcer; peptic ulcer disease; erosive gastritis",
-        complaints="black tarry stools and faintness; gnawing upper belly pain relieved by food; "
+        complaints="black tarry motions and faintness; gnawing upper belly pain relieved by food; "
         "vomiting coffee-ground material; stomach pain after weeks of naproxen",
         findings="epigastric tenderness and pallor; melena on rectal exam; a fast pulse with pale conjunctivae",
         studies="a clean-based ulcer at endoscopy; a positive Helicobacter breath test; a hemoglobin of 7.9",
@@ -27,9 +27,9 @@ CONDITIONS: tuple[Condition, ...] = (
     condition(
         names="ulcerative colitis; Crohn disease; an inflammatory bowel flare",
         complaints="bloody diarrhea ten times a day; cramping belly pain with mucus in the stool; "
-        "urgency, loose stools and weight loss; night-time diarrhea and mouth ulcers",
+        "urgency, looseness and weight loss; night-time diarrhea and mouth ulcers",
         findings="left lower abdominal tenderness; a perianal skin tag; a tender fullness in the right lower belly",
-        studies="continuous inflammation to the splenic flexure; a fecal calprotectin of 1800; terminal ileal "
+        studies="continuous inflammation to the splenic flexure; a fecal calprotectin of 940; terminal ileal "
         "thickening",
         drugs="mesalamine; infliximab; azathioprine; vedolizumab",
         plans="book a colonoscopy with biopsies; screen for tuberculosis before the biologic; send stool cultures",
@@ -55,7 +55,7 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     condition(
         names="celiac disease; irritable bowel syndrome; lactose intolerance",
-        complaints="bloating and loose stools after bread; alternating constipation and diarrhea; "
+        complaints="bloating and loose motions after bread; alternating constipation and diarrhea; "
         "cramps eased by opening the bowels; wind, bloating and tiredness",
         findings="a distended soft abdomen; an itchy blistering rash at the elbows; mild lower abdominal tenderness",
         studies="a raised transglutaminase antibody; flattened villi on duodenal biopsy; a low ferritin with "

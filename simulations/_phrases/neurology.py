@@ -45,7 +45,7 @@ CONDITIONS: tuple[Condition, ...] = (
     condition(
         names="Parkinson disease; essential tremor; atypical parkinsonism",
         complaints="a shaking hand at rest and small handwriting; shuffling, freezing in doorways and falls; "
-        "slowness buttoning clothes and a soft voice; acting out dreams and stiffness",
+        "slowness buttoning clothes, a soft voice and hard stools; acting out dreams and stiffness",
         findings="cogwheel rigidity of the wrists; reduced arm swing and a masked face; a pill-rolling tremor",
         studies="reduced uptake in the putamen; a normal copper level; a clear response to levodopa challenge",
         drugs="carbidopa with levodopa; pramipexole; rasagiline; primidone",

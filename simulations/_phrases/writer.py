@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from string import Formatter
+
+from privacy.text.report import PlantedSpan
 
 ENTITY_OF_SLOT = {
     "patient": "PERSON",
@@ -26,15 +27,6 @@ ENTITY_OF_SLOT = {
     "url": "URL",
 }
 OLDEST_PLAIN_AGE = 89  # an age over 89 identifies (HIPAA, 45 CFR 164.514(b)(2)(i)(C))
-
-
-@dataclass(frozen=True)
-class PlantedSpan:
-    """An identifier that the generator wrote: `text[start:end]`, counted in characters."""
-
-    start: int
-    end: int
-    entity_type: str
 
 
 @cache
