@@ -41,11 +41,11 @@ MOST_PLANTED: Final = 9
 _CERTAIN_ROWS = 2  # the story and the findings stand in every note, early
 _OPTIONAL_ROW = 0.4
 _NOTES_A_PATIENT = (1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5)  # mean 2.7
-_STYLE_MIXES: Mapping[str, tuple[int, int, int, int]] = {  # labels of every 20 notes, in the order of LABELS
-    "sectioned": (6, 4, 5, 5),
-    "narrative": (4, 6, 4, 6),
-    "telegraphic": (5, 5, 6, 4),
-    "letter": (5, 5, 5, 5),
+_STYLE_MIXES: Mapping[str, tuple[int, int, int, int]] = {  # labels of every 24 notes, in the order of LABELS
+    "sectioned": (7, 5, 6, 6),
+    "narrative": (5, 7, 5, 7),
+    "telegraphic": (6, 6, 7, 5),
+    "letter": (6, 6, 6, 6),
 }
 
 
@@ -66,7 +66,7 @@ def clinical_notes(
     """All notes of `patients` invented patients (1 to 5 each, 2.7 on average) of one hospital that writes in `style`.
 
     `mix` says how many notes of each label stand in every run of sum(mix) notes; without it, the style's own
-    near-balanced mix (20 to 30 % a label). Raises SettingsError for a style, label or number that does not exist.
+    near-balanced mix (21 to 29 % a label). Raises SettingsError for a style, label or number that does not exist.
     """
     if patients < 1:
         raise SettingsError(f"{patients} patients give no notes", next_step="ask for at least one patient")
