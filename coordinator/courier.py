@@ -37,13 +37,13 @@ GRACE_SECONDS: Final = 60.0
 
 @dataclass
 class _Errand:
-    """One site's parcel in one exchange: the ids under which it was pushed and not yet answered."""
+    """One site's parcel in one exchange: the ids under which it was pushed, and the session of the site that got it."""
 
     node: int
     parcel: Parcel
     pieces: ArrayRecord
     pushed: list[str] = field(default_factory=list)
-    away: bool = False
+    session: str | None = None
 
 
 class Courier:
@@ -69,8 +69,7 @@ class Courier:
 
     def online(self) -> set[SiteId]:
         """The sites whose nodes the grid holds for connected. A site killed just now stays in for two heartbeats."""
-        connected = set(self._grid.get_node_ids())
-        return {site for site, node in self._nodes.items() if node in connected}
+        return set(self._sessions())
 
     def wait_online(self, minimum: int, deadline_seconds: float) -> set[SiteId]:
         """The sites online as soon as they are at least `minimum`. Raises Unreachable at the deadline."""
@@ -115,15 +114,20 @@ class Courier:
             yield site, "no_reply" if reply is None else reply
             reply = None
 
+    def _sessions(self) -> dict[SiteId, str]:
+        """When each connected site last came: a site that was killed and is back has lost what it was given."""
+        sessions = {info.node_id: info.last_activated_at for info in self._grid.get_nodes()}
+        return {site: sessions[node] for site, node in self._nodes.items() if node in sessions}
+
     def _deliver(self, errands: Mapping[SiteId, _Errand], phase: Phase, server_round: int, end: float) -> float:
-        """Push what waits for sites that are there; note who went away. Returns the time of this look."""
-        now, present = self._clock(), self.online()
+        """Push to the sites that are there and whose session has no message yet. Returns the time of this look."""
+        now, sessions = self._clock(), self._sessions()
         due = []
         for site, errand in errands.items():
-            if site not in present:
-                errand.away = True
-            elif errand.away or not errand.pushed:
+            session = sessions.get(site)
+            if session is not None and (session != errand.session or not errand.pushed):
                 due.append(errand)
+            errand.session = session
         messages = [
             self._grid.create_message(
                 to_content(errand.parcel, errand.pieces),
@@ -143,7 +147,8 @@ class Courier:
         for errand, message_id in zip(due, ids, strict=True):
             if message_id:
                 errand.pushed.append(message_id)
-                errand.away = False
+            else:
+                errand.session = None
         return now
 
     def _pull(self, errand: _Errand, max_payload_bytes: int) -> Parcel | ReasonCode | None:
