@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all commands share: how they end, how they print, and how a fingerprint is confirmed.
+
+Exit codes: 0 done, 2 wrong usage or settings, 3 refused by policy or budget, 4 verification failed, 5 incomplete or
+unreachable, 130 interrupted, 1 a bug. An error is one sentence and its next step on stderr. No traceback unless --debug
+asks for it: the text of an unforeseen error may quote a record. Results go to stdout, as a table or as one JSON value.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import click
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from privacy.errors import CollabError, SettingsError
+
+INTERRUPTED: Final = 130
+BUG: Final = 1
+USAGE: Final = 2
+INCOMPLETE: Final = 5
+DEBUG: Final = "--debug"
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
+Debug = Annotated[
+    bool, typer.Option(DEBUG, help="On an unforeseen error, print the traceback. It may quote records: keep it here.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="The fingerprint was compared already: do not ask.")]
+Pinned = Annotated[
+    str, typer.Option("--fingerprint", help="Refuse unless the fingerprint is this one, as heard by telephone.")
+]
+
+
+def new_app(sentence: str, *, example: str) -> typer.Typer:
+    """A typer app as all our commands have it."""
+    return typer.Typer(
+        help=sentence,
+        epilog=f"Example: {example}",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def example(command: str) -> str:
+    """The last line of a command's help."""
+    return f"Example: {command}"
+
+
+def run(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; the only place where errors become sentences."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG in given
+    try:
+        with _terminated_like_interrupted():
+            result = app([word for word in given if word != DEBUG], prog_name=name, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except CollabError as error:
+        _complain(error.message, error.next_step)
+        code = error.exit_code
+    except click.UsageError as error:
+        _complain(error.format_message(), f"{error.ctx.command_path if error.ctx else name} --help")
+        code = USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted; nothing is half-written", "start the same command again to go on")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        code = _complain_of_the_machine(error)
+    except Exception as error:
+        _complain(
+            f"this is a bug: {type(error).__name__} in {_place(error)}", f"report it; {DEBUG} shows more, here only"
+        )
+        code = BUG
+    if debug and code not in (0, INTERRUPTED):
+        traceback.print_exc()
+    return code
+
+
+def say(sentence: str) -> None:
+    """One sentence to stdout, at once."""
+    print(sentence, flush=True)
+
+
+def print_json(value: object) -> None:
+    """One JSON value to stdout, on one line."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table to stdout; numbers stand to the right."""
+    held = [[_cell(value) for value in row] for row in rows]
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for at, column in enumerate(columns):
+        right = bool(held) and all(_is_number(row[at]) for row in held)
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for row in held:
+        table.add_row(*(Text(cell) for cell in row))  # Text: a file's name is no markup
+    console = Console(soft_wrap=False)
+    console.print(table)
+
+
+def print_facts(title: str, facts: Mapping[str, object]) -> None:
+    """A table of two columns."""
+    print_table(title, ("", ""), list(facts.items()))
+
+
+def confirm_fingerprint(whose: str, fingerprint: str, *, pinned: str, yes: bool) -> None:
+    """Show `fingerprint` and go on only when somebody has compared it with the one at the other end.
+
+    Raises SettingsError when it is not the pinned one, when it was declined, or when nobody is there to be asked.
+    """
+    say(f"Fingerprint of {whose}: {fingerprint}")
+    if pinned:
+        if "".join(pinned.split()).lower() != "".join(fingerprint.split()):
+            raise SettingsError(
+                f"the fingerprint of {whose} is not the one that was given; nothing was changed",
+                next_step="compare both by telephone, with somebody whose voice you know, before you go on",
+            )
+        return
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise SettingsError(
+            "nobody is at this terminal to compare the fingerprint; nothing was changed",
+            next_step='compare it by telephone, then give --fingerprint "..." (or --yes if it was compared already)',
+        )
+    if not typer.confirm("Compare it by telephone with the other side. Is it the same?"):
+        raise SettingsError("the fingerprint was not confirmed; nothing was changed", next_step="ask for a new file")
+
+
+def _complain(message: str, next_step: str | None) -> None:
+    print(f"Error: {message}", file=sys.stderr)
+    if next_step:
+        print(f"Next step: {next_step}", file=sys.stderr)
+
+
+def _complain_of_the_machine(error: OSError) -> int:
+    """Disk and network are not ours to mend; a path is named by its last part only."""
+    where = f" ({Path(os.fsdecode(error.filename)).name})" if isinstance(error.filename, str | bytes) else ""
+    reason = error.strerror or type(error).__name__
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        _complain(f"the disk refused a write: {reason}{where}", "make room, then start the same command again")
+        return INCOMPLETE
+    if error.errno in (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        _complain(f"{reason}{where}", "check the name and the rights of the file")
+        return USAGE
+    if isinstance(error, ConnectionError | TimeoutError) or error.errno in (errno.EADDRINUSE, errno.EHOSTUNREACH):
+        _complain(f"the network refused: {reason}", "check address and port, then start the same command again")
+        return INCOMPLETE
+    _complain(f"the operating system refused: {reason}{where}", f"{DEBUG} shows more")
+    return BUG
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "an unknown place"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", ""))
+    except ValueError:
+        return text == "-"
+    return True
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM, as a service manager sends it, ends a command as cleanly as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: Any = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
