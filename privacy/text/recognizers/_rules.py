@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recognizer that is a list of regular expressions with scores: what most files of this room are made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from privacy.text.records import Finding
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`pattern` marks what is private as group `id` (else the whole match); `keep` may turn a match down.
+
+    `gate`, if set, is a cheap necessary condition: the pattern runs only where the gate is found.
+    """
+
+    entity_type: str
+    score: float
+    pattern: re.Pattern[str]
+    keep: Callable[[re.Match[str]], bool] | None = None
+    gate: re.Pattern[str] | None = None
+
+
+class Rules:
+    """A recognizer of `rules`, all of one name."""
+
+    def __init__(self, name: str, rules: Sequence[Rule]) -> None:
+        self.name = name
+        self.rules = tuple(rules)
+        self.entity_types = tuple(sorted({rule.entity_type for rule in rules}))
+
+    def find(self, text: str) -> list[Finding]:
+        """Every match of every rule; may overlap."""
+        return [finding for rule in self.rules for finding in self._matches(rule, text)]
+
+    def _matches(self, rule: Rule, text: str) -> list[Finding]:
+        if rule.gate is not None and rule.gate.search(text) is None:
+            return []
+        group: str | int = "id" if "id" in rule.pattern.groupindex else 0
+        found = []
+        for match in rule.pattern.finditer(text):
+            start, end = match.span(group)
+            if start < end and (rule.keep is None or rule.keep(match)):
+                found.append(Finding(start, end, rule.entity_type, rule.score, self.name))
+        return found
+
+
+def cue(words: str) -> str:
+    """The start of a pattern: one of `words` (an alternation), then at most a few joining words and marks."""
+    joined = r"(?:\s?(?:numbers?|num|no|nr|id|code)\b)?\s?\.?(?:\s?(?:is|was|of)\b)?[\s:#=.(-]{0,4}"
+    return rf"\b(?:{words})(?![A-Za-z]){joined}"

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of people by rules and lists: titles, labels, credentials, initials, listed names, then every recurrence.
+
+The first defence, not the last: a name that no rule announces and no list holds passes (docs/anonymization.md says how
+many). Rules: lists decide only for capitalised words; eponyms before a clinical noun ("Foley catheter") stay; what one
+document shows to be a name is masked throughout that document and in no other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from privacy.text.recognizers import _name_cues as cues
+from privacy.text.recognizers import _vocabulary as vocabulary
+from privacy.text.recognizers._tokens import Token, tokens_of
+from privacy.text.records import Finding
+from privacy.text.settings import TextSettings
+
+_SUFFIX = re.compile(
+    r"(?:ova|owski|ewski|inski|ynski|czyk|wicz|vich|vych|enko|chuk|escu|iewicz|sson|sdottir|opoulos|akis|yan|shvili|adze|"
+    r"inen|ishvili|oglu|ellini|ucci|acci|hardt|mann|stein|berg|quist|gaard|strom)$"
+)
+_JOIN = frozenset({" ", ". ", "-", "  "})
+
+
+class Names:
+    """The recognizer of PERSON. Each rule yields spans of tokens; what follows from them is propagated at the end."""
+
+    name = "names"
+    entity_types: tuple[str, ...] = ("PERSON",)
+
+    def __init__(self) -> None:
+        self._first = vocabulary.packaged("first_names")
+        self._last = vocabulary.packaged("surnames")
+        self._function_words = vocabulary.packaged("function_words")
+        self._eponyms = vocabulary.packaged("eponyms")
+        self._clinical_nouns = vocabulary.packaged("clinical_nouns")
+        self._no_name = vocabulary.no_name()
+
+    def find(self, text: str) -> list[Finding]:
+        """Every name, as found by every rule; may overlap."""
+        tokens = tokens_of(text)
+        spans: dict[tuple[int, int], float] = {}
+        for first, last, score in (*self._announced(text, tokens), *self._listed(text, tokens)):
+            span = (tokens[first].start, tokens[last].name_end)
+            spans[span] = max(score, spans.get(span, 0.0))
+        for span in self._recurring(text, tokens, spans):
+            spans.setdefault(span, 0.6)
+        return [Finding(start, end, "PERSON", score, self.name) for (start, end), score in sorted(spans.items())]
+
+    # Rules of announcement: a cue stands before or after the name.
+
+    def _announced(self, text: str, tokens: list[Token]) -> Iterator[tuple[int, int, float]]:
+        at = {token.start: index for index, token in enumerate(tokens)}
+        for rule in cues.RULES:
+            for match in rule.pattern.finditer(text):
+                index = at.get(match.start("name"))
+                if index is None:
+                    continue
+                end = match.end("name")
+                span = self._accept(rule, text, tokens, index, end)
+                if span is not None:
+                    yield *span, rule.score
+
+    def _accept(
+        self, rule: cues.CueRule, text: str, tokens: list[Token], index: int, end: int
+    ) -> tuple[int, int] | None:
+        """The tokens from `index` that are the name which `rule` announces, or None."""
+        run: list[int] = []
+        for position in range(index, len(tokens)):
+            token = tokens[position]
+            if token.start >= end:
+                break
+            if not token.capital and not token.particle:
+                break
+            blocked = token.plain in (self._function_words if rule.trusts_first and not run else self._no_name)
+            if blocked and not token.initial and not token.particle:
+                if run or not rule.skips_blocked:
+                    break
+                continue
+            run.append(position)
+        while run and tokens[run[-1]].particle and len(run) > 1:
+            run.pop()
+        if not run or all(tokens[i].initial or tokens[i].particle for i in run):
+            return None
+        strong = len([i for i in run if not tokens[i].initial]) >= 2 or any(self._is_listed(tokens[i]) for i in run)
+        if rule.needs_support and not strong:
+            return None
+        if rule.needs_list and not any(tokens[i].plain in self._last for i in run):
+            return None
+        if not rule.trusts_first and self._is_eponym(text, tokens, run[-1]):
+            return None
+        return run[0], run[-1]
+
+    # Rules of lists: the words themselves are names.
+
+    def _listed(self, text: str, tokens: list[Token]) -> Iterator[tuple[int, int, float]]:
+        index = 0
+        while index < len(tokens):
+            last = index
+            while last + 1 < len(tokens) and self._continues(text, tokens[last], tokens[last + 1]):
+                last += 1
+            if tokens[index].capital:
+                yield from self._listed_in(text, tokens, index, last)
+            index = last + 1
+
+    def _continues(self, text: str, token: Token, following: Token) -> bool:
+        between = text[token.end : following.start]
+        if between == ". " and not token.initial:
+            return False
+        return token.capital and (following.capital or following.particle) and between in _JOIN
+
+    def _listed_in(self, text: str, tokens: list[Token], first: int, last: int) -> Iterator[tuple[int, int, float]]:
+        run = [i for i in range(first, last + 1) if not self._is_eponym(text, tokens, i)]
+        for i in run:
+            token = tokens[i]
+            alone = not any(self._may_be_name(tokens[j]) for j in run if abs(i - j) == 1)
+            if self._is_first_name(token, alone=alone):
+                end = self._extend(tokens, i, run[-1])
+                if end > i or not token.shouted:
+                    yield i, end, 0.8 if end > i else 0.5
+                comma = self._before_comma(text, tokens, i)
+                if comma is not None:
+                    yield comma, end, 0.7
+            elif self._looks_foreign(token) or (token.plain in self._last and self._backs(tokens, i, run)):
+                start = i - 1 if i > run[0] and self._may_be_name(tokens[i - 1]) else i
+                yield start, i, 0.5
+
+    def _is_first_name(self, token: Token, *, alone: bool) -> bool:
+        if token.plain in self._no_name or token.plain not in self._first:
+            return False
+        if token.plain in self._eponyms and alone:
+            return False
+        return len(token.plain) >= 4 or not alone
+
+    def _extend(self, tokens: list[Token], first: int, last: int) -> int:
+        """The end of a name that starts with a first name: at most three more words of the same run."""
+        end = first
+        for i in range(first + 1, min(last, first + 3) + 1):
+            if tokens[i].particle or tokens[i].initial:
+                continue
+            if not self._may_be_name(tokens[i]) or (tokens[i].shouted and not self._is_listed(tokens[i])):
+                break
+            end = i
+        return end
+
+    def _before_comma(self, text: str, tokens: list[Token], first: int) -> int | None:
+        """The surname in 'Surname, First'."""
+        if first == 0 or text[tokens[first - 1].end : tokens[first].start] not in (", ", ","):
+            return None
+        surname = tokens[first - 1]
+        return first - 1 if surname.capital and surname.plain in self._last and self._may_be_name(surname) else None
+
+    def _backs(self, tokens: list[Token], index: int, run: list[int]) -> bool:
+        """A listed surname after another word that may be a name: 'Xiomara Lopez'."""
+        if index == run[0] or tokens[index].plain in self._eponyms or tokens[index].shouted:
+            return False
+        before = tokens[index - 1]
+        return self._may_be_name(before) and not before.shouted and before.plain not in self._eponyms
+
+    def _looks_foreign(self, token: Token) -> bool:
+        if token.shouted or len(token.plain) < 5 or not self._may_be_name(token) or token.plain in self._eponyms:
+            return False
+        return not token.text.isascii() or (len(token.plain) >= 6 and _SUFFIX.search(token.plain) is not None)
+
+    def _may_be_name(self, token: Token) -> bool:
+        return token.capital and not token.particle and len(token.plain) >= 2 and token.plain not in self._no_name
+
+    def _is_listed(self, token: Token) -> bool:
+        return token.plain in self._first or token.plain in self._last
+
+    def _is_eponym(self, text: str, tokens: list[Token], index: int) -> bool:
+        """Whether the word names a disease, sign or device: it stands right before a clinical noun."""
+        if index + 1 >= len(tokens):
+            return False
+        between = text[tokens[index].end : tokens[index + 1].start]
+        return between in _JOIN and tokens[index + 1].plain in self._clinical_nouns
+
+    # What the document has shown to be a name is one everywhere in it.
+
+    def _recurring(self, text: str, tokens: list[Token], spans: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
+        known = {
+            token.plain
+            for start, end in spans
+            for token in tokens
+            if start <= token.start and token.name_end <= end and self._spreads(token)
+        }
+        found = []
+        for index, token in enumerate(tokens):
+            parts_known = token.plain in known or any(part in known for part in token.plain.split("-"))
+            if token.capital and parts_known and not self._is_eponym(text, tokens, index):
+                found.append((token.start, token.name_end))
+        return found
+
+    def _spreads(self, token: Token) -> bool:
+        return self._may_be_name(token) and not token.initial and len(token.plain) >= 3
+
+
+def build(settings: TextSettings) -> Names:
+    """The name recognizer; needs no settings."""
+    return Names()

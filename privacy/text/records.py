@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes in and what comes out: a row of private text, a finding in it, the anonymized record.
+
+Rules: a finding keeps type, span and score, never the words; no repr shows text, label or an identifier, so that a
+stray log line or a traceback shows none either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ENTITY_TYPES = frozenset(
+    {
+        "ACCOUNT_NUMBER",
+        "AGE",
+        "CREDIT_CARD",
+        "CRYPTO",
+        "DATE_TIME",
+        "DEVICE_ID",
+        "EMAIL_ADDRESS",
+        "IBAN_CODE",
+        "ID_NUMBER",
+        "IP_ADDRESS",
+        "LICENSE_NUMBER",
+        "LOCATION",
+        "MAC_ADDRESS",
+        "MEDICAL_LICENSE",
+        "MEDICAL_RECORD_NUMBER",
+        "PERSON",
+        "PHONE_NUMBER",
+        "SITE_TERM",
+        "UK_NHS",
+        "UK_NINO",
+        "UK_POSTCODE",
+        "URL",
+        "US_BANK_NUMBER",
+        "US_ITIN",
+        "US_MBI",
+        "US_NPI",
+        "US_PASSPORT",
+        "US_SSN",
+        "UUID",
+        "VEHICLE_ID",
+    }
+)
+"""Every type a finding may have, and so every tag that may stand in anonymized text. A closed set: text in angle
+brackets that is no such tag is ordinary text and is analyzed."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TextRow:
+    """One row of private text. `patient_id` is None where the site has no patient column."""
+
+    record_id: str
+    text: str
+    label: str | None
+    patient_id: str | None
+
+    def __repr__(self) -> str:
+        return f"TextRow({len(self.text)} characters)"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """Characters [start, end) of the original text are of `entity_type`, says `recognizer`, with `score` in 0..1."""
+
+    start: int
+    end: int
+    entity_type: str
+    score: float
+    recognizer: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AnonymizedRecord:
+    """A row whose findings were replaced. `findings` are disjoint, sorted, in offsets of the original text."""
+
+    record_id: str
+    text: str
+    label: str | None
+    patient_id: str | None
+    findings: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        return f"AnonymizedRecord({len(self.text)} characters, {len(self.findings)} findings)"

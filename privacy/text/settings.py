@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a site anonymizes: engine, language, countries, its own formats and terms, and when to refuse.
+
+Rules: unknown keys are refused; every field has a unit and a bound; a pattern that a site writes must be cheap to
+match on any text, so only bounded repetition is allowed in it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}|\?")
+_MAX_CHOICES = 10_000
+
+
+def _check_site_pattern(pattern: str) -> str:
+    """A pattern with bounded repetition only: its cost on any text is bounded, whatever the text.
+
+    Allowed: literals, classes, alternation, `(?:...)`, `?`, `{n}`, `{m,n}`. Refused: `*`, `+`, `{n,}`, a repeated
+    group, look-around, back-references, flags, and anything that matches the empty string or fewer than three
+    characters.
+    """
+    outside = re.sub(r"\[(?:\\.|[^\]\\])+\]", "C", re.sub(r"\\[^dDwWsSbBAZ1-9]", "L", pattern))
+    if re.search(r"[*+]", outside):
+        raise ValueError("unbounded repetition is refused: write {m,n}")
+    if re.search(r"\(\?(?!:)|\\[1-9]", outside):
+        raise ValueError("look-around, flags, named groups and back-references are refused")
+    if re.search(r"\)\s*[{?]", outside):
+        raise ValueError("a repeated group is refused: repeat a character or a class")
+    choices = 1
+    for low, high in _repeats(outside):
+        if high > 64:
+            raise ValueError("a repetition is bounded by 64")
+        choices *= high - low + 1
+    if choices > _MAX_CHOICES:
+        raise ValueError("too many variable repetitions: the pattern could be slow on some texts")
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError("not a valid regular expression") from error
+    if any(compiled.fullmatch(probe) for probe in ("", "1", "a", "A", "-", "12", "ab", "AB")):
+        raise ValueError("the pattern must not match fewer than three characters")
+    return pattern
+
+
+def _repeats(pattern: str) -> list[tuple[int, int]]:
+    repeats = []
+    for match in _REPEAT.finditer(pattern):
+        if pattern[: match.start()].endswith("(") or match.group().startswith("?"):
+            low, high = (0, 1) if not pattern[: match.start()].endswith("(") else (0, 0)
+        else:
+            low = int(match.group(1))
+            if match.group(2) == "":
+                raise ValueError("unbounded repetition is refused: write {m,n}")
+            high = low if match.group(2) is None else int(match.group(2))
+        repeats.append((low, high))
+    return repeats
+
+
+SitePattern = Annotated[str, Field(min_length=3, max_length=200), AfterValidator(_check_site_pattern)]
+"""A regular expression of a site's own number format, cheap to match on any text."""
+
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+SiteTerm = Annotated[str, Field(min_length=2, max_length=100)]
+
+
+class TextSettings(BaseModel):
+    """The `[text]` table of a site's TOML. Read it through JSON (`model_validate_json`): arrays become tuples there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    engine: str = Field(
+        default="presidio",
+        pattern=r"^[a-z][a-z0-9_]{0,31}$",
+        description="Which engine finds identifiers: the name of a file in privacy/text/engines (1 to 32 characters).",
+    )
+    language: Literal["en"] = Field(
+        default="en", description="Language of the text, ISO 639-1; only 'en' has recognizers and lists today."
+    )
+    countries: tuple[Country, ...] = Field(
+        default=("US",),
+        min_length=1,
+        max_length=8,
+        description="Countries whose phone numbers and national identifiers occur, ISO 3166-1 alpha-2, 1 to 8 of them; "
+        "each one costs time and false positives.",
+    )
+    score_threshold: float = Field(
+        default=0.35,
+        ge=0.0,
+        le=0.5,
+        description="Findings that score below it are dropped (no unit, 0 to 0.5). Lower masks more.",
+    )
+    replacement: Literal["tag"] = Field(
+        default="tag", description="What stands where a finding stood: 'tag' writes its type, such as <PERSON>."
+    )
+    mrn_pattern: SitePattern | None = Field(
+        default=None,
+        repr=False,
+        description="Regular expression of the site's medical record numbers, masked with or without a label "
+        "(3 to 200 characters, bounded repetition only); none: a label such as 'MRN' is needed below 7 digits.",
+    )
+    deny_list: tuple[SiteTerm, ...] = Field(
+        default=(),
+        max_length=50_000,
+        repr=False,
+        description="Terms always masked, such as names of staff and wards, in any letter case (0 to 50,000 terms of "
+        "2 to 100 characters).",
+    )
+    max_characters: int = Field(
+        default=50_000, ge=1, le=200_000, description="Characters in a row (1 to 200,000); a longer row is refused."
+    )
+    row_time_limit_seconds: int = Field(
+        default=20,
+        ge=1,
+        le=50,
+        description="Seconds that one row's analysis may take (1 to 50); a slower row is refused.",
+    )
+    max_refused_fraction: float = Field(
+        default=0.01,
+        ge=0.0,
+        le=1.0,
+        description="Share of rows that may be refused (0 to 1); above it nothing is returned at all.",
+    )
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Processes that analyze rows (1 to 64); 1 works in the calling process."
+    )
