@@ -10,6 +10,7 @@
     │   └── UpdateNotFinite     exit 4   a delta holds NaN or infinity
     ├── IntegrityError          exit 4   a digest, signature or proof does not hold
     │   └── LogForked           exit 4   two histories that cannot both be true
+    ├── StorageFailed           exit 5   the disk refused a write: nothing is half written
     └── Unreachable             exit 5   a peer did not answer in time, or a run is incomplete
 
 No error holds original text, a token, a secret or a path of a private file. Across an institution's border
@@ -108,6 +109,12 @@ class LogForked(IntegrityError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="log_forked", next_step="keep both checkpoints as evidence and stop the run")
+
+
+class StorageFailed(CollabError):
+    """The disk refused a write (full, or failing). What was being written is wholly there or wholly absent."""
+
+    exit_code = 5
 
 
 class Unreachable(CollabError):
