@@ -9,12 +9,14 @@ accounted.
 
 from __future__ import annotations
 
-from decimal import Decimal
+import math
+from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from privacy.canonical import DecimalString
+from privacy.canonical import DecimalString, decimal_string
+from privacy.errors import ContractError
 
 MAX_STEPS = 10_000_000
 
@@ -119,3 +121,10 @@ class PrivacySpent(BaseModel):
     unit: Unit
     accountant: str = Field(max_length=32, pattern=r"^[a-z][a-z0-9_]*$")
     events: tuple[PrivacyEvent, ...]
+
+
+def epsilon_string(epsilon: float) -> DecimalString:
+    """An epsilon as it is reported: rounded up to four places. Raises ContractError unless it is finite and >= 0."""
+    if not (math.isfinite(epsilon) and epsilon >= 0):
+        raise ContractError("an epsilon must be finite and not negative", reason="epsilon_invalid")
+    return decimal_string(Decimal(epsilon).quantize(Decimal("0.0001"), rounding=ROUND_CEILING))

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every accountant shares, without torch: parallel partitions, merged segments, the search for a noise multiplier.
+
+Train and dev hold disjoint privacy units, and which part a unit is in depends on that unit's own keyed hash alone.
+Adding or removing a unit therefore changes one part only, the other part's releases are the same in law, and the
+whole history costs the MAXIMUM over partitions (parallel composition, McSherry 2009). Inside a partition all events
+compose. This holds while the site keeps its split: a new split key or new shares would move units between parts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from decimal import ROUND_CEILING, Decimal
+
+from privacy.dp.params import Partition, PrivacyEvent
+from privacy.errors import ContractError, SettingsError
+
+Segment = tuple[float, float, int]
+"""(noise_multiplier, sample_rate, steps)"""
+
+HOPELESS = 200.0
+"""Above this epsilon the fast RDP bound is returned as it is: finer accounting would only cost time and memory."""
+
+_DIGITS = 4
+_LARGEST = 1e5
+
+
+def segments(events: Sequence[PrivacyEvent], partition: Partition) -> list[Segment]:
+    """The events of one partition with the steps of equal (noise_multiplier, sample_rate) added up."""
+    steps: dict[tuple[float, float], int] = {}
+    for event in events:
+        if event.partition == partition:
+            key = (float(event.noise_multiplier), float(event.sample_rate))
+            steps[key] = steps.get(key, 0) + event.steps
+    return [(noise, rate, count) for (noise, rate), count in sorted(steps.items())]
+
+
+def over_partitions(events: Sequence[PrivacyEvent], epsilon_of: Callable[[list[Segment]], float]) -> float:
+    """The largest epsilon of a partition; 0 for no events. Raises ContractError for a negative or non-finite one."""
+    found = [0.0]
+    for partition in ("train", "dev"):
+        if history := segments(events, partition):
+            found.append(epsilon_of(history))
+    if not all(math.isfinite(epsilon) and epsilon >= 0 for epsilon in found):
+        raise ContractError(
+            "the accountant returned a negative or non-finite epsilon: nothing may be released on it",
+            reason="epsilon_invalid",
+            next_step="plan more noise or fewer steps; report the plan's noise, sample rate and steps as a bug",
+        )
+    return max(found)
+
+
+def smallest_noise_multiplier(epsilon_of: Callable[[float], float], target_epsilon: float) -> float:
+    """The smallest noise multiplier of four significant digits, up to a step or two, whose epsilon meets the target.
+
+    `epsilon_of` falls with the noise. The result itself is checked. Raises SettingsError when none up to 1e5 meets it.
+    """
+    if not (math.isfinite(target_epsilon) and target_epsilon > 0):
+        raise SettingsError("target_epsilon must be finite and above 0")
+    high = 0.5
+    while epsilon_of(high) > target_epsilon:
+        high *= 2
+        if high > _LARGEST:
+            raise SettingsError(f"no noise reaches epsilon {target_epsilon}", next_step="raise target_epsilon or delta")
+    low = high / 2
+    while low > 0.01 and epsilon_of(low) <= target_epsilon:
+        low, high = low / 2, low
+    while high / low > 1.0005:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if epsilon_of(middle) > target_epsilon else (low, middle)
+    chosen = _round_up(high)
+    while epsilon_of(chosen) > target_epsilon:
+        chosen = _round_up(chosen * 1.0001)
+    return chosen
+
+
+def _round_up(value: float) -> float:
+    exact = Decimal(value)
+    place = Decimal(1).scaleb(exact.adjusted() - _DIGITS + 1)
+    return float(exact.quantize(place, rounding=ROUND_CEILING))
