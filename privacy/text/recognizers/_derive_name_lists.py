@@ -20,9 +20,14 @@ from pathlib import Path
 LOCALES = (
     "cs_CZ", "da_DK", "de_AT", "de_DE", "en_GB", "en_IE", "en_IN", "en_KE", "en_NG", "en_NZ", "en_US", "es_AR",
     "es_CO", "es_ES", "es_MX", "et_EE", "fi_FI", "fr_FR", "fr_QC", "ga_IE", "ha_NG", "hr_HR", "hu_HU", "id_ID",
-    "ig_NG", "is_IS", "it_IT", "lt_LT", "lv_LV", "nl_BE", "nl_NL", "no_NO", "pl_PL", "pt_BR", "pt_PT", "ro_RO",
+    "ig_NG", "is_IS", "it_IT", "ja_JP", "lt_LT", "lv_LV", "nl_BE", "nl_NL", "no_NO", "pl_PL", "pt_BR", "pt_PT", "ro_RO",
     "sk_SK", "sl_SI", "sv_SE", "tr_TR", "tw_GH", "vi_VN", "yo_NG", "zu_ZA",
 )  # fmt: skip
+FIRST = ("first_names", "first_names_male", "first_names_female", "first_names_nonbinary", "first_romanized_names")
+LAST = ("last_names", "last_names_male", "last_names_female", "last_romanized_names")
+ABBREVIATIONS = frozenset(
+    ("ada", "ana", "asa", "cal", "del", "dot", "iva", "ivy", "kat", "mac", "may", "pat", "tia", "val", "van")
+)
 _WORD = re.compile(r"[^\W\d_]{3,}")
 DATA = Path(__file__).with_name("data")
 
@@ -36,9 +41,9 @@ def _words(names: Iterable[str]) -> set[str]:
     return {_plain(word) for word in found if all("LATIN" in unicodedata.name(c, "") for c in word)}
 
 
-def _collect(attributes: tuple[str, ...]) -> set[str]:
+def _collect(attributes: tuple[str, ...], locales: tuple[str, ...] = LOCALES) -> set[str]:
     found: set[str] = set()
-    for locale in LOCALES:
+    for locale in locales:
         provider = importlib.import_module(f"faker.providers.person.{locale}").Provider
         for attribute in attributes:
             found |= _words(getattr(provider, attribute, ()))
@@ -46,13 +51,15 @@ def _collect(attributes: tuple[str, ...]) -> set[str]:
 
 
 def main() -> None:
-    """Write the three lists beside this file."""
+    """Write the lists beside this file."""
     ordinary = _words(importlib.import_module("faker.providers.lorem.en_US").Provider.word_list)
-    first = _collect(("first_names", "first_names_male", "first_names_female", "first_names_nonbinary"))
-    last = _collect(("last_names", "last_names_male", "last_names_female"))
+    first = _collect(FIRST)
+    last = _collect(LAST)
+    short = {word for word in _collect(FIRST, ("en_GB", "en_US")) if len(word) == 3}
     for name, words in (
         ("first_names", first - ordinary),
         ("surnames", last - ordinary),
+        ("short_names", short - ordinary - ABBREVIATIONS),
         ("ordinary_words", ordinary),
     ):
         (DATA / f"{name}.txt").write_text("\n".join(sorted(words)) + "\n", encoding="utf-8")

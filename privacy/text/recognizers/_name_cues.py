@@ -15,14 +15,15 @@ _NO_COMMA = _FULL.replace(",?", "")
 
 _TITLES = (
     r"Mr|Mrs|Ms|Miss|Mx|Dr|Drs|Prof|Professor|Doctor|Rev|Reverend|Fr|Sir|Madam|Capt|Captain|Lt|Sgt|Col|Gen|Hon|Judge|Justice|"
-    r"Senator|Sen|President|Mayor|Officer|Rabbi|Imam|Pastor|Señor|Señora|Herr|Frau|Mme|Monsieur|MR|MRS|MS|DR|MISS"
+    r"Senator|Sen|President|Mayor|Officer|Rabbi|Imam|Pastor|Señor|Señora|Herr|mr|mrs|ms|dr|Frau|Mme|Monsieur|MR|MRS|MS|DR|MISS"
 )
 _LABELS = (
     r"(?:patient|pt|resident|client|member|subscriber|guarantor|insured|mother|father|spouse|guardian|contact|caregiver|"
     r"maiden|preferred|first|last|middle|full|legal|emergency contact|father's|mother's|patient's|child's)?\s?"
     r"(?:names?|patient|pt|resident|client|attending|physician|surgeon|assistant|anesthesiologist|provider|pcp|nurse|"
     r"therapist|radiologist|pathologist|cardiologist|consultant|clinician|author|contact|guardian|next of kin|nok|spouse|"
-    r"caregiver|interpreter|witness|informant|attorney|subject|from|to|cc|re|by|doctor|dr|hcp|poa|proxy)"
+    r"caregiver|interpreter|witness|informant|attorney|subject|from|to|cc|re|by|doctor|dr|hcp|poa|"
+    r"proxy)"
 )
 _ACTS = (
     r"(?:dictated|signed|seen|referred|reviewed|transcribed|prepared|performed|electronically signed|interviewed|"
@@ -46,6 +47,7 @@ class CueRule:
     trusts_first: the first word is a name even if it is an ordinary word ('Dr. White').
     skips_blocked: ordinary words before the name are passed over ('Attending Jane Roe, MD').
     needs_support: a single word must be a listed name. needs_list: one word must be a listed surname.
+    needs_pair: two words must be more than initials.
     """
 
     pattern: re.Pattern[str]
@@ -54,6 +56,7 @@ class CueRule:
     skips_blocked: bool = False
     needs_support: bool = False
     needs_list: bool = False
+    needs_pair: bool = False
 
 
 RULES = (
@@ -67,7 +70,12 @@ RULES = (
     CueRule(
         re.compile(rf"(?<![\w'.-])(?P<name>(?:{_UP}\.[ -]?){{1,3}}{_PARTICLE}{_WORD})(?!\w)"), 0.5, needs_list=True
     ),
-    CueRule(re.compile(rf"\b(?i:(?:my|his|her|their|whose|the) name (?:is|was)|name is),?\s{_NO_COMMA}"), 0.8),
+    CueRule(re.compile(rf"\b(?i:name(?: is| was|'s|\s?\?)),?\s{{1,2}}{_NO_COMMA}"), 0.8),
+    CueRule(re.compile(rf"(?<![\w'.-])(?P<name>{_WORD} {_UP}\. {_PARTICLE}{_WORD})(?!\w)"), 0.6, needs_pair=True),
+    CueRule(
+        re.compile(rf"(?<![\w'.-])(?P<name>{_WORD} {_UP} {_WORD})(?!\w)"), 0.5, needs_support=True, needs_pair=True
+    ),
+    CueRule(re.compile(rf"\b(?:[Bb]y|[Pp]er) {_NO_COMMA}"), 0.5, needs_pair=True),
     CueRule(
         re.compile(rf"\b(?i:dear|hi|hello|hey|regards|sincerely|thanks|thank you|yours),?\s{{1,3}}{_NO_COMMA}"), 0.7
     ),

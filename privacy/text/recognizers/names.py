@@ -33,6 +33,7 @@ class Names:
     def __init__(self) -> None:
         self._first = vocabulary.packaged("first_names")
         self._last = vocabulary.packaged("surnames")
+        self._short = vocabulary.packaged("short_names")
         self._function_words = vocabulary.packaged("function_words")
         self._eponyms = vocabulary.packaged("eponyms")
         self._clinical_nouns = vocabulary.packaged("clinical_nouns")
@@ -84,14 +85,21 @@ class Names:
             run.pop()
         if not run or all(tokens[i].initial or tokens[i].particle for i in run):
             return None
-        strong = len([i for i in run if not tokens[i].initial]) >= 2 or any(self._is_listed(tokens[i]) for i in run)
-        if rule.needs_support and not strong:
-            return None
-        if rule.needs_list and not any(tokens[i].plain in self._last for i in run):
+        if not self._suffices(rule, [tokens[i] for i in run]):
             return None
         if not rule.trusts_first and self._is_eponym(text, tokens, run[-1]):
             return None
         return run[0], run[-1]
+
+    def _suffices(self, rule: cues.CueRule, run: list[Token]) -> bool:
+        """Whether the words of a possible name are what its cue asks for."""
+        pair = len([token for token in run if not token.initial and not token.particle]) >= 2
+        listed = any(self._is_listed(token) for token in run)
+        if rule.needs_support and not (listed or (pair and not rule.needs_pair)):
+            return False
+        if rule.needs_pair and not pair:
+            return False
+        return not rule.needs_list or any(token.plain in self._last for token in run)
 
     # Rules of lists: the words themselves are names.
 
@@ -101,6 +109,8 @@ class Names:
             last = index
             while last + 1 < len(tokens) and self._continues(text, tokens[last], tokens[last + 1]):
                 last += 1
+            if last == index and not tokens[index].capital:
+                yield from self._uncapitalised(text, tokens, index)
             if tokens[index].capital:
                 yield from self._listed_in(text, tokens, index, last)
             index = last + 1
@@ -124,15 +134,26 @@ class Names:
                 if comma is not None:
                     yield comma, end, 0.7
             elif self._looks_foreign(token) or (token.plain in self._last and self._backs(tokens, i, run)):
-                start = i - 1 if i > run[0] and self._may_be_name(tokens[i - 1]) else i
-                yield start, i, 0.5
+                before = i - 2 if i > run[0] + 1 and tokens[i - 1].initial else i - 1
+                yield (before if before >= run[0] and self._may_be_name(tokens[before]) else i), i, 0.5
+
+    def _uncapitalised(self, text: str, tokens: list[Token], index: int) -> Iterator[tuple[int, int, float]]:
+        """A listed first name and a listed surname in lower case, as hurried people type: 'maria lopez'."""
+        if index + 1 >= len(tokens) or text[tokens[index].end : tokens[index + 1].start] != " ":
+            return
+        first, last = tokens[index], tokens[index + 1]
+        words = (first.plain, last.plain)
+        if last.capital or min(map(len, words)) < 4 or any(word in self._no_name for word in words):
+            return
+        if first.plain in self._first and last.plain in self._last and not self._eponyms.intersection(words):
+            yield index, index + 1, 0.5
 
     def _is_first_name(self, token: Token, *, alone: bool) -> bool:
         if token.plain in self._no_name or token.plain not in self._first:
             return False
         if token.plain in self._eponyms and alone:
             return False
-        return len(token.plain) >= 4 or not alone
+        return len(token.plain) >= 4 or not alone or (token.plain in self._short and not token.shouted)
 
     def _extend(self, tokens: list[Token], first: int, last: int) -> int:
         """The end of a name that starts with a first name: at most three more words of the same run."""
