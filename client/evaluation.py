@@ -2,8 +2,8 @@
 """Counts of right, actual and predicted per class, with Gaussian noise, as a site sends them.
 
 One privacy unit counts once: under `patient` one dev note of each patient is evaluated (the first by keyed hash), so that
-adding or removing a unit changes each of three vectors by at most 1 in one place: l2 sensitivity sqrt(3). The noise's
-standard deviation is noise_multiplier * sqrt(3) for each count, and the counts are rounded after it (post-processing).
+adding or removing a unit changes each of three vectors by at most 1 in one place: l2 sensitivity sqrt(3). The
+noise's standard deviation is noise_multiplier * sqrt(3) for each count; rounding after it is post-processing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,15 @@ class Counts:
         """Share of right answers; None without examples."""
         total = sum(self.actual)
         return sum(self.right) / total if total else None
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean over all classes of 2 * right / (actual + predicted); a class with neither counts as 0."""
+        scores = [
+            2 * right / (actual + predicted) if actual + predicted else 0.0
+            for right, actual, predicted in zip(self.right, self.actual, self.predicted, strict=True)
+        ]
+        return sum(scores) / len(scores)
 
 
 def noised_metrics(

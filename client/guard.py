@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a site lets a plan ask for. The policy can be tightened by a plan, never loosened; a no is a PlanRefused with its figures.
+"""What a site lets a plan ask for. A plan can tighten the policy, never loosen it; a no is a PlanRefused.
 
 Checks come before any data is read and any budget is reserved. Whether the budget allows it is the ledger's word.
 """
@@ -14,6 +14,7 @@ from privacy.audit.keys import VerifyKey
 from privacy.canonical import digest_of
 from privacy.errors import PlanRefused
 from privacy.exchange.plans import EvaluationPlan, RoundPlan, TrainingPlan
+from privacy.identifiers import Digest
 from privacy.update.delta import ModelContract
 
 ASK_COORDINATOR = "ask the coordinator for another plan; only the site can change its own policy"
@@ -107,13 +108,14 @@ def check_evaluation(plan: EvaluationPlan, settings: SiteSettings) -> None:
         raise _refuse(f"the plan's target_delta is {plan.target_delta}, this site allows at most {policy.delta}")
 
 
-def check_contract(plan: RoundPlan | EvaluationPlan, opened: RunOpened, contract: ModelContract) -> None:
-    """The model that this site would build is the one that the run was opened with."""
-    if plan.contract_digest != opened.contract_digest or digest_of(contract) != opened.contract_digest:
+def check_contract(
+    plan: RoundPlan | EvaluationPlan, opened: RunOpened, contract: ModelContract, initial: Digest
+) -> None:
+    """The model that this site would build, and start from, is the one that the run was opened with."""
+    same_contract = plan.contract_digest == opened.contract_digest == digest_of(contract)
+    if not same_contract or initial != opened.initial_model_digest:
         raise PlanRefused(
             "the plan's model is not the one that this site builds from its own pretrained files",
             reason="model_mismatch",
             next_step="compare the pretrained model and tokenizer digests with the coordinator's",
         )
-
-

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A site's own account of what it did: exact figures, sentences and losses that never leave it.
 
-One line of JSON an event in reports/<run_id>.jsonl (0600): what was trained (loss, norms and batch size a step), what was
-counted, what left the building, what was refused and why. The sentences hold no text of a record.
+One line of JSON an event in reports/<run_id>.jsonl (0600): what was trained (loss, norms and batch size a step), what
+was counted, what left the building, what was refused and why. The sentences hold no text of a record.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class SiteReports:
         self._write(plan.run_id, event)
 
     def refused(self, run_id: str, server_round: int, phase: str, error: Exception) -> None:
-        """A no, with its sentence. An error that was not foreseen is named by its class alone: its text may hold data."""
+        """A no, with its sentence. An unforeseen error is named by its class alone: its text may hold data."""
         sentence = str(error) if isinstance(error, CollabError) else f"unforeseen {type(error).__name__}"
         self._write(run_id, {"event": "refused", "round": server_round, "phase": phase, "why": sentence})
 

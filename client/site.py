@@ -8,6 +8,7 @@ the site's own reports. A plan that was answered gets the same bytes again and i
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable
 from typing import get_args
@@ -30,11 +31,12 @@ from privacy.audit.note import NoteKey
 from privacy.canonical import decimal_string, digest_of
 from privacy.dp.ledger import Ledger, Reservation
 from privacy.dp.params import PrivacyEvent, PrivacySpent
+from privacy.dp.training import StepRecord
 from privacy.errors import ContractError, IntegrityError, PlanRefused
 from privacy.exchange.delivery import Delivery
 from privacy.exchange.messages import Kind, Parcel, ReasonCode, Refusal, SiteHello, SiteUpdate, open_parcel, seal
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.identifiers import Digest, sha256
+from privacy.identifiers import Digest, RunId, sha256
 from privacy.randomness import SEED_BYTES, SecretSeed
 from privacy.update.clip import clip
 from privacy.update.delta import ModelContract, model_vector
@@ -60,6 +62,7 @@ class Site:
         self.material = Material(folder, identity.site_key)
         self.reports = SiteReports(folder.reports)
         self._reservation: Reservation | None = None
+        self._reported: set[RunId] = set()
         self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
         self._log = NoteKey.parse(identity.kit.log_vkey)
 
@@ -126,15 +129,16 @@ class Site:
         """Train one round: the way of the data from anonymized records to a signed int32 payload."""
         opened = self._run(parcel)
         guard.check_round(plan, opened, self.settings)
-        contract = self.material.contract(plan.task, plan.training, opened.public_seed)
-        guard.check_contract(plan, opened, contract)
+        contract, initial = self.material.contract(plan, opened.public_seed)
+        guard.check_contract(plan, opened, contract, initial)
         model_in = self._model(contract, parcel.payload, plan.model_digest)
-        self.material.train_examples(contract, opened.public_seed)
+        self.material.examples(contract, opened.public_seed, "train")
+        self._prepared(plan.run_id)
 
         nonce = self.fresh_nonce(asked)
         spent = self._reserve(plan, asked, nonce)
         seed = SecretSeed.for_attempt(self.identity.site_key, nonce, asked)
-        trained = self.material.train(plan, contract, opened.public_seed, model_in, seed)
+        trained = self.material.train(plan, contract, opened.public_seed, model_in, seed, self._on_step(plan))
 
         member = plan.cohort[self.identity.name]
         delta = clip(trained.vector - model_in, float(plan.update_clip_norm))
@@ -163,8 +167,8 @@ class Site:
         """Count right and wrong on the dev split; the counts leave with noise, and are charged."""
         opened = self._run(parcel)
         guard.check_evaluation(plan, self.settings)
-        contract = self.material.contract(plan.task, plan.training, opened.public_seed)
-        guard.check_contract(plan, opened, contract)
+        contract, initial = self.material.contract(plan, opened.public_seed)
+        guard.check_contract(plan, opened, contract, initial)
         model = self._model(contract, parcel.payload, plan.model_digest)
         counts = self.material.count(contract, opened.public_seed, model)
 
@@ -188,9 +192,7 @@ class Site:
         event = plan.privacy.event()
         return self._charge(event, plan.privacy.target_delta, plan.run_id, plan.server_round, "train", asked, nonce)
 
-    def _charge_counts(
-        self, plan: EvaluationPlan, noise_multiplier: str, asked: Digest, nonce: bytes
-    ) -> PrivacySpent:
+    def _charge_counts(self, plan: EvaluationPlan, noise_multiplier: str, asked: Digest, nonce: bytes) -> PrivacySpent:
         event = PrivacyEvent(noise_multiplier=noise_multiplier, sample_rate="1", steps=1, partition="dev")
         return self._charge(event, plan.target_delta, plan.run_id, plan.server_round, "evaluate", asked, nonce)
 
@@ -204,7 +206,7 @@ class Site:
         asked: Digest,
         nonce: bytes,
     ) -> PrivacySpent:
-        """Reserve in the ledger (fsync) before anything is read from the data; what this run spent so far comes back."""
+        """Reserve in the ledger (fsync) before any release is computed. Returns what this run spent so far."""
         policy = self.settings.policy
         self._reservation = self.ledger.reserve(
             self.settings.data.dataset,
@@ -226,6 +228,26 @@ class Site:
         reservation, self._reservation = self._reservation, None
         if reservation is not None:
             self.ledger.settle(reservation)
+
+    def attempts(self, asked: Digest) -> int:
+        """How often this plan was charged so far."""
+        history = self.ledger.history(self.settings.data.dataset, self.settings.policy.unit)
+        return sum(row.plan_digest == asked for row in history)
+
+    # -- what the site itself is told ---------------------------------------------------------------------------------
+
+    def _prepared(self, run_id: RunId) -> None:
+        """Report once a run what was read and removed; the figures stay here."""
+        if run_id not in self._reported:
+            self._reported.add(run_id)
+            done = self.material.anonymized()
+            self.reports.prepared(run_id, dict(done.corpus.as_json()), json.loads(done.report.to_json()))
+
+    def _on_step(self, plan: RoundPlan) -> Callable[[StepRecord], None]:
+        def tell(record: StepRecord) -> None:
+            self.reports.progress(plan.run_id, plan.server_round, record.step, plan.num_steps, record.mean_loss)
+
+        return tell
 
     # -- small things -------------------------------------------------------------------------------------------------
 
@@ -269,4 +291,5 @@ def _asked(delivery: Delivery) -> Digest:
 def reason_of(error: Exception) -> ReasonCode:
     """The reason code of an error; what was not foreseen is a bug and says no more."""
     reason = getattr(error, "reason", None)
-    return reason if reason in get_args(ReasonCode) else "bug"
+    known: tuple[ReasonCode, ...] = get_args(ReasonCode)
+    return next((code for code in known if code == reason), "bug")

@@ -178,7 +178,7 @@ def judge_update(answer: Answer[SiteUpdate], plan: RoundPlan, site: SiteId, reci
     if sha256(payload) != update.payload_digest or len(payload) != update.payload_bytes:
         return Refused("coordinator", "integrity", envelope)
     private = plan.privacy
-    if (private is None) != (update.spent is None) or (private is not None and update.num_steps != private.num_steps):
+    if (private is None) != (update.spent is None) or update.num_steps != plan.num_steps:
         return refused
     if private is not None and (update.spent is None or private.event() not in update.spent.events):
         return refused

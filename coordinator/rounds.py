@@ -200,7 +200,7 @@ class Rounds:
         self._log(server_round, refused)
 
     def _entry(self, index: int) -> AuditEntry:
-        return self.journal.entry(index)
+        return next(entry for entry in self.journal.entries(self.run_id) if entry.index == index)
 
     def _log(self, server_round: int, body: EntryBody) -> None:
         for entry in self.journal.append(self.run_id, server_round, body):

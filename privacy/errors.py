@@ -38,12 +38,14 @@ class SettingsError(CollabError):
     """A settings file or a command line is wrong; nothing was started."""
 
     exit_code = 2
+    reason = "data_unusable"
 
 
 class AnonymizationError(CollabError):
     """Text could not be anonymized; it was not trained on."""
 
     exit_code = 3
+    reason = "anonymization_failed"
 
 
 class PlanRefused(CollabError):

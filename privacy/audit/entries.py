@@ -41,6 +41,11 @@ class RunOpened(BaseModel):
     contract_digest: Digest
     initial_model_digest: Digest
     public_seed: HexBytes
+    planned_rounds: int = Field(ge=1)
+    noise_multiplier: DecimalString | None = Field(description="calibrated over all planned rounds; None: not private")
+    evaluation_noise_multiplier: DecimalString | None = Field(
+        description="over all planned evaluations; None: none or not private"
+    )
     software: dict[str, str]
     simulated: bool
 

@@ -122,7 +122,7 @@ class SiteUpdate(BaseModel):
 
 
 class SiteMetrics(BaseModel):
-    """Noised counts per class, in the plan's order of labels. One privacy unit adds at most 1 to each of three vectors."""
+    """Noised counts per class, in the plan's order of labels. One unit adds at most 1 to each of three vectors."""
 
     model_config = STRICT
     plan_digest: Digest

@@ -8,9 +8,9 @@ Its digest (`privacy.canonical.digest_of`) is what a site's reply, its ledger an
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from privacy.canonical import DecimalString
 from privacy.dp.params import PrivacyParams, Unit
@@ -82,10 +82,24 @@ class RoundPlan(BaseModel):
     contract_digest: Digest = Field(description="SHA-256 of model.json: names, shapes, dtypes and labels")
     model_digest: Digest = Field(description="SHA-256 of this round's input model (safetensors)")
     training: TrainingPlan
+    unit: Unit
+    sample_rate: DecimalString = Field(description="probability of each unit to join a step, private or not")
+    num_steps: int = Field(ge=1, le=10_000_000)
     privacy: PrivacyParams | None
     update_clip_norm: DecimalString
     encoding: EncodingPlan
     aggregation: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="name of a file in privacy/aggregation")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        private = self.privacy
+        if private is not None and (private.unit, private.sample_rate, private.num_steps) != (
+            self.unit,
+            self.sample_rate,
+            self.num_steps,
+        ):
+            raise ValueError("privacy must be computed for the plan's own unit, sample_rate and num_steps")
+        return self
 
 
 class EvaluationPlan(BaseModel):

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site's texts on their way from files to numbers, each done once: rows -> anonymized records -> features.
+
+Raw text lives only inside `_anonymize`; what is kept is anonymized. Frozen activations are computed once for a model and
+a split, and only then does a round begin to cost anything. One instance belongs to one process: a new process finds the
+findings in the span cache.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client import device, tasks
+from client.contract import describe_pretrained
+from client.corpus import CorpusReport, load_corpus
+from client.evaluation import Counts
+from client.model import SharedBert, build, load_arrays, trainable_arrays
+from client.pretrained import Pretrained, find_pretrained, load_pretrained
+from client.settings import SiteFolder
+from client.training import TextExamples, count, prepare, run_round
+from privacy.canonical import digest_of
+from privacy.dp.training import StepRecord
+from privacy.errors import IntegrityError
+from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.identifiers import Digest, HexBytes, RunId, sha256
+from privacy.randomness import PublicSeed, SecretSeed
+from privacy.text import engines
+from privacy.text.anonymize import Anonymizer
+from privacy.text.cache import SpanCache
+from privacy.text.records import AnonymizedRecord, TextRow
+from privacy.text.report import AnonymizationReport, commitment
+from privacy.update.delta import ModelContract, flatten, unflatten
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+Progress = Callable[[str, int, int], None]
+"""What is being done ("anonymizing", "reading"), rows done, rows in all."""
+
+
+@dataclass(frozen=True, repr=False)
+class Anonymized:
+    """All that the site keeps of its texts."""
+
+    records: dict[Split, tuple[AnonymizedRecord, ...]]
+    corpus: CorpusReport
+    report: AnonymizationReport
+
+
+@dataclass(frozen=True, repr=False)
+class Trained:
+    """What a round of training left: the trained arrays as one vector, and the training log, which stays here."""
+
+    vector: NDArray[np.float32]
+    steps: tuple[StepRecord, ...]
+    examples: int
+
+
+@dataclass(eq=False, repr=False)
+class _Workbench:
+    """The model of one contract with the site's examples on it."""
+
+    pretrained: Pretrained
+    model: SharedBert
+    examples: dict[Split, TextExamples] = field(default_factory=dict)
+
+
+class Material:
+    """The site's texts and models in this process. `site_key` keys the split, the cache and the choice of dev notes."""
+
+    def __init__(
+        self, folder: SiteFolder, site_key: SecretSeed, progress: Progress = lambda what, done, total: None
+    ) -> None:
+        self._folder, self._settings, self._key = folder, folder.settings, site_key
+        self.progress = progress
+        self._anonymized: Anonymized | None = None
+        self._built: dict[Digest, tuple[ModelContract, Digest]] = {}
+        self._benches: dict[Digest, _Workbench] = {}
+        self._pretrained: dict[Digest, Pretrained] = {}
+
+    # -- from rows to anonymized records ------------------------------------------------------------------------------
+
+    def anonymized(self) -> Anonymized:
+        """The site's records, anonymized; made the first time. Raises SettingsError, AnonymizationError."""
+        if self._anonymized is None:
+            self._anonymized = self._anonymize()
+        return self._anonymized
+
+    def _anonymize(self) -> Anonymized:
+        corpus = load_corpus(self._folder, self._key.derive("split").expose("split"))
+        by_split: dict[Split, tuple[TextRow, ...]] = {"train": corpus.train, "dev": corpus.dev, "test": corpus.test}
+        rows = [row for split in SPLITS for row in by_split[split]]
+        engine = engines.load(self._settings.text)
+        cache_key = self._key.derive("span-cache").expose("span cache")
+        with SpanCache(self._folder.spans, cache_key) as cache:
+            anonymizer = Anonymizer(engine, self._settings.text, cache)
+            records, report = anonymizer.run(rows, lambda done, total: self.progress("anonymizing", done, total))
+        return Anonymized(_by_split(by_split, records), corpus.report, report)
+
+    def all_records(self) -> list[AnonymizedRecord]:
+        """Every anonymized record, of all splits."""
+        records = self.anonymized().records
+        return [record for split in SPLITS for record in records[split]]
+
+    def anonymization_commitment(self, run_id: RunId) -> Digest:
+        """Binds the anonymization report without saying its counts: salted under the site's key, anew for each run."""
+        salt = self._key.derive(f"anonymization-salt/{run_id}").expose("commitment salt")
+        return commitment(self.anonymized().report, salt)
+
+    # -- from records to examples on a model --------------------------------------------------------------------------
+
+    def contract(self, plan: RoundPlan | EvaluationPlan, public_seed: HexBytes) -> tuple[ModelContract, Digest]:
+        """What this site itself builds for a plan, and the digest of its first model. `public_seed` is the run's.
+
+        Raises IntegrityError("model_mismatch") when the named pretrained model or tokenizer is not here.
+        """
+        key = digest_of({"plan": plan.contract_digest, "seed": public_seed})
+        if key not in self._built:
+            pretrained = self._load(plan.pretrained_digest)
+            if pretrained.tokenizer_digest != plan.tokenizer_digest:
+                raise IntegrityError("this site's tokenizer is another than the plan's", reason="model_mismatch")
+            seed = PublicSeed.from_hex(public_seed)
+            contract, initial = describe_pretrained(plan.task, plan.training, pretrained, seed)
+            self._built[key] = (contract, sha256(initial))
+        return self._built[key]
+
+    def _load(self, digest: Digest) -> Pretrained:
+        if digest not in self._pretrained:
+            self._pretrained[digest] = load_pretrained(find_pretrained(digest, self._folder.model_folders), digest)
+        return self._pretrained[digest]
+
+    def examples(self, contract: ModelContract, public_seed: HexBytes, split: Split) -> TextExamples:
+        """The split's records as examples on the contract's model, with the frozen part's activations.
+
+        Raises AnonymizationError, SettingsError or ContractError: a round that cannot be trained costs nothing.
+        """
+        bench = self._bench(contract, public_seed)
+        if split not in bench.examples:
+            bench.examples[split] = prepare(
+                self.anonymized().records[split],
+                contract.task,
+                bench.model,
+                bench.pretrained,
+                unknown_label=self._settings.data.unknown_label,
+                on_progress=lambda done, total: self.progress("reading", done, total),
+            )
+        return bench.examples[split]
+
+    def _bench(self, contract: ModelContract, public_seed: HexBytes) -> _Workbench:
+        key = digest_of({"contract": digest_of(contract), "seed": public_seed})
+        if key not in self._benches:
+            self._benches.clear()
+            pretrained = self._load(contract.pretrained_digest)
+            outputs = tasks.load(contract.task.name).outputs(contract.task)
+            where = device.prepare(self._settings.compute)
+            model = build(pretrained, contract.training, outputs, PublicSeed.from_hex(public_seed), where)
+            self._benches[key] = _Workbench(pretrained, model)
+        return self._benches[key]
+
+    # -- what is done with them ---------------------------------------------------------------------------------------
+
+    def train(
+        self,
+        plan: RoundPlan,
+        contract: ModelContract,
+        public_seed: HexBytes,
+        model_in: NDArray[np.float32],
+        seed: SecretSeed,
+        on_step: Callable[[StepRecord], None],
+    ) -> Trained:
+        """One round of the plan from `model_in`, on the train split. The budget was reserved before.
+
+        Raises UpdateNotFinite or ContractError; nothing of the half-trained network is kept then.
+        """
+        bench, examples = self._bench(contract, public_seed), self.examples(contract, public_seed, "train")
+        load_arrays(bench.model.network, unflatten(contract, model_in))
+        steps: list[StepRecord] = []
+
+        def keep(record: StepRecord) -> None:
+            steps.append(record)
+            on_step(record)
+
+        size_bucket = plan.cohort[self._settings.site.name].size_bucket
+        run_round(plan, bench.model, examples, seed=seed, size_bucket=size_bucket, on_step=keep)
+        return Trained(flatten(contract, trainable_arrays(bench.model.network)), tuple(steps), len(examples))
+
+    def count(self, contract: ModelContract, public_seed: HexBytes, model: NDArray[np.float32]) -> Counts:
+        """Exact counts of `model` on the dev split (an evaluator's: on all rows), one note of each privacy unit."""
+        public = self._settings.site.role == "evaluator"
+        bench = self._bench(contract, public_seed)
+        examples = self.examples(contract, public_seed, "test" if public else "dev")
+        load_arrays(bench.model.network, unflatten(contract, model))
+        if public:
+            return count(bench.model, examples)
+        units = examples.units(self._settings.policy.unit)
+        return count(bench.model, examples, [min(rows, key=lambda row: self._rank(examples, row)) for rows in units])
+
+    def _rank(self, examples: TextExamples, row: int) -> bytes:
+        """A keyed order of a patient's notes: which of them is counted depends on that patient alone."""
+        key = self._key.derive("dev-note").expose("choice of dev notes")
+        return hmac.digest(key, examples.records[row].record_id.encode(), "sha256")
+
+
+def _by_split(
+    rows: Mapping[Split, Sequence[TextRow]], records: Sequence[AnonymizedRecord]
+) -> dict[Split, tuple[AnonymizedRecord, ...]]:
+    """Give each record, in order, back to the split that its row came from; refused rows have none."""
+    waiting = deque(records)
+    kept: dict[Split, list[AnonymizedRecord]] = {split: [] for split in SPLITS}
+    for split in SPLITS:
+        for row in rows[split]:
+            if waiting and (waiting[0].record_id, waiting[0].patient_id) == (row.record_id, row.patient_id):
+                kept[split].append(waiting.popleft())
+    assert not waiting
+    return {split: tuple(found) for split, found in kept.items()}

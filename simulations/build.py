@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scenario becomes folders: real site folders and a real federation folder, made by the same code as real ones.
+
+    OUT/sites/<name>.toml, OUT/sites/<name>/   a site: settings, data, keys (marked SIMULATED), ledger, reports, kit
+    OUT/sites/holdout.toml, ...                texts of no site, to measure the model; not enrolled
+    OUT/coordinator/                           federation.toml, keys, roster, model, and soon the log and its blobs
+
+All keys and nonces follow from the scenario's seed, so every folder carries the marker and its epsilon protects nobody.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from client.contract import describe
+from client.enrolment import SiteIdentity, enroll, join, load_identity
+from client.pretrained import packaged_folder
+from client.settings import (
+    ComputeSection,
+    DataSection,
+    PolicySection,
+    SiteFolder,
+    SiteSection,
+    SiteSettings,
+)
+from coordinator import provision
+from coordinator.folder import FederationFolder
+from privacy.canonical import canonical_bytes
+from privacy.errors import SettingsError
+from privacy.files import write_whole
+from privacy.identifiers import SiteId
+from privacy.randomness import PublicSeed
+from privacy.settings_file import render, settings_digest
+from simulations.corpora import clinical_notes, holdout_notes, write_lines, write_site_data
+from simulations.partition import Row, by_field, read_rows
+from simulations.scenario import Scenario
+
+MARKER = "SIMULATION"
+HOLDOUT = "holdout"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A scenario on disk."""
+
+    scenario: Scenario
+    seed: PublicSeed
+    out: Path
+    sites: Mapping[SiteId, SiteFolder]
+    identities: Mapping[SiteId, SiteIdentity]
+    holdout: SiteFolder
+    federation: FederationFolder
+
+
+def build(scenario: Scenario, out: Path, data: Path | None, *, fresh: bool) -> Built:
+    """Make the folders of `scenario` in `out`, or find those of an earlier, perhaps unfinished, run of the same.
+
+    Raises SettingsError when `out` holds something else; `fresh` removes an earlier simulation, and nothing else.
+    """
+    seed = PublicSeed.from_integer(scenario.seed).derive(f"scenario/{scenario.federation.run.name}")
+    digest = settings_digest(scenario)
+    marker = out / MARKER
+    if out.exists() and any(out.iterdir()):
+        if not marker.exists():
+            raise SettingsError(f"{out.name} holds something that is no simulation", next_step="choose another --out")
+        if fresh:
+            shutil.rmtree(out)
+        elif marker.read_text().strip() != digest:
+            raise SettingsError(f"{out.name} holds another simulation", next_step="add --fresh, or another --out")
+    if not marker.exists():
+        _make(scenario, seed, out, data)
+        write_whole(marker, digest.encode() + b"\n")
+    return _open(scenario, seed, out)
+
+
+def _make(scenario: Scenario, seed: PublicSeed, out: Path, data: Path | None) -> None:
+    shutil.rmtree(out, ignore_errors=True)
+    (out / "sites").mkdir(parents=True)
+    labels = (
+        _write_invented(scenario, seed, out) if scenario.corpus.kind == "notes" else _write_rows(scenario, out, data)
+    )
+    settings = scenario.federation.model_copy(
+        update={
+            "run": scenario.federation.run.model_copy(update={"public_seed": scenario.seed}),
+            "task": scenario.federation.task.model_copy(update={"labels": labels}),
+        }
+    )
+    now = datetime.now(UTC)
+    federation = provision.init(
+        out / "coordinator", hosts=("localhost", "127.0.0.1"), now=now, settings=settings, simulation=seed
+    )
+    contract, initial = describe(
+        settings.task_plan(),
+        settings.training.plan(),
+        packaged_folder(),
+        PublicSeed.from_integer(settings.run.public_seed),
+    )
+    write_whole(federation.contract, canonical_bytes(contract))
+    write_whole(federation.initial_model, initial)
+    for path in sorted((out / "sites").glob("*.toml")):
+        if path.stem != HOLDOUT:
+            provision.admit(federation, enroll(SiteFolder(path), simulation=seed), now=now)
+    kit = provision.start_kit(federation)
+    for site in kit.roster:
+        join(SiteFolder(out / "sites" / f"{site}.toml"), kit, now=now)
+
+
+def _write_invented(scenario: Scenario, seed: PublicSeed, out: Path) -> tuple[str, ...]:
+    if not scenario.hospitals:
+        raise SettingsError("this scenario has no hospitals", next_step="add [[hospitals]] to the scenario file")
+    for hospital in scenario.hospitals:
+        notes = clinical_notes(seed.derive(f"notes/{hospital.name}"), hospital.patients, hospital.style)
+        write_site_data(out / "sites" / hospital.name / "data", notes)
+        file = f"{hospital.name}/data/notes.jsonl"
+        _write_settings(scenario, out, hospital.name, file, "patient_id", "record_id", bucket_of(hospital.patients))
+    write_site_data(out / "sites" / HOLDOUT / "data", holdout_notes(seed, scenario.corpus.holdout))
+    _write_settings(scenario, out, HOLDOUT, f"{HOLDOUT}/data/notes.jsonl", "patient_id", "record_id", 1)
+    return scenario.federation.task.labels
+
+
+def _write_rows(scenario: Scenario, out: Path, data: Path | None) -> tuple[str, ...]:
+    if data is None:
+        raise SettingsError("this scenario needs rows", next_step="give --data FOLDER with train.jsonl and test.jsonl")
+    train, test = read_rows(data / "train.jsonl"), read_rows(data / "test.jsonl")
+    parts = by_field(train, scenario.corpus.field, minimum=scenario.corpus.minimum)
+    for site, rows in parts.sites.items():
+        _write_jsonl(out / "sites" / site / "data", rows)
+        _write_settings(scenario, out, site, f"{site}/data/notes.jsonl", None, "record_id", bucket_of(len(rows)))
+    _write_jsonl(out / "sites" / HOLDOUT / "data", test)
+    _write_settings(scenario, out, HOLDOUT, f"{HOLDOUT}/data/notes.jsonl", None, "record_id", 1)
+    return tuple(sorted({str(row["label"]) for row in train}))
+
+
+def _write_jsonl(folder: Path, rows: Sequence[Row]) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept = [{"record_id": str(row["id"]), "text": row["text"], "label": row["label"]} for row in rows]
+    write_lines(folder / "notes.jsonl", kept)
+
+
+def bucket_of(units: int) -> int:
+    """The size that a simulated site declares: the nearest power of two below, or half as much again."""
+    power = 1 << (max(units, 1).bit_length() - 1)
+    return power + power // 2 if power >= 2 and units >= power + power // 2 else power
+
+
+def _write_settings(
+    scenario: Scenario, out: Path, site: SiteId, file: str, patient: str | None, record: str, bucket: int
+) -> None:
+    shared, federation = scenario.sites, scenario.federation
+    public = site == HOLDOUT
+    settings = SiteSettings(
+        site=SiteSection(name=site, role="evaluator" if public else "trainer"),
+        data=DataSection(
+            files=(Path(file),),
+            dataset=f"simulated-{site.replace('_', '-')}",
+            patient_column=patient,
+            record_column=record,
+            test_fraction=0.0,
+            dev_fraction=0.0 if public else shared.dev_fraction,
+        ),
+        text=shared.text,
+        compute=ComputeSection(device="cpu", threads=shared.threads),
+        policy=PolicySection(
+            unit=federation.privacy.unit,
+            epsilon_limit=shared.epsilon_limit,
+            delta=federation.privacy.target_delta,
+            max_grad_norm=shared.max_grad_norm,
+            allow_non_private=shared.allow_non_private,
+            size_bucket=bucket,
+        ),
+    )
+    write_whole(out / "sites" / f"{site}.toml", render(settings).encode())
+
+
+def _open(scenario: Scenario, seed: PublicSeed, out: Path) -> Built:
+    federation = FederationFolder(out / "coordinator")
+    now = datetime.now(UTC)
+    folders = {site: SiteFolder(out / "sites" / f"{site}.toml") for site in provision.roster(federation)}
+    identities = {site: load_identity(folder, now=now) for site, folder in folders.items()}
+    holdout = SiteFolder(out / "sites" / f"{HOLDOUT}.toml")
+    holdout.create()
+    return Built(scenario, seed, out, folders, identities, holdout, federation)
+
+
+def nonces(built: Built, site: SiteId, attempts: Callable[[str], int]) -> Callable[[str], bytes]:
+    """The nonces of a simulated site: from the scenario's seed, another one at each attempt at a plan."""
+
+    def fresh(plan_digest: str) -> bytes:
+        return built.seed.derive(f"nonce/{site}/{plan_digest}/{attempts(plan_digest)}").value
+
+    return fresh

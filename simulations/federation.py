@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a built scenario: the real client and coordinator code on an in-process grid, then verify and replay its log.
+
+What a real site would never send (exact examples, loss, accuracy, planted identifiers found) is read here from the
+sites' local reports and folders, because every one of them is simulated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from client import device
+from client.app import make_app
+from client.material import Material
+from client.reports import Json
+from client.site import Site
+from coordinator.app import run_on
+from privacy.audit.entries import AuditEntry
+from privacy.audit.replay import replay
+from privacy.audit.verify import verify
+from privacy.canonical import decimal_string
+from privacy.dp.calibrate import noise_multiplier
+from privacy.errors import IntegrityError
+from privacy.exchange.messages import parse
+from privacy.identifiers import Digest, SiteId
+from privacy.randomness import PublicSeed, SecretSeed
+from privacy.text.report import recall_on_planted
+from privacy.update.delta import ModelContract, model_vector
+from simulations.build import Built, nonces
+from simulations.corpora import read_planted
+from simulations.grid import LocalGrid
+
+FIRST_NODE = 2
+Watch = Callable[[SiteId, Json], None]
+
+
+@dataclass(frozen=True)
+class SiteOutcome:
+    """What became of one site, from its own reports. Exact figures of a simulated site."""
+
+    site: SiteId
+    examples: int
+    identifiers_planted: int | None
+    identifiers_found: int | None
+    loss: float | None
+    accuracy: float | None
+    epsilon_spent: float | None
+    epsilon_limit: float
+    unit: str
+    accountant: str | None
+    simulated: bool = True
+
+
+@dataclass(frozen=True)
+class LogOutcome:
+    """What the auditor's own code says of the log."""
+
+    entries: int
+    verified: bool
+    rounds_replayed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished simulation. `accuracy_*` are measured on texts of no site."""
+
+    title: str
+    final_model_sha256: Digest
+    rounds: int
+    sites: tuple[SiteOutcome, ...]
+    accuracy_before: float
+    accuracy_after: float
+    accuracy_majority: float
+    macro_f1_after: float
+    log: LogOutcome
+    seconds: float
+    out: str
+
+    def as_json(self) -> Json:
+        """All of it as one JSON object."""
+        return asdict(self)
+
+
+class Federation:
+    """The sites of a built scenario in this process."""
+
+    def __init__(self, built: Built, watch: Watch = lambda site, event: None) -> None:
+        self.built = built
+        self.sites: dict[SiteId, Site] = {}
+        for name, folder in built.sites.items():
+            site = Site(folder, built.identities[name])
+            site.fresh_nonce = nonces(built, name, site.attempts)
+            site.reports.watch = _named(watch, name)
+            self.sites[name] = site
+
+    def run(self, progress: Callable[[AuditEntry], None] = lambda entry: None) -> Outcome:
+        """All rounds, then the holdout, then the audit. Raises IntegrityError if the log does not hold."""
+        began = time.monotonic()
+        device.prepare(next(iter(self.built.sites.values())).settings.compute)
+        nodes = {site: at for at, site in enumerate(sorted(self.sites), FIRST_NODE)}
+        app = make_app(lambda config: self.sites[str(config["site"])])
+        grid = LocalGrid(app, {node: {"site": site} for site, node in nodes.items()})
+        federation = self.built.federation
+        closed = run_on(federation, grid, nodes, progress=progress, calibrate=noise_multiplier)
+        before, after, majority, macro_f1 = self._holdout(closed.final_model)
+        log = self._audit()
+        return Outcome(
+            title=self.built.scenario.title,
+            final_model_sha256=closed.final_model,
+            rounds=closed.rounds_aggregated,
+            sites=tuple(self._outcome(site) for site in sorted(self.sites)),
+            accuracy_before=before,
+            accuracy_after=after,
+            accuracy_majority=majority,
+            macro_f1_after=macro_f1,
+            log=log,
+            seconds=round(time.monotonic() - began, 1),
+            out=str(self.built.out),
+        )
+
+    def _holdout(self, final_model: Digest) -> tuple[float, float, float, float]:
+        """Accuracy before and after, of always saying the commonest label, and macro-F1 after, on texts of no site."""
+        folder, federation = self.built.holdout, self.built.federation
+        contract = parse(ModelContract, federation.contract.read_bytes())
+        seed = PublicSeed.from_integer(federation.settings.run.public_seed).hex()
+        material = Material(folder, SecretSeed(self.built.seed.derive("holdout").value))
+        first = material.count(contract, seed, model_vector(contract, federation.initial_model.read_bytes()))
+        last = material.count(contract, seed, model_vector(contract, (federation.blobs / final_model).read_bytes()))
+        total = sum(last.actual)
+        return sum(first.right) / total, sum(last.right) / total, max(last.actual) / total, last.macro_f1
+
+    def _audit(self) -> LogOutcome:
+        root = self.built.federation.root
+        verified = verify(root, expected_key=self.built.federation.log_key().verify_key())
+        replayed = replay(root)
+        if not verified.ok or not replayed.ok:
+            raise IntegrityError(
+                "the log of this simulation does not hold", next_step=f"collab-audit verify {root.name}"
+            )
+        return LogOutcome(entries=verified.entries, verified=verified.ok, rounds_replayed=replayed.rounds)
+
+    def _outcome(self, name: SiteId) -> SiteOutcome:
+        site = self.sites[name]
+        events = site.reports.events(self.built.federation.settings.run.run_id)
+        trained = [event for event in events if event["event"] == "trained"]
+        counted = [event for event in events if event["event"] == "evaluated"]
+        planted, found = self._planted(site)
+        policy = site.settings.policy
+        spent = site.ledger.spent(site.settings.data.dataset, policy.unit, decimal_string(policy.delta))
+        last: Mapping[str, object] = trained[-1] if trained else {}
+        private = last.get("private") is not False
+        return SiteOutcome(
+            site=name,
+            examples=_number(last.get("examples")) or 0,
+            identifiers_planted=planted,
+            identifiers_found=found,
+            loss=_real(last.get("loss")),
+            accuracy=_real(counted[-1]["accuracy"]) if counted else None,
+            epsilon_spent=float(spent.epsilon) if private else None,
+            epsilon_limit=policy.epsilon_limit,
+            unit=policy.unit,
+            accountant=spent.accountant if private else None,
+        )
+
+    def _planted(self, site: Site) -> tuple[int | None, int | None]:
+        file = site.folder.home / "data" / "planted.jsonl"
+        if not file.exists():
+            return None, None
+        recall = recall_on_planted(site.material.all_records(), read_planted(file))
+        return recall.planted, recall.found
+
+
+def _named(watch: Watch, site: SiteId) -> Callable[[Json], None]:
+    return lambda event: watch(site, event)
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _real(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def results_file(out: Path) -> Path:
+    """Where `collab-sim run` leaves the outcome."""
+    return out / "results.json"
