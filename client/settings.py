@@ -79,6 +79,11 @@ class DataSection(BaseModel):
         description="Jaccard similarity of 5-word shingles from which two notes of one patient with one label are the "
         "same (unit patient); above 0, at most 1",
     )
+    unknown_label: Literal["refuse_row", "refuse_round"] = Field(
+        "refuse_round",
+        description="what a label that the plan lacks costs: its row (counted), or the round (the coordinator then "
+        "learns that there is one)",
+    )
     test_fraction: float = Field(0.1, ge=0, le=1, description="share of units kept for test; 0 to 1")
     dev_fraction: float = Field(0.1, ge=0, le=1, description="share of units kept for dev; 0 to 1")
 

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tiny random BERT on disk with a real WordPiece tokenizer, plans for it, and invented anonymized records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertModel
+
+from privacy.exchange.plans import TaskPlan, TrainingPlan
+from privacy.text.records import AnonymizedRecord
+
+WORDS = [
+    "the",
+    "a",
+    "of",
+    "fever",
+    "cough",
+    "pain",
+    "rest",
+    "ward",
+    "heart",
+    "lung",
+    "stable",
+    "worse",
+    "better",
+    "left",
+    "right",
+    "home",
+    "today",
+    "no",
+    "and",
+    "with",
+]
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *"abcdefghijklmnopqrstuvwxyz<>.", "##s", "##ing"]
+MAX_POSITIONS = 40
+
+
+def write_tiny_bert(folder: Path, *, layers: int = 3, seed: int = 7) -> Path:
+    config = BertConfig(
+        vocab_size=len(PIECES),
+        hidden_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        intermediate_size=48,
+        max_position_embeddings=MAX_POSITIONS,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = BertModel(config)
+        for parameter in model.parameters():  # no zero bias, no unit LayerNorm: nothing hides behind a constant
+            parameter.data += 0.05 * torch.randn_like(parameter)
+    folder.mkdir(parents=True)
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config.to_dict() | {"model_type": "bert"}))
+    tokenizer = Tokenizer(models.WordPiece({piece: at for at, piece in enumerate(PIECES)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    tokenizer.enable_padding(length=30)  # as the packaged tokenizer's file does: loading must undo it
+    tokenizer.enable_truncation(9)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bert(tmp_path_factory.mktemp("pretrained") / "tiny")
+
+
+@pytest.fixture
+def tiny_task() -> TaskPlan:
+    return TaskPlan(name="classification", labels=("ill", "well", "unsure"), max_tokens=24)
+
+
+@pytest.fixture
+def training_plan() -> Callable[..., TrainingPlan]:
+    def make(scope: str = "top", **changes: object) -> TrainingPlan:
+        base: dict[str, object] = {
+            "scope": scope,
+            "top_layers": {"top": 1, "lora": 2}.get(scope, 0),
+            "lora_rank": 4 if scope == "lora" else 0,
+            "lora_alpha": 8 if scope == "lora" else 0,
+            "optimizer": "adam",
+            "learning_rate": "0.001",
+            "head_learning_rate": "0.01",
+            "momentum": "0",
+            "weight_decay": "0",
+            "dropout": "0",
+            "physical_batch_size": 4,
+        }
+        return TrainingPlan.model_validate(base | changes)
+
+    return make
+
+
+@pytest.fixture
+def records() -> tuple[AnonymizedRecord, ...]:
+    """24 invented records of 8 patients, ragged, with repeated words; the label follows from the words."""
+    made = []
+    for number in range(24):
+        label = ("ill", "well", "unsure")[number % 3]
+        mood = {"ill": "fever worse pain", "well": "rest better home", "unsure": "today no left"}[label]
+        text = " ".join([mood, *(WORDS[(number * 5 + at * 3) % len(WORDS)] for at in range(1 + number % 7)), mood])
+        made.append(AnonymizedRecord(f"r{number}", text, label, f"p{number % 8}", ()))
+    return tuple(made)
