@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from opacus.accountants import PRVAccountant, RDPAccountant
@@ -22,6 +23,9 @@ from privacy.errors import SettingsError
 
 PRV_STEPS = 5000
 """The longest partition that PRV accounts for."""
+
+SMALLEST_TARGET = 0.05
+"""PRV's answers carry an error of up to 0.01, so that a smaller target cannot be calibrated to."""
 
 Epsilon = Callable[[Sequence[PrivacyEvent], float], float]
 
@@ -44,9 +48,16 @@ def calibrate(target_epsilon: float, delta: float, sample_rate: float, steps: in
     """The noise multiplier, four significant digits, with which `steps` planned steps cost at most `target_epsilon`.
 
     `steps` is the whole planned run, all rounds. Rounded up, then verified by `epsilon`'s own arithmetic.
-    Raises SettingsError when no noise reaches the target.
+    PLD, which is fast, opens the search. Raises SettingsError when no noise reaches the target.
     """
-    return smallest_noise_multiplier(lambda noise: _prv([(noise, sample_rate, steps)], delta), target_epsilon)
+    if target_epsilon < SMALLEST_TARGET:
+        raise SettingsError(f"target_epsilon is below {SMALLEST_TARGET}, which PRV cannot tell from 0")
+    near = smallest_noise_multiplier(
+        lambda noise: pld.epsilon_of(((noise, sample_rate, steps),), delta), target_epsilon
+    )
+    return smallest_noise_multiplier(
+        lambda noise: _prv(((noise, sample_rate, steps),), delta), target_epsilon, start=near, widen=1.002
+    )
 
 
 def accountant(name: str) -> Epsilon:
@@ -62,7 +73,8 @@ def accountant(name: str) -> Epsilon:
     return known[name]
 
 
-def _prv(history: list[Segment], delta: float) -> float:
+@lru_cache(maxsize=256)
+def _prv(history: tuple[Segment, ...], delta: float) -> float:
     bound = _rdp(history, delta)
     if not bound <= HOPELESS:
         return bound
@@ -71,11 +83,11 @@ def _prv(history: list[Segment], delta: float) -> float:
     return _opacus(PRVAccountant(), history, delta)
 
 
-def _rdp(history: list[Segment], delta: float) -> float:
+def _rdp(history: tuple[Segment, ...], delta: float) -> float:
     return _opacus(RDPAccountant(), history, delta)
 
 
-def _opacus(kind: PRVAccountant | RDPAccountant, history: list[Segment], delta: float) -> float:
+def _opacus(kind: PRVAccountant | RDPAccountant, history: tuple[Segment, ...], delta: float) -> float:
     kind.history = list(history)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # log(1 - sample_rate) at rate 1, and hints that RDP could be tighter

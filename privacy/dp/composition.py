@@ -23,20 +23,20 @@ HOPELESS = 200.0
 """Above this epsilon the fast RDP bound is returned as it is: finer accounting would only cost time and memory."""
 
 _DIGITS = 4
-_LARGEST = 1e5
+_SMALLEST, _LARGEST = 0.01, 1e5
 
 
-def segments(events: Sequence[PrivacyEvent], partition: Partition) -> list[Segment]:
+def segments(events: Sequence[PrivacyEvent], partition: Partition) -> tuple[Segment, ...]:
     """The events of one partition with the steps of equal (noise_multiplier, sample_rate) added up."""
     steps: dict[tuple[float, float], int] = {}
     for event in events:
         if event.partition == partition:
             key = (float(event.noise_multiplier), float(event.sample_rate))
             steps[key] = steps.get(key, 0) + event.steps
-    return [(noise, rate, count) for (noise, rate), count in sorted(steps.items())]
+    return tuple((noise, rate, count) for (noise, rate), count in sorted(steps.items()))
 
 
-def over_partitions(events: Sequence[PrivacyEvent], epsilon_of: Callable[[list[Segment]], float]) -> float:
+def over_partitions(events: Sequence[PrivacyEvent], epsilon_of: Callable[[tuple[Segment, ...]], float]) -> float:
     """The largest epsilon of a partition; 0 for no events. Raises ContractError for a negative or non-finite one."""
     found = [0.0]
     for partition in ("train", "dev"):
@@ -51,21 +51,17 @@ def over_partitions(events: Sequence[PrivacyEvent], epsilon_of: Callable[[list[S
     return max(found)
 
 
-def smallest_noise_multiplier(epsilon_of: Callable[[float], float], target_epsilon: float) -> float:
+def smallest_noise_multiplier(
+    epsilon_of: Callable[[float], float], target_epsilon: float, *, start: float = 0.5, widen: float = 2.0
+) -> float:
     """The smallest noise multiplier of four significant digits, up to a step or two, whose epsilon meets the target.
 
-    `epsilon_of` falls with the noise. The result itself is checked. Raises SettingsError when none up to 1e5 meets it.
+    `epsilon_of` falls with the noise. The search opens at `start`, first by the factor `widen`, then by its squares.
+    The result itself is checked. Raises SettingsError when none up to 1e5 meets the target.
     """
     if not (math.isfinite(target_epsilon) and target_epsilon > 0):
         raise SettingsError("target_epsilon must be finite and above 0")
-    high = 0.5
-    while epsilon_of(high) > target_epsilon:
-        high *= 2
-        if high > _LARGEST:
-            raise SettingsError(f"no noise reaches epsilon {target_epsilon}", next_step="raise target_epsilon or delta")
-    low = high / 2
-    while low > 0.01 and epsilon_of(low) <= target_epsilon:
-        low, high = low / 2, low
+    low, high = _bracket(lambda noise: epsilon_of(noise) <= target_epsilon, start, widen)
     while high / low > 1.0005:
         middle = math.sqrt(low * high)
         low, high = (middle, high) if epsilon_of(middle) > target_epsilon else (low, middle)
@@ -73,6 +69,20 @@ def smallest_noise_multiplier(epsilon_of: Callable[[float], float], target_epsil
     while epsilon_of(chosen) > target_epsilon:
         chosen = _round_up(chosen * 1.0001)
     return chosen
+
+
+def _bracket(meets: Callable[[float], bool], start: float, widen: float) -> tuple[float, float]:
+    """(too little noise or the least considered, enough noise)."""
+    low = high = start
+    if meets(start):
+        while low > _SMALLEST and meets(low := low / widen):
+            high, widen = low, widen * widen
+        return low, high
+    while not meets(high := min(high * widen, _LARGEST)):
+        if high >= _LARGEST:
+            raise SettingsError("no noise reaches target_epsilon", next_step="raise target_epsilon or take fewer steps")
+        low, widen = high, widen * widen
+    return low, high
 
 
 def _round_up(value: float) -> float:

@@ -9,6 +9,7 @@ the result is an upper bound for adding and for removing a unit (Koskela et al.,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from dp_accounting import dp_event
 from dp_accounting.pld import privacy_loss_distribution
@@ -40,7 +41,7 @@ def calibrate_pld(target_epsilon: float, delta: float, sample_rate: float, steps
     For a coordinator without torch: aims PRV_MARGIN below the target, because sites account with PRV.
     """
     aim = max(target_epsilon - PRV_MARGIN, target_epsilon / 2)
-    return smallest_noise_multiplier(lambda noise: epsilon_of([(noise, sample_rate, steps)], delta), aim)
+    return smallest_noise_multiplier(lambda noise: epsilon_of(((noise, sample_rate, steps),), delta), aim)
 
 
 def verify_spent(spent: PrivacySpent) -> None:
@@ -53,10 +54,14 @@ def verify_spent(spent: PrivacySpent) -> None:
         )
 
 
-def epsilon_of(history: list[Segment], delta: float) -> float:
-    """The epsilon of segments that compose: one partition. The RDP bound where it is lower or hopelessly high."""
+@lru_cache(maxsize=256)
+def epsilon_of(history: tuple[Segment, ...], delta: float) -> float:
+    """The epsilon of segments that compose: one partition. Where the RDP bound is hopelessly high, that bound.
+
+    RDP is never taken for being the lower one: by rounding it can report 0 for a tiny spend.
+    """
     bound = _epsilon_rdp(history, delta)
-    if not bound <= HOPELESS:
+    if not bound <= 5 * HOPELESS:  # integer orders are loose up there
         return bound
     composed = privacy_loss_distribution.identity(_INTERVAL)
     for noise_multiplier, sample_rate, steps in history:
@@ -64,10 +69,10 @@ def epsilon_of(history: list[Segment], delta: float) -> float:
             noise_multiplier, sampling_prob=sample_rate, value_discretization_interval=_INTERVAL
         )
         composed = composed.compose(step.self_compose(steps))
-    return min(bound, float(composed.get_epsilon_for_delta(delta)))
+    return float(composed.get_epsilon_for_delta(delta))
 
 
-def _epsilon_rdp(history: list[Segment], delta: float) -> float:
+def _epsilon_rdp(history: tuple[Segment, ...], delta: float) -> float:
     accountant = RdpAccountant(_ORDERS)
     for noise_multiplier, sample_rate, steps in history:
         sampled = dp_event.PoissonSampledDpEvent(sample_rate, dp_event.GaussianDpEvent(noise_multiplier))

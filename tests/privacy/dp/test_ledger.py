@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger charges first, for good, once, and across processes, runs and crashes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from privacy.dp.ledger import Ledger
+from privacy.dp.params import PrivacyEvent
+from privacy.dp.pld import epsilon_pld
+from privacy.errors import BudgetExceeded, CollabError, ContractError, IntegrityError
+
+DELTA = "0.00001"
+
+
+def event(steps=10, partition="train", noise="1", rate="0.1"):
+    return PrivacyEvent(noise_multiplier=noise, sample_rate=rate, steps=steps, partition=partition)
+
+
+def reserve(ledger, number, *, events=None, limit="8", dataset="notes", unit="patient", run_id="run-1", nonce=None):
+    return ledger.reserve(
+        dataset,
+        unit,
+        DELTA,
+        limit,
+        events or [event()],
+        site="hospital_a",
+        run_id=run_id,
+        server_round=number,
+        purpose="train",
+        plan_digest=f"{number:064x}",
+        nonce=nonce or number.to_bytes(32, "big"),
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path):
+    return Ledger(path, epsilon=epsilon_pld)
+
+
+def test_epsilon_is_that_of_the_whole_history_and_not_a_sum(ledger):
+    first, second = reserve(ledger, 1), reserve(ledger, 2)
+    whole = epsilon_pld([event(20)], 1e-5)
+    assert whole <= float(second.epsilon_after) < whole + 1e-3
+    assert float(second.epsilon_after) < 2 * float(first.epsilon_after)
+    assert ledger.spent("notes", "patient", DELTA).epsilon == second.epsilon_after
+    assert ledger.spent("notes", "patient", DELTA).events == (event(), event())
+
+
+def test_a_reservation_over_the_limit_is_refused_with_the_figures_and_writes_nothing(ledger):
+    reserve(ledger, 1)
+    before = ledger.history("notes", "patient")
+    with pytest.raises(BudgetExceeded) as refused:
+        reserve(ledger, 2, limit="2.5")
+    assert refused.value.epsilon_after == pytest.approx(epsilon_pld([event(20)], 1e-5), abs=1e-3)
+    assert (refused.value.epsilon_limit, refused.value.site, refused.value.server_round) == (2.5, "hospital_a", 2)
+    assert ledger.history("notes", "patient") == before
+
+
+def test_the_history_outlives_the_process_the_run_and_the_limit(path):
+    reserve(Ledger(path, epsilon=epsilon_pld), 1)
+    reserve(Ledger(path, epsilon=epsilon_pld), 2, run_id="run-2")
+    again = Ledger(path, epsilon=epsilon_pld)
+    assert [row.run_id for row in again.history("notes", "patient")] == ["run-1", "run-2"]
+    assert again.events_of_run("notes", "patient", "run-2") == (event(),)
+    one_run = float(again.spent("notes", "patient", DELTA, run_id="run-2").epsilon)
+    assert one_run < float(again.spent("notes", "patient", DELTA).epsilon)
+
+
+def test_datasets_and_units_have_ledgers_of_their_own(ledger):
+    first = reserve(ledger, 1)
+    assert reserve(ledger, 2, dataset="letters").epsilon_after == first.epsilon_after
+    assert reserve(ledger, 3, unit="record").epsilon_after == first.epsilon_after
+    assert len(ledger.history("notes", "patient")) == 1
+    assert ledger.spent("unknown", "record", DELTA).epsilon == "0"
+
+
+def test_a_crash_between_reserving_and_settling_stays_charged(path):
+    ledger = Ledger(path, epsilon=epsilon_pld)
+    done, lost = reserve(ledger, 1), reserve(ledger, 2)
+    ledger.settle(done)
+    ledger.settle(done)
+    restarted = Ledger(path, epsilon=epsilon_pld)
+    assert restarted.unsettled("notes", "patient") == (lost,)
+    assert restarted.spent("notes", "patient", DELTA).epsilon == lost.epsilon_after
+
+
+def test_a_nonce_serves_once_even_for_another_dataset(ledger):
+    reserve(ledger, 1)
+    with pytest.raises(IntegrityError) as refused:
+        reserve(ledger, 2, dataset="letters", nonce=(1).to_bytes(32, "big"))
+    assert refused.value.reason == "nonce_reused"
+    assert ledger.history("letters", "patient") == ()
+
+
+def test_only_its_owner_may_read_the_ledger(ledger, path):
+    reserve(ledger, 1)
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    os.chmod(path, 0o644)
+    Ledger(path, epsilon=epsilon_pld)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE reservation SET events = '[]'",
+        "DELETE FROM reservation",
+        "DELETE FROM settlement",
+        "UPDATE settlement SET reservation = 2",
+    ],
+)
+def test_the_file_itself_refuses_update_and_delete(ledger, path, statement):
+    ledger.settle(reserve(ledger, 1))
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        sqlite3.connect(path).execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE reservation SET epsilon_limit = '99' WHERE number = 1",
+        "UPDATE reservation SET dataset = 'other' WHERE number = 2",
+        "DELETE FROM reservation WHERE number = 1",
+        "UPDATE reservation SET number = 9 WHERE number = 3",
+    ],
+)
+def test_a_change_behind_the_triggers_is_found(ledger, path, statement):
+    for number in (1, 2, 3):
+        reserve(ledger, number)
+    db = sqlite3.connect(path)
+    db.executescript("DROP TRIGGER reservation_UPDATE; DROP TRIGGER reservation_DELETE;" + statement + ";")
+    db.close()
+    with pytest.raises(IntegrityError) as found:
+        reserve(ledger, 4)
+    assert found.value.reason == "ledger_altered"
+
+
+def test_a_full_disk_refuses_and_keeps_what_was_there(path, monkeypatch):
+    ledger = Ledger(path, epsilon=lambda events, delta: 1.0)
+    reserve(ledger, 1)
+    pages = sqlite3.connect(path).execute("PRAGMA page_count").fetchone()[0]
+    connect = sqlite3.connect
+
+    def full(*arguments, **options):
+        db = connect(*arguments, **options)
+        db.execute(f"PRAGMA max_page_count={pages}")
+        return db
+
+    with monkeypatch.context() as disk:
+        disk.setattr(sqlite3, "connect", full)
+        with pytest.raises(CollabError, match="full") as refused:
+            reserve(ledger, 2, events=[event()] * 200)
+    assert "free disk space" in str(refused.value)
+    assert len(ledger.history("notes", "patient")) == 1
+    reserve(ledger, 2)
+
+
+def test_an_epsilon_that_is_no_number_releases_nothing(path):
+    for nonsense in (math.nan, math.inf, -0.1):
+        ledger = Ledger(path, epsilon=lambda events, delta, value=nonsense: value)
+        with pytest.raises(ContractError):
+            reserve(ledger, 1)
+        assert ledger.history("notes", "patient") == ()
+
+
+def test_two_processes_cannot_both_spend_what_is_left(path):
+    """Each wants 40 steps and the limit pays for 40: one is charged, the other is refused with the sum's figure."""
+    Ledger(path, epsilon=epsilon_pld)
+    program = textwrap.dedent(
+        """
+        import json, sys, time
+        from pathlib import Path
+        from privacy.dp.ledger import Ledger
+        from privacy.dp.params import PrivacyEvent
+        from privacy.dp.pld import epsilon_pld
+        from privacy.errors import BudgetExceeded
+        path, me, limit = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+        event = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=40, partition="train")
+        def slow(events, delta):
+            time.sleep(0.3)
+            return epsilon_pld(events, delta)
+        ledger = Ledger(path, epsilon=slow)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        try:
+            row = ledger.reserve("notes", "record", "0.00001", limit, [event], site="hospital_a", run_id="run",
+                server_round=me, purpose="train", plan_digest="0" * 64, nonce=bytes([me]) * 32)
+            print(json.dumps(["charged", float(row.epsilon_after)]))
+        except BudgetExceeded as refused:
+            print(json.dumps(["refused", refused.epsilon_after]))
+        """
+    )
+    one, both = (epsilon_pld([event(steps)], 1e-5) for steps in (40, 80))
+    limit = f"{(one + both) / 2:.2f}1"
+    command = [sys.executable, "-c", program, str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([*command, str(me), limit], **pipes) for me in (1, 2)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = sorted(json.loads(process.communicate(timeout=60)[0]) for process in processes)
+    assert [verdict for verdict, _ in answers] == ["charged", "refused"]
+    assert [figure for _, figure in answers] == pytest.approx([one, both], abs=1e-3)
+    assert len(Ledger(path, epsilon=epsilon_pld).history("notes", "record")) == 1
+
+
+def test_the_default_accountant_is_prv(path):
+    from privacy.dp.accounting import epsilon
+
+    row = reserve(Ledger(path), 1)
+    assert float(row.epsilon_after) == pytest.approx(epsilon([event()], 1e-5), abs=1e-4)
+    assert Ledger(path).spent("notes", "patient", DELTA).accountant == "prv"
