@@ -16,28 +16,10 @@ from transformers import BertConfig, BertModel
 from privacy.exchange.plans import TaskPlan, TrainingPlan
 from privacy.text.records import AnonymizedRecord
 
-WORDS = [
-    "the",
-    "a",
-    "of",
-    "fever",
-    "cough",
-    "pain",
-    "rest",
-    "ward",
-    "heart",
-    "lung",
-    "stable",
-    "worse",
-    "better",
-    "left",
-    "right",
-    "home",
-    "today",
-    "no",
-    "and",
-    "with",
-]
+WORDS = (
+    *("the", "a", "of", "and", "with", "no", "today", "home", "ward", "heart", "lung"),
+    *("fever", "cough", "pain", "rest", "stable", "worse", "better", "left", "right"),
+)
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *"abcdefghijklmnopqrstuvwxyz<>.", "##s", "##ing"]
 MAX_POSITIONS = 40
 
