@@ -2,7 +2,7 @@
 """A site's identity: keys made at home, the enrolment that goes out, the start kit that comes back.
 
     keys/signing.key   Ed25519, signs what the site says        keys/node.key, node.pub   P-384, OpenSSH, for Flower
-    keys/site.key      32 bytes, the root of every secret stream, of the cache's HMAC and of the split (SecretSeed)
+    keys/site.key      32 bytes, the SecretSeed from which noise, the cache's HMAC and the split are derived by purpose
     enrolment.json     for the coordinator                      kit.json                  from the coordinator
 
 Rules: keys are 0600 in a folder of 0700, appear all at once, and are never written over: to enroll again keeps them.
@@ -53,7 +53,7 @@ NODE_KEY: Final = "node.key"
 NODE_LINE: Final = "node.pub"
 SITE_KEY: Final = "site.key"
 ENROLMENT: Final = "enrolment.json"
-BOUND_TO_OLD_KEYS: Final = ("keys", ENROLMENT, "kit.json", "state.sqlite", "spans.sqlite", "reports")
+BOUND_TO_OLD_KEYS: Final = ("keys", ENROLMENT, "kit.json", "state", "state.sqlite", "spans.sqlite", "reports")
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,6 @@ class SiteIdentity:
     def simulated(self) -> bool:
         """True where the keys follow a known seed, so that the epsilon protects nobody."""
         return self.enrolment.simulated
-
-    def cache_key(self) -> bytes:
-        """32 bytes that key the span cache's HMAC."""
-        return self.site_key.derive("span-cache").expose("span cache")
-
-    def split_key(self) -> bytes:
-        """32 bytes that key the split into train, dev and test."""
-        return self.site_key.derive("split").expose("split")
 
     def __repr__(self) -> str:
         return f"SiteIdentity({self.name})"
@@ -205,11 +197,12 @@ def join(folder: SiteFolder, kit: StartKit, *, now: datetime) -> None:
     Raises PlanRefused when one side is simulated and the other is not, SettingsError when the site has not enrolled or
     has joined another coordinator, IntegrityError when the kit does not hold this site's enrolment exactly.
     """
-    _check_joinable(folder, kit, now=now)
+    check_joinable(folder, kit, now=now)
     write(folder.kit, kit)
 
 
-def _check_joinable(folder: SiteFolder, kit: StartKit, *, now: datetime) -> None:
+def check_joinable(folder: SiteFolder, kit: StartKit, *, now: datetime) -> None:
+    """Raises what `join` raises; changes nothing."""
     enrolment = own_enrolment(folder)
     if enrolment.simulated and not kit.simulated:
         raise PlanRefused(
@@ -252,6 +245,11 @@ def _check_pinned(folder: SiteFolder, kit: StartKit, *, now: datetime) -> None:
         )
 
 
+def site_key_if_any(folder: SiteFolder) -> SecretSeed | None:
+    """The root of the site's secret streams, or None before it has enrolled."""
+    return _load_keys(folder)[2] if (folder.keys / SITE_KEY).exists() else None
+
+
 def own_enrolment(folder: SiteFolder) -> Enrolment:
     """The enrolment.json that this site made. Raises SettingsError when it has not enrolled."""
     path = folder.home / ENROLMENT
@@ -279,7 +277,7 @@ def load_identity(folder: SiteFolder, *, now: datetime) -> SiteIdentity:
     keys = _load_keys(folder)
     _check_unchanged(folder, enrolment, _unsigned(folder, *keys))
     kit = stored_kit(folder, now=now)
-    _check_joinable(folder, kit, now=now)
+    check_joinable(folder, kit, now=now)
     return SiteIdentity(folder.name, *keys, enrolment, kit)
 
 

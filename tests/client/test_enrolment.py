@@ -168,8 +168,7 @@ def test_a_site_joins_the_coordinator_that_admitted_it(site: SiteFolder, federat
     identity = enrolment.load_identity(site, now=NOW)
     assert identity.kit == read_start_kit(site.kit, now=NOW)
     assert identity.signing_key.verify_key().hex() == identity.enrolment.keys.signing
-    assert identity.cache_key() != identity.split_key()
-    assert len(identity.cache_key()) == len(identity.split_key()) == 32
+    assert identity.site_key.commit("enrolment/v1|hospital_a") == identity.enrolment.secret_key_commitment
     assert repr(identity) == "SiteIdentity(hospital_a)"
 
 

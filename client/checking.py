@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a site would take part with: its data as read and anonymized, its models, its policy. Nothing of it leaves."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from client.corpus import load_corpus
+from client.material import Material
+from client.pretrained import PACKAGED_DIGEST, load_packaged, pretrained_digest
+from client.settings import SiteFolder
+from privacy.canonical import Json
+from privacy.errors import IntegrityError
+from privacy.identifiers import Digest
+from privacy.randomness import SEED_BYTES, SecretSeed
+from privacy.settings_file import plain
+from privacy.text.report import AnonymizationReport
+
+Progress = Callable[[str, int, int], None]
+
+
+def examine(folder: SiteFolder, site_key: SecretSeed | None, progress: Progress) -> dict[str, dict[str, Json]]:
+    """Corpus, anonymization, models and policy, by title.
+
+    Without a `site_key` (the site has not enrolled) the split is drawn for this once, and nothing is cached. Raises
+    what reading raises: SettingsError, AnonymizationError, IntegrityError for a model whose digest is another.
+    """
+    found: dict[str, dict[str, Json]] = {}
+    if site_key is None:
+        corpus = load_corpus(folder, secrets.token_bytes(SEED_BYTES)).report
+    else:
+        anonymized = Material(folder, site_key, progress).anonymized()
+        corpus = anonymized.corpus
+        found["anonymization"] = _anonymization(anonymized.report)
+    found = {"corpus": _flat(corpus.as_json())} | found
+    found["models"] = dict(models(folder))
+    found["policy"] = plain(folder.settings.policy) | {"policy digest": folder.settings.policy_digest}
+    return found
+
+
+def models(folder: SiteFolder) -> dict[Digest, str]:
+    """The pretrained models that a plan may name, each checked against its digest."""
+    load_packaged()
+    known = {PACKAGED_DIGEST: "all-MiniLM-L6-v2, packaged"}
+    for digest, path in folder.model_folders.items():
+        if pretrained_digest(path) != digest:
+            raise IntegrityError(
+                f"the model in {path.name} has digest {pretrained_digest(path)}, not the one that [model.paths] names",
+                reason="model_mismatch",
+                next_step="find out which one is right before you change either",
+            )
+        known[digest] = path.name
+    return known
+
+
+def _anonymization(report: AnonymizationReport) -> dict[str, Json]:
+    found: dict[str, int] = {}
+    for finding in report.findings:
+        found[finding.entity_type] = found.get(finding.entity_type, 0) + finding.count
+    return {
+        "rows": report.rows,
+        "returned": report.returned,
+        **{f"refused: {reason}": count for reason, count in report.refused},
+        **{f"found: {entity_type}": count for entity_type, count in sorted(found.items())},
+        "characters kept": f"{report.characters_kept_fraction:.3f}",
+        "from cache": report.from_cache,
+        "engine": report.engine_fingerprint,
+    }
+
+
+def _flat(counts: Mapping[str, int | dict[str, int]]) -> dict[str, Json]:
+    flat: dict[str, Json] = {}
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            flat.update({f"{name}: {part}": count for part, count in sorted(value.items())})
+        else:
+            flat[name.replace("_", " ")] = value
+    return flat

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""collab-client: a site from its keys to its rounds. Without a command it connects and works until it is interrupted.
+
+Heavy rooms (torch, presidio, flwr) are imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from client.settings import SiteFolder
+from privacy.errors import CollabError, SettingsError
+from privacy.exchange.enrolment import fingerprint_of, read_start_kit
+from privacy.exchange.model_request import read_request
+from privacy.files import write_whole
+from privacy.settings_file import render
+from privacy.terminal import (
+    AsJson,
+    Debug,
+    Pinned,
+    Yes,
+    confirm_fingerprint,
+    example,
+    new_app,
+    print_facts,
+    print_json,
+    print_table,
+    say,
+)
+from privacy.terminal import run as run_command_line
+
+if TYPE_CHECKING:
+    from client.enrolment import SiteIdentity
+
+app = new_app(
+    "Take part in a federation with your own texts. They stay here: only noised, signed updates and counts leave.",
+    example="collab-client --site hospital_a",
+)
+
+
+def now() -> datetime:
+    """The time, for certificates."""
+    return datetime.now(UTC)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    site: Annotated[str, typer.Option(help="The site's name: its settings are sites/NAME.toml.")] = "",
+    sites_folder: Annotated[Path, typer.Option(help="Where the sites' settings lie.")] = Path("sites"),
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the site's resolved settings, explained.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Options that stand before a command."""
+    context.obj = lambda: _open(site, sites_folder)
+    if print_config:
+        say(render(_site(context).settings).rstrip())
+        raise typer.Exit(0)
+    if context.invoked_subcommand is None:
+        if not site:
+            say(context.get_help())
+            raise typer.Exit(2)
+        _work(_site(context))
+
+
+def _open(site: str, sites_folder: Path) -> SiteFolder:
+    if not site:
+        raise SettingsError("which site?", next_step="put --site NAME before the command")
+    if re.fullmatch(r"[a-z][a-z0-9_]{0,31}", site) is None:
+        raise SettingsError("a site's name has lower-case letters, digits and underscores, at most 32")
+    return SiteFolder(sites_folder / f"{site}.toml")
+
+
+def _site(context: typer.Context) -> SiteFolder:
+    return cast(Callable[[], SiteFolder], context.obj)()
+
+
+@app.command(epilog=example("collab-client --site hospital_a enroll"))
+def enroll(context: typer.Context) -> None:
+    """Make the site's keys, and the enrolment file for the coordinator. To enroll again keeps the keys."""
+    from client import enrolment
+
+    folder = _site(context)
+    was_simulated = enrolment.keys_are_known(folder)
+    had_keys = folder.keys.exists() and any(folder.keys.iterdir())
+    made = enrolment.enroll(folder)
+    if was_simulated:
+        say(f"{folder.name} was simulated: its known keys, cache, state and reports now lie in simulated-before-*/.")
+        say("Its ledger stays: what was spent is spent. New keys were made.")
+    else:
+        say(
+            "Kept the keys that were there."
+            if had_keys
+            else f"Made keys in {folder.name}/keys: back them up, secretly."
+        )
+    say(f"Fingerprint of {folder.name}: {fingerprint_of(made.keys.signing)}")
+    say(f"Next: send {_shown(folder)}/enrolment.json to the coordinator; nothing in it is secret.")
+
+
+@app.command(epilog=example("collab-client --site hospital_a join hospital_a.json"))
+def join(
+    context: typer.Context,
+    kit: Annotated[Path, typer.Argument(metavar="KIT", help="The start kit.", show_default=False)],
+    fingerprint: Pinned = "",
+    yes: Yes = False,
+) -> None:
+    """Join the federation of a start kit, after its fingerprint was compared with the coordinator's by telephone."""
+    from client import enrolment
+
+    folder = _site(context)
+    read = read_start_kit(kit, now=now())
+    enrolment.check_joinable(folder, read, now=now())
+    whose = f"{read.federation}'s coordinator at {read.address}"
+    confirm_fingerprint(whose, fingerprint_of(read.coordinator_key), pinned=fingerprint, yes=yes)
+    enrolment.join(folder, read, now=now())
+    say(f"Joined {read.federation}: {', '.join(read.roster)}. Next: collab-client --site {folder.name}")
+
+
+@app.command(epilog=example("collab-client describe --task lung/model/task.json"))
+def describe(
+    task: Annotated[Path, typer.Option(metavar="FILE", help="model/task.json of the federation's folder.")],
+    pretrained: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of a BERT; the packaged all-MiniLM-L6-v2 if not given."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; beside FILE if not given.")] = None,
+) -> None:
+    """Write model.json and initial.safetensors for a task, so that every site can check them bit for bit."""
+    from client.contract import describe as describe_model
+    from client.pretrained import packaged_folder
+    from privacy.canonical import canonical_bytes, digest_of
+    from privacy.identifiers import sha256
+    from privacy.randomness import PublicSeed
+
+    request = read_request(task)
+    seed = PublicSeed.from_hex(request.public_seed)
+    contract, initial = describe_model(request.task, request.training, pretrained or packaged_folder(), seed)
+    folder = out or task.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "initial.safetensors", initial)
+    write_whole(folder / "model.json", canonical_bytes(contract))
+    facts: dict[str, object] = {
+        "task": contract.task.name,
+        "labels": len(contract.task.labels),
+        "trained values": f"{contract.size:,}",
+        "pretrained digest": contract.pretrained_digest,
+        "tokenizer digest": contract.tokenizer_digest,
+        "contract digest": digest_of(contract),
+        "initial model": sha256(initial),
+    }
+    print_facts(f"Wrote {folder}/model.json and initial.safetensors", facts)
+
+
+@app.command(epilog=example("collab-client --site hospital_a check"))
+def check(context: typer.Context, as_json: AsJson = False) -> None:
+    """Read and anonymize the data and show what the site would train with. Nothing leaves."""
+    from client import checking, enrolment
+
+    folder = _site(context)
+    say_progress = _progress_line() if not as_json else lambda what, done, total: None
+    found = checking.examine(folder, enrolment.site_key_if_any(folder), say_progress)
+    if as_json:
+        print_json(found)
+        return
+    for title, facts in found.items():
+        print_facts(title.capitalize(), facts)
+    if not folder.keys.exists() or not any(folder.keys.iterdir()):
+        say(f"The split will be another one once keys are made. Next: collab-client --site {folder.name} enroll")
+
+
+@app.command(epilog=example("collab-client --site hospital_a ledger --json"))
+def ledger(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show what each declared data set has spent of its privacy budget, recomputed from the whole history."""
+    from client import enrolment, telling
+
+    folder = _site(context)
+    rows = telling.budget(folder)
+    if as_json:
+        print_json({"site": folder.name, "simulated": enrolment.keys_are_known(folder), "accounts": rows})
+        return
+    if not rows:
+        say("Nothing was spent yet.")
+        return
+    columns = list(rows[0])
+    print_table(
+        f"Privacy ledger of {folder.name}",
+        [name.replace("_", " ") for name in columns],
+        [[row[column] for column in columns] for row in rows],
+    )
+    if enrolment.keys_are_known(folder):
+        say(telling.SIMULATED_EPSILON)
+
+
+@app.command(epilog=example("collab-client --site hospital_a report --run run-1"))
+def report(
+    context: typer.Context,
+    run: Annotated[str, typer.Option(help="Only this run.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the site's own reports of its rounds: exact figures that never left."""
+    from client import telling
+    from client.reports import SiteReports
+
+    folder = _site(context)
+    reports = SiteReports(folder.reports)
+    events = {run_id: reports.events(run_id) for run_id in reports.runs() if run in ("", run_id)}
+    if as_json:
+        print_json(events)
+    elif not events:
+        say("There is no report yet.")
+    else:
+        for run_id, lines in events.items():
+            rows = [(telling.when(event), telling.sentence(event)) for event in lines]
+            print_table(f"Run {run_id} at {folder.name}", ("when", "what"), rows)
+
+
+def _work(folder: SiteFolder) -> None:
+    from client import enrolment, telling
+
+    identity = enrolment.load_identity(folder, now=now())
+    say(f"{folder.name} works for {identity.kit.federation} at {identity.kit.address}. Ctrl-C ends it cleanly.")
+    if identity.simulated:
+        say(telling.SIMULATED_EPSILON)
+    _serve(folder, identity)
+
+
+def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
+    from client import telling
+    from client.app import make_app
+    from client.enrolment import NODE_KEY
+    from client.site import Site
+    from client.transport import serve
+
+    site = Site(folder, identity)
+    site.material.progress = _progress_line()
+
+    def tell(event: dict[str, object]) -> None:
+        if event["event"] == "step":
+            return
+        _say_now(telling.sentence(event))
+        if event["event"] in ("trained", "evaluated") and event.get("epsilon_of_run") is not None:
+            _say_now(telling.balance(folder))
+
+    site.reports.watch = tell
+    with _leaving() as stop:
+        serve(
+            make_app(lambda config: site, on_error=_tell_error),
+            address=identity.kit.address,
+            ca_certificate=identity.kit.ca_certificate.encode("ascii"),
+            node_key=folder.keys / NODE_KEY,
+            site=folder.name,
+            stop=stop,
+            on_event=_say_now,
+        )
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _leaving() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets: a round in hand is finished, since it is paid for already."""
+    stop = threading.Event()
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        # in a thread: the interrupted code may hold the event's own lock
+        setter = threading.Thread(target=stop.set)
+        setter.start()
+        print("Leaving after the message in hand. Again: at once (what is reserved stays charged).", file=sys.stderr)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell_error(error: Exception) -> None:
+    _say_now(f"a message was not answered: {error if isinstance(error, CollabError) else type(error).__name__}")
+
+
+def _say_now(sentence: str) -> None:
+    say(f"{datetime.now().astimezone():%H:%M:%S}  {sentence}")
+
+
+def _progress_line() -> Callable[[str, int, int], None]:
+    """Tells every tenth of a long work on stderr: readable in a terminal and in a service's journal alike."""
+    told: dict[str, int] = {}
+    mutex = threading.Lock()
+
+    def progress(what: str, done: int, total: int) -> None:
+        tenth = 10 * done // max(1, total)
+        with mutex:
+            if told.get(what) != tenth:
+                told[what] = tenth
+                print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+
+    return progress
+
+
+def _shown(folder: SiteFolder) -> str:
+    return f"{folder.home.parent.name}/{folder.name}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point."""
+    return run_command_line(app, "collab-client", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""collab-coordinator: a federation's folder from its making to the end of a run.
+
+Heavy rooms (flwr, the rounds) are imported by `run` alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coordinator import certificates, provision, readiness, status
+from coordinator.folder import FederationFolder
+from privacy.audit.entries import AuditEntry
+from privacy.errors import Unreachable
+from privacy.exchange.enrolment import fingerprint_of, read_enrolment
+from privacy.exchange.model_request import ModelRequest, write_request
+from privacy.randomness import PublicSeed
+from privacy.settings_file import render
+from privacy.terminal import (
+    AsJson,
+    Debug,
+    Pinned,
+    Yes,
+    confirm_fingerprint,
+    example,
+    new_app,
+    print_facts,
+    print_json,
+    print_table,
+    say,
+)
+from privacy.terminal import run as run_command_line
+
+app = new_app(
+    "Coordinate a federation: make its folder, admit sites, run the rounds. The coordinator never sees a text.",
+    example="collab-coordinator init lung --host fl.example.org",
+)
+
+Dir = Annotated[Path, typer.Argument(metavar="DIR", help="The federation's folder.", show_default=False)]
+
+
+def now() -> datetime:
+    """The time, for certificates."""
+    return datetime.now(UTC)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    print_config: Annotated[
+        Path | None,
+        typer.Option("--print-config", metavar="DIR", help="Print the resolved federation.toml of DIR, explained."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Options that stand before a command."""
+    if print_config is not None:
+        say(render(FederationFolder(print_config).settings).rstrip())
+    elif context.invoked_subcommand is None:
+        say(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command(epilog=example("collab-coordinator init lung --host fl.example.org --host 192.0.2.7 --port 9443"))
+def init(
+    folder: Dir,
+    host: Annotated[
+        list[str], typer.Option(help="Name or address by which sites reach this machine; the first goes into kits.")
+    ],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="TCP port, TLS only.")] = 9443,
+    name: Annotated[str, typer.Option(help="The federation's name, for good; the folder's if not given.")] = "",
+) -> None:
+    """Make a federation's folder: a private CA, a server certificate, signing keys and an explained federation.toml."""
+    chosen = provision.default_settings(name or folder.resolve().name.lower(), host, port=port)
+    made = provision.init(folder, hosts=host, now=now(), settings=chosen)
+    say(f"Made {folder}: keys/ and pki/ are secret; back them up, and let nobody else read them.")
+    say(f"Fingerprint of {made.name}'s coordinator: {made.coordinator_key().verify_key().fingerprint()}")
+    say(f"Next: write {folder}/federation.toml, then collab-coordinator task {folder}, then admit the sites.")
+
+
+@app.command(epilog=example("collab-coordinator task lung"))
+def task(folder: Dir) -> None:
+    """Write model/task.json: which first model federation.toml asks for. `collab-client describe` makes that model."""
+    federation = FederationFolder(folder)
+    settings = federation.settings
+    seed = PublicSeed.from_integer(settings.run.public_seed)
+    request = ModelRequest(task=settings.task_plan(), training=settings.training.plan(), public_seed=seed.hex())
+    path = federation.contract.with_name("task.json")
+    path.parent.mkdir(exist_ok=True)
+    write_request(path, request)
+    say(f"Wrote {folder}/model/task.json. Next: collab-client describe --task {folder}/model/task.json")
+
+
+@app.command(epilog=example("collab-coordinator admit lung enrolment.json"))
+def admit(
+    folder: Dir,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The site's enrolment.json.", show_default=False)],
+    fingerprint: Pinned = "",
+    yes: Yes = False,
+) -> None:
+    """Admit a site whose fingerprint was compared by telephone, and write the signed start kits."""
+    federation = FederationFolder(folder)
+    enrolment = read_enrolment(file)
+    confirm_fingerprint(enrolment.site, fingerprint_of(enrolment.keys.signing), pinned=fingerprint, yes=yes)
+    kit = provision.admit(federation, enrolment, now=now())
+    say(
+        f"Admitted {enrolment.site} ({enrolment.role}, size bucket {enrolment.size_bucket}); "
+        f"sites now: {', '.join(kit.roster)}."
+    )
+    say(f"Next: send {folder}/kits/{enrolment.site}.json to the site; nothing in it is secret.")
+
+
+@app.command(epilog=example("collab-coordinator renew lung"))
+def renew(
+    folder: Dir,
+    host: Annotated[list[str] | None, typer.Option(help="New names and addresses; the old ones if not given.")] = None,
+) -> None:
+    """Renew the server certificate. The sites need nothing new, unless the first host changes."""
+    federation = FederationFolder(folder)
+    certificates.renew_server(federation.pki, host or (), now=now())
+    end = certificates.check(federation.pki, now=now())
+    say(
+        f"The server certificate is for {', '.join(certificates.hosts(federation.pki))} and valid until {end:%Y-%m-%d}."
+    )
+
+
+@app.command(epilog=example("collab-coordinator check lung"))
+def check(folder: Dir, as_json: AsJson = False) -> None:
+    """Tell whether the folder is ready to run: settings, keys, certificates, roster, model, disk. Changes nothing."""
+    findings = readiness.examine(FederationFolder(folder), now=now())
+    rows = [(found.what, "ok" if found.problem is None else "NOT READY", found.detail) for found in findings]
+    if as_json:
+        print_json([{"what": what, "ready": state == "ok", "detail": detail} for what, state, detail in rows])
+    else:
+        print_table("Readiness", ("what", "state", "detail"), rows)
+    for found in findings:
+        if found.problem is not None:
+            raise found.problem
+
+
+@app.command(epilog=example("collab-coordinator run lung"))
+def run(folder: Dir) -> None:
+    """Run the rounds over the network, from wherever the log stands to the end. Start it again to go on."""
+    for found in readiness.examine(FederationFolder(folder), now=now()):
+        if found.problem is not None:
+            raise found.problem
+    from coordinator import app as rounds
+
+    closed = rounds.run(folder, lambda entry: _tell(entry), on_event=_say_now)
+    if closed.outcome != "done":
+        raise Unreachable("the run was stopped before its last round", next_step=f"collab-coordinator status {folder}")
+    say(f"Next: collab-audit verify {folder}")
+
+
+@app.command("status", epilog=example("collab-coordinator status lung --json"))
+def show_status(folder: Dir, as_json: AsJson = False) -> None:
+    """Show where each run stands, from the log alone; works while a run is going on."""
+    found = status.runs(status.read_entries(FederationFolder(folder).log))
+    summaries = [status.summary(run_id, entries) for run_id, entries in found.items()]
+    if as_json:
+        print_json(summaries)
+        return
+    if not summaries:
+        say(f"No run was opened yet. Next: collab-coordinator run {folder}")
+    for held in summaries:
+        sites = held.pop("sites")
+        assert isinstance(sites, list)
+        print_facts(f"Run {held['run_id']}", {name.replace("_", " "): value for name, value in held.items()})
+        columns = ("site", "ready", "left", "updates", "refusals", "epsilon_of_run", "unit")
+        rows = [[site[column] for column in columns] for site in sites]
+        print_table("Sites", [column.replace("_", " ") for column in columns], rows)
+
+
+def _tell(entry: AuditEntry) -> None:
+    _say_now(status.sentence(entry))
+
+
+def _say_now(sentence: str) -> None:
+    say(f"{datetime.now().astimezone():%H:%M:%S}  {sentence}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point."""
+    return run_command_line(app, "collab-coordinator", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a federation's folder is ready to run: settings, keys, certificates, roster, model, disk. Changes nothing.
+
+Each question gives one Finding; a folder is ready when none is a problem. Needs neither flwr nor the network.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from coordinator import certificates
+from coordinator.folder import FederationFolder
+from coordinator.provision import address, roster
+from privacy.audit.note import NoteKey
+from privacy.errors import CollabError, IntegrityError, SettingsError, StorageFailed
+from privacy.exchange.messages import parse
+from privacy.update.delta import ModelContract, model_vector
+
+RENEW_BEFORE: Final = timedelta(days=30)
+SPARE: Final = 1.5
+"""Of the payloads' size: Flower's own database holds a round's messages beside our blobs."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The answer to one question. `problem` is None where all is well."""
+
+    what: str
+    detail: str
+    problem: CollabError | None = None
+
+
+def examine(folder: FederationFolder, *, now: datetime) -> list[Finding]:
+    """All findings, in the order in which a person would mend them."""
+    questions: list[tuple[str, Callable[[], str]]] = [
+        ("settings", lambda: _settings(folder)),
+        ("keys", lambda: _keys(folder)),
+        ("certificates", lambda: _certificates(folder, now)),
+        ("roster", lambda: _roster(folder)),
+        ("model", lambda: _model(folder)),
+        ("disk", lambda: _disk(folder)),
+    ]
+    return [_ask(what, question) for what, question in questions]
+
+
+def _ask(what: str, question: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, question())
+    except CollabError as error:
+        return Finding(what, error.message, error)
+
+
+def _settings(folder: FederationFolder) -> str:
+    run = folder.settings.run
+    if run.name != folder.name:
+        raise SettingsError(
+            f"federation.toml says run.name is {run.name}, but this folder's log is that of {folder.name}",
+            next_step=f'write name = "{folder.name}": a federation keeps its name',
+        )
+    network = folder.settings.network
+    return f"{run.name}, {run.run_id}; listens on {network.host}:{network.port}, sites reach it at {address(folder)}"
+
+
+def _keys(folder: FederationFolder) -> str:
+    key = folder.coordinator_key().verify_key()
+    if NoteKey.parse(folder.log_vkey.read_text().strip()).key.hex() != folder.log_key().verify_key().hex():
+        raise IntegrityError("log.vkey is not the key in keys/log.key", next_step="restore both from one backup")
+    return f"fingerprint {key.fingerprint()}" + ("; SIMULATED, known to all" if folder.simulated else "")
+
+
+def _certificates(folder: FederationFolder, now: datetime) -> str:
+    end = certificates.check(folder.pki, now=now)
+    hint = "; soon: collab-coordinator renew DIR" if end - now < RENEW_BEFORE else ""
+    return f"{', '.join(certificates.hosts(folder.pki))}; valid until {end:%Y-%m-%d}{hint}"
+
+
+def _roster(folder: FederationFolder) -> str:
+    sites = roster(folder)
+    trainers = [site for site, enrolment in sites.items() if enrolment.role == "trainer"]
+    least = folder.settings.rounds.min_sites
+    if len(trainers) < least:
+        raise SettingsError(
+            f"{len(trainers)} trainers are admitted, rounds.min_sites is {least}",
+            next_step="collab-coordinator admit DIR ENROLMENT, for each site",
+        )
+    return f"{len(sites)} sites: {', '.join(sites)}"
+
+
+def load_contract(folder: FederationFolder) -> ModelContract:
+    """model/model.json, held against federation.toml and initial.safetensors. Raises SettingsError or ContractError."""
+    describe = "collab-coordinator task DIR, then collab-client describe"
+    if not folder.contract.exists() or not folder.initial_model.exists():
+        raise SettingsError("there is no model in this folder", next_step=describe)
+    contract = parse(ModelContract, folder.contract.read_bytes())
+    if contract.task != folder.settings.task_plan() or contract.training != folder.settings.training.plan():
+        raise SettingsError("model.json was made for another task or training than federation.toml", next_step=describe)
+    model_vector(contract, folder.initial_model.read_bytes())
+    return contract
+
+
+def _model(folder: FederationFolder) -> str:
+    contract = load_contract(folder)
+    trained = f"{contract.size:,} trained values in {len(contract.arrays)} arrays"
+    return f"{contract.task.name}, {len(contract.task.labels)} labels, {trained}"
+
+
+def _disk(folder: FederationFolder) -> str:
+    payload = _size(folder.initial_model)
+    rounds, sites = folder.settings.training.rounds, len(list(folder.roster.glob("*.json")))
+    needed = int(SPARE * payload * rounds * (sites + 1))
+    free = shutil.disk_usage(folder.root).free
+    if free < needed:
+        raise StorageFailed(
+            f"a whole run stores about {_megabytes(needed)}, {_megabytes(free)} are free", next_step="make room first"
+        )
+    return f"a whole run stores about {_megabytes(needed)}, {_megabytes(free)} are free"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"
