@@ -9,6 +9,7 @@ it are subclassed); https://microsoft.github.io/presidio.
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import logging
 import sys
@@ -21,7 +22,7 @@ import tldextract
 from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
 from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, SlimSpacyNlpEngine
-from presidio_analyzer.predefined_recognizers import EmailRecognizer, PhoneRecognizer
+from presidio_analyzer.predefined_recognizers import EmailRecognizer, PhoneRecognizer, UrlRecognizer
 
 from privacy.canonical import decimal_string, digest_of
 from privacy.errors import SettingsError
@@ -38,7 +39,6 @@ EVERYWHERE = (
     "IbanRecognizer",
     "IpRecognizer",
     "MacAddressRecognizer",
-    "UrlRecognizer",
     "UuidRecognizer",
 )
 BY_COUNTRY = {
@@ -69,7 +69,6 @@ class LowerCaseTokenizer(SlimSpacyNlpEngine):  # type: ignore[misc]
         self.auto_download = False
         self.nlp: dict[str, Any] | None = None
         self._language = language
-        self._is_keyword: dict[str, tuple[bool, bool]] = {}
 
     def load(self) -> None:
         """Build the tokenizer."""
@@ -85,6 +84,25 @@ class LowerCaseTokenizer(SlimSpacyNlpEngine):  # type: ignore[misc]
             language=language,
             scores=[],
         )
+
+
+class ContextWords(LemmaContextAwareEnhancer):  # type: ignore[misc]
+    """Presidio's context scoring, for the recognizers that have context words; the others' results pass as they are."""
+
+    def enhance_using_context(
+        self,
+        text: str,
+        raw_results: list[RecognizerResult],
+        nlp_artifacts: NlpArtifacts,
+        recognizers: list[EntityRecognizer],
+        context: list[str] | None = None,
+    ) -> list[RecognizerResult]:
+        """The results, with raised scores where a context word stands before a match."""
+        with_context = {recognizer.id for recognizer in recognizers if recognizer.context}
+        key = RecognizerResult.RECOGNIZER_IDENTIFIER_KEY
+        mine = [result for result in raw_results if result.recognition_metadata[key] in with_context]
+        others = [result for result in raw_results if result.recognition_metadata[key] not in with_context]
+        return [*others, *super().enhance_using_context(text, mine, nlp_artifacts, recognizers, context)]
 
 
 class EmailByShape(EmailRecognizer):  # type: ignore[misc]
@@ -134,10 +152,12 @@ class PresidioEngine:
         self._analyzer = AnalyzerEngine(
             registry=RecognizerRegistry(recognizers=recognizers, supported_languages=[settings.language]),
             nlp_engine=nlp_engine,
-            context_aware_enhancer=LemmaContextAwareEnhancer(),
+            context_aware_enhancer=ContextWords(),
             supported_languages=[settings.language],
             default_score_threshold=settings.score_threshold,
         )
+        # The libraries' objects live as long as the process: full collections need not walk them again and again.
+        gc.freeze()
         self.fingerprint: Digest = _fingerprint(settings, [recognizer.name for recognizer in recognizers])
 
     def analyze(self, text: str) -> list[Finding]:
@@ -157,6 +177,8 @@ def _presidios_own(settings: TextSettings) -> list[EntityRecognizer]:
     regions = tuple(settings.countries)
     return [
         EmailByShape(),
+        # The first two patterns find what the other two find in quotes, at half the cost.
+        UrlRecognizer(patterns=UrlRecognizer.PATTERNS[:2], supported_language=settings.language),
         PhoneRecognizer(supported_regions=regions, supported_language=settings.language),
         *(getattr(predefined, name)(supported_language=settings.language) for name in names),
     ]

@@ -22,8 +22,8 @@ _LABELS = (
     r"maiden|preferred|first|last|middle|full|legal|emergency contact|father's|mother's|patient's|child's)?\s?"
     r"(?:names?|patient|pt|resident|client|attending|physician|surgeon|assistant|anesthesiologist|provider|pcp|nurse|"
     r"therapist|radiologist|pathologist|cardiologist|consultant|clinician|author|contact|guardian|next of kin|nok|spouse|"
-    r"caregiver|interpreter|witness|informant|attorney|subject|from|to|cc|re|by|doctor|dr|hcp|poa|"
-    r"proxy)"
+    r"caregiver|interpreter|witness|informant|attorney|subject|from|to|cc|re|by|doctor|dr|hcp|"
+    r"poa|proxy)"
 )
 _ACTS = (
     r"(?:dictated|signed|seen|referred|reviewed|transcribed|prepared|performed|electronically signed|interviewed|"
@@ -44,6 +44,7 @@ _RELATIONS = (
 class CueRule:
     """`pattern` marks a possible name as group `name`; the flags say what the recognizer asks of its words.
 
+    A group `prose` that matches shows running text after the name, which then needs support ('Patient: Yes I do').
     trusts_first: the first word is a name even if it is an ordinary word ('Dr. White').
     skips_blocked: ordinary words before the name are passed over ('Attending Jane Roe, MD').
     needs_support: a single word must be a listed name. needs_list: one word must be a listed surname.
@@ -61,8 +62,7 @@ class CueRule:
 
 RULES = (
     CueRule(re.compile(rf"\b(?:{_TITLES})\b\.?\s{{1,3}}{_NO_COMMA}"), 0.85, trusts_first=True),
-    CueRule(re.compile(rf"\b(?i:{_LABELS})\s?[:#]\s{{0,4}}{_FULL}(?!\s[a-z])"), 0.85),
-    CueRule(re.compile(rf"\b(?i:{_LABELS})\s?[:#]\s{{0,4}}{_FULL}"), 0.8, needs_support=True),
+    CueRule(re.compile(rf"\b(?i:{_LABELS})\s?[:#]\s{{0,4}}{_FULL}(?P<prose>\s[a-z])?"), 0.85),
     CueRule(re.compile(rf"\b(?i:{_ACTS})\s?:?\s{{1,2}}{_NO_COMMA}"), 0.8),
     CueRule(re.compile(rf"(?<![\w'-]){_NO_COMMA},\s?{_CREDENTIALS}(?!\w)"), 0.8, skips_blocked=True),
     CueRule(re.compile(rf"(?<![\w'-]){_NO_COMMA}\s{_CREDENTIALS}(?!\w)"), 0.7, skips_blocked=True, needs_support=True),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from privacy.text.recognizers._vocabulary import plain
 
@@ -35,8 +35,7 @@ PARTICLES = frozenset(
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One word: `name_end` leaves out a possessive 's; `shouted`: all capitals; `initial`: one capital."""
 
     start: int
@@ -55,19 +54,11 @@ def tokens_of(text: str) -> list[Token]:
     found = []
     for match in _WORD.finditer(text):
         start, end, word = match.start(), match.end(), match.group()
+        capital = word[0].isupper()
         own = end - 2 if word.endswith(("'s", "'S")) and len(word) > 2 else end
-        body = text[start:own]
-        found.append(
-            Token(
-                start,
-                end,
-                own,
-                word,
-                plain(word),
-                capital=word[0].isupper(),
-                shouted=len(body) > 1 and body.isupper(),
-                initial=len(body) == 1 and body.isupper(),
-                particle=word.lower() in PARTICLES and not word.isupper(),
-            )
-        )
+        shouted = initial = False
+        if capital and text[start:own].isupper():
+            shouted, initial = own - start > 1, own - start == 1
+        lower = plain(word)
+        found.append(Token(start, end, own, word, lower, capital, shouted, initial, lower in PARTICLES and not shouted))
     return found

@@ -9,7 +9,7 @@ document shows to be a name is masked throughout that document and in no other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from privacy.text.recognizers import _name_cues as cues
 from privacy.text.recognizers import _vocabulary as vocabulary
@@ -44,11 +44,13 @@ class Names:
         tokens = tokens_of(text)
         spans: dict[tuple[int, int], float] = {}
         for first, last, score in (*self._announced(text, tokens), *self._listed(text, tokens)):
-            span = (tokens[first].start, tokens[last].name_end)
-            spans[span] = max(score, spans.get(span, 0.0))
-        for span in self._recurring(text, tokens, spans):
-            spans.setdefault(span, 0.6)
-        return [Finding(start, end, "PERSON", score, self.name) for (start, end), score in sorted(spans.items())]
+            spans[first, last] = max(score, spans.get((first, last), 0.0))
+        for index in self._recurring(text, tokens, spans) if spans else ():
+            spans.setdefault((index, index), 0.6)
+        return [
+            Finding(tokens[first].start, tokens[last].name_end, "PERSON", score, self.name)
+            for (first, last), score in sorted(spans.items())
+        ]
 
     # Rules of announcement: a cue stands before or after the name.
 
@@ -57,45 +59,44 @@ class Names:
         for rule in cues.RULES:
             for match in rule.pattern.finditer(text):
                 index = at.get(match.start("name"))
-                if index is None:
-                    continue
-                end = match.end("name")
-                span = self._accept(rule, text, tokens, index, end)
+                span = None if index is None else self._accept(rule, match, tokens, index)
                 if span is not None:
                     yield *span, rule.score
 
     def _accept(
-        self, rule: cues.CueRule, text: str, tokens: list[Token], index: int, end: int
+        self, rule: cues.CueRule, match: re.Match[str], tokens: list[Token], index: int
     ) -> tuple[int, int] | None:
         """The tokens from `index` that are the name which `rule` announces, or None."""
-        run: list[int] = []
-        for position in range(index, len(tokens)):
-            token = tokens[position]
-            if token.start >= end:
-                break
-            if not token.capital and not token.particle:
-                break
-            blocked = token.plain in (self._function_words if rule.trusts_first and not run else self._no_name)
-            if blocked and not token.initial and not token.particle:
-                if run or not rule.skips_blocked:
-                    break
-                continue
-            run.append(position)
-        while run and tokens[run[-1]].particle and len(run) > 1:
-            run.pop()
-        if not run or all(tokens[i].initial or tokens[i].particle for i in run):
+        run = self._run(rule, tokens, index, match.end("name"))
+        prose = match.groupdict().get("prose") is not None
+        if not run or not self._suffices(rule, [tokens[i] for i in run], prose):
             return None
-        if not self._suffices(rule, [tokens[i] for i in run]):
-            return None
-        if not rule.trusts_first and self._is_eponym(text, tokens, run[-1]):
+        if not rule.trusts_first and self._is_eponym(match.string, tokens, run[-1]):
             return None
         return run[0], run[-1]
 
-    def _suffices(self, rule: cues.CueRule, run: list[Token]) -> bool:
+    def _run(self, rule: cues.CueRule, tokens: list[Token], index: int, end: int) -> list[int]:
+        """The tokens from `index` up to offset `end`, or up to a word that is no name."""
+        run: list[int] = []
+        for position in range(index, len(tokens)):
+            token = tokens[position]
+            if token.start >= end or not (token.capital or token.particle):
+                break
+            blocked = token.plain in (self._function_words if rule.trusts_first and not run else self._no_name)
+            if not blocked or token.initial or token.particle:
+                run.append(position)
+            elif run or not rule.skips_blocked:
+                break
+        while run and tokens[run[-1]].particle and len(run) > 1:
+            run.pop()
+        return run
+
+    def _suffices(self, rule: cues.CueRule, run: list[Token], prose: bool) -> bool:
         """Whether the words of a possible name are what its cue asks for."""
-        pair = len([token for token in run if not token.initial and not token.particle]) >= 2
+        words = len([token for token in run if not token.initial and not token.particle])
+        pair = words >= 2
         listed = any(self._is_listed(token) for token in run)
-        if rule.needs_support and not (listed or (pair and not rule.needs_pair)):
+        if not words or ((rule.needs_support or prose) and not (listed or (pair and not rule.needs_pair))):
             return False
         if rule.needs_pair and not pair:
             return False
@@ -200,19 +201,16 @@ class Names:
 
     # What the document has shown to be a name is one everywhere in it.
 
-    def _recurring(self, text: str, tokens: list[Token], spans: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
-        known = {
-            token.plain
-            for start, end in spans
-            for token in tokens
-            if start <= token.start and token.name_end <= end and self._spreads(token)
-        }
-        found = []
-        for index, token in enumerate(tokens):
-            parts_known = token.plain in known or any(part in known for part in token.plain.split("-"))
-            if token.capital and parts_known and not self._is_eponym(text, tokens, index):
-                found.append((token.start, token.name_end))
-        return found
+    def _recurring(self, text: str, tokens: list[Token], spans: Iterable[tuple[int, int]]) -> list[int]:
+        inside = {index for first, last in spans for index in range(first, last + 1)}
+        known = {tokens[index].plain for index in inside if self._spreads(tokens[index])}
+        return [
+            index
+            for index, token in enumerate(tokens)
+            if token.capital
+            and (token.plain in known or ("-" in token.plain and not known.isdisjoint(token.plain.split("-"))))
+            and not self._is_eponym(text, tokens, index)
+        ]
 
     def _spreads(self, token: Token) -> bool:
         return self._may_be_name(token) and not token.initial and len(token.plain) >= 3
