@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Final
 
 os.environ["FLWR_TELEMETRY_ENABLED"] = "0"  # read when flwr is imported: nothing here calls home
 os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
 
-from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from privacy.canonical import canonical_bytes
 from privacy.errors import ContractError
@@ -136,6 +137,32 @@ def inflate(root: str, objects: MutableMapping[str, bytes]) -> RecordDict:
             raise
         raise ContractError("a message is not in the object format of Flower", next_step=_ASK) from None
     return content
+
+
+def inflate_message(message_id: str, objects: MutableMapping[str, bytes]) -> Message:
+    """The message pulled as `objects`, with its content or its error. Raises ContractError like `inflate`."""
+    try:
+        content = objects.pop(message_id)
+        roots = _split(content, "Message")[0]
+        message = Message.inflate(content, {root: inflate(root, objects) for root in roots})
+    except ContractError:
+        raise
+    except Exception:  # a KeyError, a ValueError, or protobuf's own DecodeError
+        raise ContractError("a message is not in the object format of Flower", next_step=_ASK) from None
+    message.metadata.__dict__["_message_id"] = message_id
+    return message
+
+
+def in_two_lanes(carry: Callable[[str], None], object_ids: Sequence[str]) -> None:
+    """Carry each object, two at a time: no more than two are in memory twice. The first error is raised at the end."""
+
+    def carry_all(lane: Sequence[str]) -> None:
+        for object_id in lane:
+            carry(object_id)
+
+    with ThreadPoolExecutor(2) as lanes:
+        for done in [lanes.submit(carry_all, object_ids[at::2]) for at in (0, 1)]:
+            done.result()
 
 
 def _inflate_pieces(record_id: str, objects: MutableMapping[str, bytes]) -> ArrayRecord:
