@@ -21,9 +21,9 @@ _LABELS = (
     r"(?:patient|pt|resident|client|member|subscriber|guarantor|insured|mother|father|spouse|guardian|contact|caregiver|"
     r"maiden|preferred|first|last|middle|full|legal|emergency contact|father's|mother's|patient's|child's)?\s?"
     r"(?:names?|patient|pt|resident|client|attending|physician|surgeon|assistant|anesthesiologist|provider|pcp|nurse|"
-    r"therapist|radiologist|pathologist|cardiologist|consultant|clinician|author|contact|guardian|next of kin|nok|spouse|"
-    r"caregiver|interpreter|witness|informant|attorney|subject|from|to|cc|re|by|doctor|dr|hcp|"
-    r"poa|proxy)"
+    r"therapist|radiologist|pathologist|cardiologist|consultant|clinician|author|contact|guardian|next of kin|nok|"
+    r"spouse|caregiver|interpreter|witness|informant|attorney|subject|from|to|cc|re|by|doctor|dr|"
+    r"hcp|poa|proxy)"
 )
 _ACTS = (
     r"(?:dictated|signed|seen|referred|reviewed|transcribed|prepared|performed|electronically signed|interviewed|"
