@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ghost clipping by Opacus: one backward pass for the norms, a second one for the sum of the clipped gradients.
+"""Ghost clipping by Opacus: a backward pass for the norms, without weight gradients, and one for the clipped sum.
 
 Per-example gradients of Linear and Embedding weights are never built: their norms come from Gram matrices over time
 (Li et al., arXiv 2110.05679). Memory stays near that of plain training; the price is the second backward pass.
@@ -23,6 +23,12 @@ class GhostClipper(OpacusClipper):
             model, loss_reduction="sum", max_grad_norm=max_grad_norm, use_ghost_clipping=True
         )
         super().__init__(model, hooks, max_grad_norm)
+        self._outputs: list[Tensor] = []
+        self._taps = [
+            module.register_forward_hook(self._tap)
+            for module in model.modules()
+            if any(parameter.requires_grad for parameter in module.parameters(recurse=False))
+        ]
 
     def accumulate(self, losses: Losses, size: int) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
@@ -30,14 +36,26 @@ class GhostClipper(OpacusClipper):
         self._hooks.enable_hooks()
         each = losses()
         check_losses(each, size)
-        torch.autograd.backward(each.sum(), retain_graph=True)
+        outputs, self._outputs = self._outputs, []
+        torch.autograd.grad(each.sum(), outputs, retain_graph=True, allow_unused=True)
         norms = self._norms(size)
-        self._take_gradients()
         self._hooks.disable_hooks()
         factors = clip_factors(norms, self._max_grad_norm)
         torch.autograd.backward((factors.to(each.dtype) * each).sum())
         self._add(self._take_gradients())
         return each.detach(), norms
+
+    def close(self) -> None:
+        """See privacy.dp.clipping.Clipper."""
+        for tap in self._taps:
+            tap.remove()
+        self._outputs = []
+        super().close()
+
+    def _tap(self, module: nn.Module, _inputs: tuple[object, ...], output: Tensor) -> None:
+        """Keep what a trainable module returns: asked for these gradients alone, autograd makes no weight gradient."""
+        if output.requires_grad:
+            self._outputs.append(output)
 
     def _norms(self, size: int) -> Tensor:
         found: list[Tensor] = []
