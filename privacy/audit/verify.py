@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is this log what was written, and does what was written keep the law? All of it is checked; every finding names its
+place.
+
+1. every leaf is canonical, parses strictly, stands at its index and has its hash;
+2. every stored checkpoint is signed by the log's key, its root is that of the leaves, each continues the one before,
+and the
+   last covers all entries; a checkpoint that somebody kept elsewhere (`seen`) is continued too;
+3. every run keeps the law of privacy/audit/runs.py: signatures, order, weights, encodings, epsilons, scores;
+4. every blob that the log names and that is here has the digest of its name.
+
+What is only missing (an open run, a blob kept elsewhere) is incomplete, not wrong. Replaying sums and models is
+privacy/audit/replay.py. Without torch. Threats and limits: docs/audit-log.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from privacy.audit.blobs import BlobReader
+from privacy.audit.checkpoint import Checkpoint, open_checkpoint
+from privacy.audit.entries import AuditEntry, RoundAggregated, RunOpened, UpdateReceived
+from privacy.audit.findings import Finding, exit_code
+from privacy.audit.keys import VerifyKey
+from privacy.audit.merkle import Tree, leaf_hash, verify_consistency
+from privacy.audit.runs import RunCheck, check_run
+from privacy.audit.stored import StoredLog, read_log
+from privacy.errors import CollabError, ContractError, IntegrityError
+from privacy.exchange.messages import parse
+from privacy.identifiers import Digest, RunId, sha256_file
+
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class RunSummary(BaseModel):
+    """One run, as its entries tell it."""
+
+    model_config = STRICT
+    run_id: RunId
+    simulated: bool
+    planned_rounds: int
+    rounds_aggregated: int
+    rounds_aborted: int
+    closed: bool
+
+
+class VerifyReport(BaseModel):
+    """What was checked and what was found. `key_pinned`: the key was given from outside, not taken from the folder."""
+
+    model_config = STRICT
+    origin: str
+    entries: int
+    checkpoints: int
+    root: Digest
+    key_fingerprint: str
+    key_pinned: bool
+    runs: tuple[RunSummary, ...]
+    epsilons_checked: int
+    blobs_checked: int
+    findings: tuple[Finding, ...]
+    incomplete: tuple[Finding, ...]
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code(self.findings, self.incomplete)
+
+
+def verify(folder: Path, *, expected_key: VerifyKey | None, seen: Sequence[str] = ()) -> VerifyReport:
+    """Check the log in `folder`. `seen`: signed checkpoints that others kept, such as a site's last one.
+
+    Without `expected_key` the key is taken from log.vkey, and the log proves only that it agrees with itself: compare
+    the fingerprint. Raises SettingsError when there is no log, IntegrityError when the files cannot be read at all.
+    """
+    stored = read_log(folder)
+    check = LogCheck(stored)
+    check.key(expected_key)
+    check.leaves()
+    check.checkpoints()
+    for note in seen:
+        check.seen(note)
+    runs = _runs(check.entries)
+    blobs_checked, wrong, missing = _check_blobs(BlobReader(folder / "blobs"), check.entries)
+    opens = [
+        Finding(index=run.opened_index, message=f"run {run.run_id} is not closed") for run in runs if not run.closed
+    ]
+    if not runs:
+        opens.append(Finding(message="the log holds no run"))
+    of_runs = tuple(finding for run in runs for finding in run.findings)
+    return VerifyReport(
+        origin=stored.log_key.name,
+        entries=len(stored.rows),
+        checkpoints=len(stored.checkpoints),
+        root=check.tree.root().hex(),
+        key_fingerprint=stored.log_key.key.fingerprint(),
+        key_pinned=expected_key is not None,
+        runs=tuple(_summary(run) for run in runs),
+        epsilons_checked=sum(run.spending.checked for run in runs),
+        blobs_checked=blobs_checked,
+        findings=(*check.findings, *sorted(of_runs, key=lambda finding: finding.index or 0), *wrong),
+        incomplete=(*opens, *missing),
+    )
+
+
+class LogCheck:
+    """Leaves and checkpoints. `entries` are those before the first that is not sound: only they are read further."""
+
+    def __init__(self, stored: StoredLog) -> None:
+        self.stored = stored
+        self.tree = Tree()
+        self.entries: list[AuditEntry] = []
+        self.findings: list[Finding] = []
+
+    def key(self, expected: VerifyKey | None) -> None:
+        """The log's key is the one that was expected."""
+        if expected is not None and expected.raw() != self.stored.log_key.key.raw():
+            self.findings.append(Finding(message="the log is signed with another key than the one expected"))
+
+    def leaves(self) -> None:
+        """Every leaf, in order. The first gap ends the reading: what stands after it has no place in the tree."""
+        sound = True
+        for index, row in enumerate(self.stored.rows):
+            if row.position != index:
+                self._find(index, f"this entry is missing; the next one stored is {row.position}")
+                return
+            self.tree.append(row.leaf)
+            entry = self._entry(index, row.leaf, row.leaf_hash)
+            sound = sound and entry is not None
+            if sound and entry is not None:
+                self.entries.append(entry)
+
+    def _entry(self, index: int, leaf: bytes, stored_hash: bytes) -> AuditEntry | None:
+        if leaf_hash(leaf) != stored_hash:
+            self._find(index, "the entry's bytes are not those that its stored hash was made of")
+            return None
+        try:
+            entry = parse(AuditEntry, leaf)
+        except ContractError as error:
+            self._find(index, error.message)
+            return None
+        if entry.index != index:
+            self._find(index, f"the entry that stands here was written as number {entry.index}")
+            return None
+        return entry
+
+    def checkpoints(self) -> None:
+        """Every checkpoint, from the smallest. Where a root differs, the fault is after the last one that held."""
+        last = Checkpoint(self.stored.log_key.name, 0, Tree().root().hex())
+        for size, note in self.stored.checkpoints:
+            try:
+                checkpoint = open_checkpoint(note, self.stored.log_key)
+            except CollabError as error:
+                self.findings.append(Finding(checkpoint=size, message=error.message))
+                continue
+            if checkpoint.size != size:
+                self.findings.append(Finding(checkpoint=size, message=f"its note is of size {checkpoint.size}"))
+                continue
+            if not self._continues(last, checkpoint):
+                self.entries = self.entries[: last.size]
+                return
+            last = checkpoint
+        if not self.stored.checkpoints:
+            self.findings.append(Finding(message="there is no signed checkpoint"))
+        if last.size < len(self.stored.rows):
+            self._find(last.size, "no checkpoint signs this entry and what follows")
+            self.entries = self.entries[: last.size]
+
+    def _continues(self, old: Checkpoint, new: Checkpoint) -> bool:
+        if new.size > self.tree.size:
+            if not any(finding.index is not None for finding in self.findings):
+                self._find(
+                    self.tree.size, f"this entry is missing: {new.size} were signed, {self.tree.size} are stored"
+                )
+            return False
+        if self.tree.root(new.size).hex() != new.root:
+            place = (
+                f"one of the entries {old.size} to {new.size - 1} is" if new.size > old.size + 1 else "this entry is"
+            )
+            self._find(old.size, f"{place} not what the checkpoint of size {new.size} signed", new.size)
+            return False
+        if old.size:
+            proof = self.tree.consistency_proof(old.size, new.size)
+            verify_consistency(old.size, new.size, old.root_bytes(), new.root_bytes(), proof)
+        return True
+
+    def seen(self, note: str) -> None:
+        """A checkpoint that somebody else kept must be continued by this log."""
+        try:
+            checkpoint = open_checkpoint(note, self.stored.log_key)
+        except IntegrityError as error:
+            self.findings.append(Finding(message=f"the checkpoint that was kept elsewhere: {error.message}"))
+            return
+        size = checkpoint.size
+        if size > self.tree.size:
+            self._find(self.tree.size, f"the log was cut here: somebody saw {size} signed entries", size)
+        elif self.tree.root(size).hex() != checkpoint.root:
+            message = f"the log was rewritten: its first {size} entries are not those that somebody saw signed"
+            self.findings.append(Finding(checkpoint=size, message=message))
+
+    def _find(self, index: int, message: str, checkpoint: int | None = None) -> None:
+        self.findings.append(Finding(index=index, checkpoint=checkpoint, message=message))
+
+
+def _runs(entries: Iterable[AuditEntry]) -> list[RunCheck]:
+    by_run: dict[RunId, list[AuditEntry]] = {}
+    for entry in entries:
+        by_run.setdefault(entry.run_id, []).append(entry)
+    return [check_run(run_id, of_run) for run_id, of_run in by_run.items()]
+
+
+def _summary(run: RunCheck) -> RunSummary:
+    return RunSummary(
+        run_id=run.run_id,
+        simulated=run.opened.simulated if run.opened else False,
+        planned_rounds=run.opened.planned_rounds if run.opened else 0,
+        rounds_aggregated=run.rounds_aggregated,
+        rounds_aborted=run.rounds_aborted,
+        closed=run.closed,
+    )
+
+
+def _named_blobs(entries: Iterable[AuditEntry]) -> dict[Digest, int]:
+    """Every blob that the log names, with the first entry that does."""
+    named: dict[Digest, int] = {}
+    for entry in entries:
+        match entry.body:
+            case RunOpened() as opened:
+                digests = [opened.contract_digest, opened.initial_model_digest]
+            case UpdateReceived() as received:
+                digests = [received.update.payload_digest]
+            case RoundAggregated() as aggregated:
+                digests = [aggregated.model_out]
+            case _:
+                digests = []
+        for digest in digests:
+            named.setdefault(digest, entry.index)
+    return named
+
+
+def _check_blobs(
+    blobs: BlobReader, entries: Iterable[AuditEntry]
+) -> tuple[int, tuple[Finding, ...], tuple[Finding, ...]]:
+    checked, wrong, missing = 0, [], []
+    for digest, index in _named_blobs(entries).items():
+        if not blobs.has(digest):
+            missing.append(Finding(index=index, blob=digest, message="the blob that this entry names is not here"))
+            continue
+        checked += 1
+        if sha256_file(blobs.folder / digest) != digest:
+            wrong.append(Finding(index=index, blob=digest, message="the blob was altered: its SHA-256 is not its name"))
+    return checked, tuple(wrong), tuple(missing)
