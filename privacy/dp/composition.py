@@ -45,7 +45,6 @@ def over_partitions(events: Sequence[PrivacyEvent], epsilon_of: Callable[[tuple[
     if not all(math.isfinite(epsilon) and epsilon >= 0 for epsilon in found):
         raise ContractError(
             "the accountant returned a negative or non-finite epsilon: nothing may be released on it",
-            reason="epsilon_invalid",
             next_step="plan more noise or fewer steps; report the plan's noise, sample rate and steps as a bug",
         )
     return max(found)

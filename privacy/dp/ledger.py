@@ -113,7 +113,6 @@ class Ledger:
             if any(row.nonce == nonce for row in rows):
                 raise IntegrityError(
                     "a nonce was used before: two attempts would share their noise",
-                    reason="nonce_reused",
                     next_step="draw a fresh nonce from the operating system; nothing was trained",
                 )
             spent = [event for row in rows if (row.dataset, row.unit) == (dataset, unit) for event in row.events]
@@ -205,7 +204,6 @@ def _rows(db: sqlite3.Connection) -> list[Reservation]:
         if columns[0] != len(rows) + 1 or _row_digest(previous, columns) != row_digest:
             raise IntegrityError(
                 f"entry {len(rows) + 1} of the privacy ledger was altered or removed",
-                reason="ledger_altered",
                 next_step="restore the ledger from before the change; until then nothing may be trained on this data",
             )
         number, dataset, unit, delta, events, site, run_id, server_round, purpose, plan, nonce, limit, after = columns

@@ -126,5 +126,5 @@ class PrivacySpent(BaseModel):
 def epsilon_string(epsilon: float) -> DecimalString:
     """An epsilon as it is reported: rounded up to four places. Raises ContractError unless it is finite and >= 0."""
     if not (math.isfinite(epsilon) and epsilon >= 0):
-        raise ContractError("an epsilon must be finite and not negative", reason="epsilon_invalid")
+        raise ContractError("an epsilon must be finite and not negative")
     return decimal_string(Decimal(epsilon).quantize(Decimal("0.0001"), rounding=ROUND_CEILING))

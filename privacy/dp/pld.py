@@ -50,7 +50,6 @@ def verify_spent(spent: PrivacySpent) -> None:
     if float(spent.epsilon) < epsilon - _INTERVAL:
         raise IntegrityError(
             f"epsilon {spent.epsilon} is claimed, but the events cost {decimal_string(round(epsilon, 4))}",
-            reason="epsilon_understated",
         )
 
 

@@ -76,6 +76,5 @@ def unclippable(name: str) -> ContractError:
     """The error for a parameter whose gradient cannot be split by row."""
     return ContractError(
         f"the gradient of '{name}' cannot be split by example",
-        reason="unclippable",
         next_step="freeze the parameter if the loss does not use it; repeat position ids to the whole batch",
     )

@@ -113,9 +113,8 @@ def test_the_gdp_accountant_is_refused_with_its_reason():
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -0.01])
 def test_a_negative_or_non_finite_epsilon_is_refused(nonsense):
-    with pytest.raises(ContractError) as refused:
+    with pytest.raises(ContractError, match="negative or non-finite"):
         composition.over_partitions([event("1", "1", 1)], lambda history: nonsense)
-    assert refused.value.reason == "epsilon_invalid"
     with pytest.raises(ContractError):
         epsilon_string(nonsense)
 
@@ -153,9 +152,8 @@ def test_a_claim_below_what_its_events_cost_is_found():
     honest = epsilon_string(accounting.epsilon(events, 1e-5))
     spent = PrivacySpent(epsilon=honest, delta="0.00001", unit="patient", accountant="prv", events=events)
     pld.verify_spent(spent)
-    with pytest.raises(IntegrityError) as found:
+    with pytest.raises(IntegrityError, match="is claimed, but"):
         pld.verify_spent(spent.model_copy(update={"epsilon": decimal_string(float(honest) - 0.02)}))
-    assert found.value.reason == "epsilon_understated"
 
 
 def test_what_coordinator_and_auditor_import_loads_no_torch():

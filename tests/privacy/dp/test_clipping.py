@@ -89,10 +89,8 @@ def test_position_ids_that_are_broadcast_over_the_batch_are_refused(tiny, method
         del batch["position_ids"]
         return rows.losses(model, batch)
 
-    with pytest.raises(ContractError) as refused:
+    with pytest.raises(ContractError, match=r"position_embeddings.* cannot be split by example"):
         clipper.accumulate(broadcast, 4)
-    assert refused.value.reason == "unclippable"
-    assert "position_embeddings" in refused.value.message
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -101,9 +101,8 @@ def test_a_crash_between_reserving_and_settling_stays_charged(path):
 
 def test_a_nonce_serves_once_even_for_another_dataset(ledger):
     reserve(ledger, 1)
-    with pytest.raises(IntegrityError) as refused:
+    with pytest.raises(IntegrityError, match="nonce was used before"):
         reserve(ledger, 2, dataset="letters", nonce=(1).to_bytes(32, "big"))
-    assert refused.value.reason == "nonce_reused"
     assert ledger.history("letters", "patient") == ()
 
 
@@ -146,9 +145,8 @@ def test_a_change_behind_the_triggers_is_found(ledger, path, statement):
     db = sqlite3.connect(path)
     db.executescript("DROP TRIGGER reservation_UPDATE; DROP TRIGGER reservation_DELETE;" + statement + ";")
     db.close()
-    with pytest.raises(IntegrityError) as found:
+    with pytest.raises(IntegrityError, match="altered or removed"):
         reserve(ledger, 4)
-    assert found.value.reason == "ledger_altered"
 
 
 def test_a_full_disk_refuses_and_keeps_what_was_there(path, monkeypatch):
