@@ -34,6 +34,9 @@ BUG: Final = 1
 USAGE: Final = 2
 INCOMPLETE: Final = 5
 DEBUG: Final = "--debug"
+_HOUSE: Final = Path(__file__).resolve().parent.parent
+UNATTENDED_WIDTH: Final = 120
+"""Columns of a table that goes to no terminal; a wide cell is folded, never cut."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 Debug = Annotated[
@@ -65,33 +68,41 @@ def example(command: str) -> str:
 def run(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; the only place where errors become sentences."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = DEBUG in given
     try:
         with _terminated_like_interrupted():
             result = app([word for word in given if word != DEBUG], prog_name=name, standalone_mode=False)
+        if result == INTERRUPTED:  # typer's word for a KeyboardInterrupt inside a command
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
-    except CollabError as error:
-        _complain(error.message, error.next_step)
-        code = error.exit_code
-    except click.UsageError as error:
-        _complain(error.format_message(), f"{error.ctx.command_path if error.ctx else name} --help")
-        code = USAGE
-    except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted; nothing is half-written", "start the same command again to go on")
-        code = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except OSError as error:
-        code = _complain_of_the_machine(error)
-    except Exception as error:
-        _complain(
-            f"this is a bug: {type(error).__name__} in {_place(error)}", f"report it; {DEBUG} shows more, here only"
-        )
-        code = BUG
-    if debug and code not in (0, INTERRUPTED):
-        traceback.print_exc()
+    except BaseException as error:
+        failure = error
+    code = _tell(failure, name)
+    if DEBUG in given:
+        traceback.print_exception(failure)
     return code
+
+
+def _tell(error: BaseException, name: str) -> int:
+    """Say what went wrong and what to do; the exit code comes back."""
+    match error:
+        case CollabError():
+            _complain(error.message, error.next_step)
+            return error.exit_code
+        case click.UsageError():
+            _complain(error.format_message(), f"{error.ctx.command_path if error.ctx else name} --help")
+            return USAGE
+        case KeyboardInterrupt() | click.Abort():
+            print("Interrupted: nothing is half-written. Start the same command again to go on.", file=sys.stderr)
+            return INTERRUPTED
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        case OSError():
+            return _complain_of_the_machine(error)
+        case Exception():
+            _complain(f"this is a bug: {type(error).__name__} in {_place(error)}", f"{DEBUG} shows more; report it")
+            return BUG
+    raise error
 
 
 def say(sentence: str) -> None:
@@ -107,14 +118,13 @@ def print_json(value: object) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table to stdout; numbers stand to the right."""
     held = [[_cell(value) for value in row] for row in rows]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns))
     for at, column in enumerate(columns):
         right = bool(held) and all(_is_number(row[at]) for row in held)
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for row in held:
         table.add_row(*(Text(cell) for cell in row))  # Text: a file's name is no markup
-    console = Console(soft_wrap=False)
-    console.print(table)
+    Console(width=None if sys.stdout.isatty() else UNATTENDED_WIDTH).print(table)
 
 
 def print_facts(title: str, facts: Mapping[str, object]) -> None:
@@ -170,13 +180,20 @@ def _complain_of_the_machine(error: OSError) -> int:
 
 
 def _place(error: BaseException) -> str:
+    """The last line of our own code on the way to the error."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "an unknown place"
+    rooms = [str(_HOUSE / room) + os.sep for room in ("coordinator", "client", "privacy", "simulations")]
+    ours = [frame for frame in frames if frame.filename.startswith(tuple(rooms))] or frames
+    return f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else "an unknown place"
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
