@@ -173,20 +173,23 @@ class FlowerGrid(Grid):
     def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
     ) -> Message:
-        metadata = Metadata(
+        metadata = self._metadata(message_type, dst_node_id, group_id, DEFAULT_TTL if ttl is None else ttl)
+        metadata.delivered_at = ""
+        return Message(content=content, metadata=metadata)
+
+    def _metadata(self, message_type: str, dst_node_id: int, group_id: str, ttl: float, reply_to: str = "") -> Metadata:
+        return Metadata(
             run_id=self._run.run_id,
             message_id="",
             src_node_id=SUPERLINK_NODE_ID,
             dst_node_id=dst_node_id,
-            reply_to_message_id="",
+            reply_to_message_id=reply_to,
             group_id=group_id,
             created_at=time.time(),
-            ttl=DEFAULT_TTL if ttl is None else ttl,
+            ttl=ttl,
             message_type=message_type,
             src_task_id=self._task_id,
         )
-        metadata.delivered_at = ""
-        return Message(content=content, metadata=metadata)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """One announcement for all, then every distinct object once. "" stands for a message that was not taken."""
@@ -246,7 +249,8 @@ class FlowerGrid(Grid):
                 raise ContractError("a reply has more objects than its payload may have")
             in_two_lanes(lambda object_id: objects.update({object_id: self._pull_object(object_id, end)}), object_ids)
         except _NotUploaded:
-            return self._lost(head)
+            lost = self._metadata(head.message_type, SUPERLINK_NODE_ID, head.group_id, 1.0, head.reply_to_message_id)
+            return Message(error=Error(ErrorCode.MESSAGE_UNAVAILABLE), metadata=lost)
         finally:
             request = ConfirmMessageReceivedRequest(
                 node=self._node, run_id=self._run.run_id, message_object_id=head.message_id
@@ -263,20 +267,6 @@ class FlowerGrid(Grid):
             if not answer.object_found or time.monotonic() > end:
                 raise _NotUploaded("a reply was not uploaded to its end", next_step="none: it is asked for again")
             time.sleep(0.2)
-
-    def _lost(self, head: Any) -> Message:
-        metadata = Metadata(
-            run_id=self._run.run_id,
-            message_id=head.message_id,
-            src_node_id=SUPERLINK_NODE_ID,
-            dst_node_id=SUPERLINK_NODE_ID,
-            reply_to_message_id=head.reply_to_message_id,
-            group_id=head.group_id,
-            created_at=time.time(),
-            ttl=DEFAULT_TTL,
-            message_type=head.message_type,
-        )
-        return Message(error=Error(ErrorCode.MESSAGE_UNAVAILABLE), metadata=metadata)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterator[Message]:
         """Not for this grid: coordinator.courier keeps order and deadline."""

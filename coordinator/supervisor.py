@@ -7,6 +7,7 @@ on the machine may read; the end of that input is the end of its parent, however
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -80,15 +81,17 @@ class Supervised:
     def close(self, seconds: float = 5.0) -> None:
         """End the process: by the end of its input, and after `seconds` by force. May be called twice."""
         self._closing.set()
-        process = self._process
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._thread.join()
+        while self._thread.is_alive():  # it may have started one more just now
+            process = self._process
+            with contextlib.suppress(BrokenPipeError):
+                if process.stdin is not None:
+                    process.stdin.close()
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            self._thread.join(0.1)
         for held in self._sockets:
             held.close()
 
@@ -107,11 +110,9 @@ class Supervised:
         finally:
             os.close(output)
         assert process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # died at once: _watch sees to it
             process.stdin.write(self._first_line + b"\n")
             process.stdin.flush()
-        except BrokenPipeError:
-            pass  # died at once: _watch sees to it
         return process
 
     def _watch(self) -> None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site's process for the loopback tests: the real transport and app, answering with the payload reversed.
+
+Arguments: address, CA file, node key file, site, seconds that an answer takes. One line on standard output an event.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from client.app import make_app
+from client.transport import serve
+from privacy.audit.keys import SigningKey
+from privacy.exchange.messages import Parcel, Refusal, seal
+
+
+def parcel(sender: str, payload: bytes) -> Parcel:
+    return seal(
+        Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1),
+        kind="refusal",
+        run_id="run",
+        server_round=1,
+        attempt=1,
+        phase="update",
+        sender=sender,
+        context_digest="1" * 64,
+        key=SigningKey(b"k" * 32),
+        payload=payload,
+    )
+
+
+class Echo:
+    def __init__(self, site: str, seconds: float) -> None:
+        self.site, self.seconds = site, seconds
+
+    def answer(self, received: Parcel) -> Parcel:
+        print("answering", flush=True)
+        time.sleep(self.seconds)
+        if received.payload == b"fail":
+            raise RuntimeError("Jane Doe has a fever")
+        return parcel(self.site, received.payload[::-1])
+
+
+def main() -> None:
+    address, ca, key, site, seconds = sys.argv[1:]
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    echo = Echo(site, float(seconds))
+    serve(
+        make_app(lambda config: echo),
+        address=address,
+        ca_certificate=Path(ca).read_bytes(),
+        node_key=Path(key),
+        site=site,
+        stop=stop,
+        on_event=lambda event: print(event, flush=True),
+    )
+    print("left", flush=True)
+
+
+if __name__ == "__main__":
+    main()
