@@ -16,7 +16,7 @@ _MEASURED = r"(?!\s?(?:mg|mcg|g|kg|ml|cc|l|dl|units?|iu|meq|mmol|cells?|hours?|d
 _ACCOUNT = (
     r"acct|account|a/c|policy|member|subscriber|beneficiary|group|insurance|medicaid|medicare|claim|invoice|"
     r"authorization|prescription|rx|badge|employee|student|tracking|routing|customer|"
-    r"(?:health\s?plan|plan|reference|ref|confirmation)\s?(?:#|number|no|id)"
+    r"(?:health\s?plan|plan|reference|ref|confirmation|file|docket|application|ticket|request)\s?\(?(?:#|number|no|id)"
 )
 _LICENSE = r"licen[cs]e|lic|DEA|NPI|certificate|registration|permit|passport|driver'?s?\slicen[cs]e"
 _VEHICLE = r"VIN|(?:license\s)?plate|tag\snumber|vehicle(?:\sid(?:entification)?)?"
