@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""collab-coordinator from init to status: what it prints, what it refuses, and that no secret is in any of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from client.enrolment import enroll
+from client.settings import SiteFolder
+from coordinator import cli
+from coordinator.folder import FederationFolder
+from coordinator.journal import Journal
+from coordinator.settings import FederationSettings
+from privacy.audit.entries import RosterSite, RunClosed, RunOpened
+from privacy.exchange.enrolment import read_start_kit
+from privacy.exchange.model_request import read_request
+from privacy.randomness import PublicSeed
+from privacy.settings_file import parse_toml, plain, settings_digest
+
+COMMANDS = ["init", "task", "admit", "renew", "check", "run", "status"]
+SITE = """
+[site]
+name = "{name}"
+[data]
+files = ["notes.csv"]
+dataset = "notes"
+[policy]
+unit = "record"
+epsilon_limit = 8.0
+delta = 1e-5
+size_bucket = 512
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["init", "lung", "--host", "localhost", "--port", "19443"]) == 0
+    return tmp_path
+
+
+def enrolment_file(here: Path, name: str = "hospital_a") -> str:
+    (here / f"{name}.toml").write_text(SITE.format(name=name))
+    enroll(SiteFolder(here / f"{name}.toml"))
+    return f"{name}/enrolment.json"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_teaches_by_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert cli.main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Example: collab-coordinator" in said
+    assert command in said
+
+
+def test_every_command_is_among_those_that_are_tested() -> None:
+    assert [info.name or info.callback.__name__ for info in cli.app.registered_commands if info.callback] == COMMANDS
+
+
+def test_without_a_command_the_help_is_shown_and_the_usage_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    assert "Example: collab-coordinator init" in capsys.readouterr().out
+
+
+def test_init_asks_for_a_host_and_never_writes_over_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["init", "heart"]) == 2
+    assert not (here / "heart").exists()
+    assert cli.main(["init", "lung", "--host", "localhost"]) == 2
+    assert "not an empty folder" in capsys.readouterr().err
+
+
+def test_print_config_reads_back_to_the_same_settings(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert cli.main(["--print-config", "lung"]) == 0
+    text = capsys.readouterr().out
+    assert parse_toml(text, FederationSettings, origin="printed") == FederationFolder(here / "lung").settings
+    assert text.count("#") > 30
+
+
+def test_an_unknown_key_is_told_with_the_nearest_one(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toml = here / "lung" / "federation.toml"
+    toml.write_text(toml.read_text().replace("rounds = 4", "ronds = 4"))
+    assert cli.main(["check", "lung"]) == 2
+    assert "training.rounds" in capsys.readouterr().err
+
+
+def test_admit_compares_fingerprints_and_writes_a_kit(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = enrolment_file(here)
+    assert cli.main(["admit", "lung", file]) == 2
+    assert cli.main(["admit", "lung", file, "--fingerprint", "0000"]) == 2
+    assert not (here / "lung/kits/hospital_a.json").exists()
+    capsys.readouterr()
+    assert cli.main(["admit", "lung", file, "--yes"]) == 0
+    shown = capsys.readouterr().out.splitlines()[0].split(": ")[1]
+    assert read_start_kit(here / "lung/kits/hospital_a.json", now=cli.now()).address == "localhost:19443"
+    assert cli.main(["admit", "lung", file, "--fingerprint", shown]) == 0
+
+
+def test_an_altered_enrolment_is_a_verification_that_failed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = here / enrolment_file(here)
+    path.write_bytes(path.read_bytes().replace(b'"size_bucket":512', b'"size_bucket":999'))
+    assert cli.main(["admit", "lung", str(path), "--yes"]) == 4
+    said = capsys.readouterr().err
+    assert "altered" in said
+    assert "Next step:" in said
+
+
+def test_a_missing_file_is_named_by_its_last_part_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["admit", "lung", str(here / "private" / "enrolment.json")]) == 2
+    said = capsys.readouterr().err
+    assert "enrolment.json" in said
+    assert str(here) not in said
+
+
+def test_task_writes_what_describe_reads(here: Path) -> None:
+    assert cli.main(["task", "lung"]) == 0
+    request = read_request(here / "lung/model/task.json")
+    settings = FederationFolder(here / "lung").settings
+    assert (request.task, request.training) == (settings.task_plan(), settings.training.plan())
+    assert request.public_seed == PublicSeed.from_integer(settings.run.public_seed).hex()
+
+
+def test_check_tells_all_that_is_not_ready_and_fails(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert cli.main(["check", "lung", "--json"]) == 2
+    ready = {item["what"]: item["ready"] for item in json.loads(capsys.readouterr().out)}
+    assert ready == {
+        "settings": True,
+        "keys": True,
+        "certificates": True,
+        "roster": False,
+        "model": False,
+        "disk": True,
+    }
+
+
+def test_an_expired_certificate_is_told_before_the_start_and_renewed(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = cli.now() + timedelta(days=400)
+    monkeypatch.setattr(cli, "now", lambda: later)
+    for command in ("check", "run"):
+        assert cli.main([command, "lung"]) == 4
+        said = capsys.readouterr().err
+        assert "certificate expired" in said
+        assert "collab-coordinator renew" in said
+    assert cli.main(["renew", "lung"]) == 0
+    assert cli.main(["check", "lung"]) == 2
+    assert "certificate" not in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_federation_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["check", "nowhere"], ["run", "nowhere"], ["status", "nowhere"], ["--print-config", "nowhere"]):
+        assert cli.main(command) == 2
+        assert "no federation" in capsys.readouterr().err
+
+
+def test_a_changed_name_is_told_since_the_log_keeps_its_own(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toml = here / "lung" / "federation.toml"
+    toml.write_text(toml.read_text().replace('name = "lung"', 'name = "heart"'))
+    assert cli.main(["check", "lung"]) == 2
+    assert 'name = "lung"' in capsys.readouterr().err
+
+
+def test_status_tells_a_run_while_its_log_is_open(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = FederationFolder(here / "lung")
+    assert cli.main(["status", "lung"]) == 0
+    assert "No run was opened yet" in capsys.readouterr().out
+    site = RosterSite(signing_key="ab" * 32, size_bucket=8, policy_digest="cd" * 32, role="trainer")
+    opened = RunOpened(
+        settings=plain(folder.settings),
+        settings_digest=settings_digest(folder.settings),
+        roster={"hospital_a": site},
+        contract_digest="00" * 32,
+        initial_model_digest="11" * 32,
+        public_seed="22" * 32,
+        planned_rounds=4,
+        noise_multiplier="0.9",
+        evaluation_noise_multiplier=None,
+        software={"python": "3.11"},
+        simulated=False,
+    )
+    with Journal.open(folder.root, folder.log_key(), "collab/lung", lambda: 1_900_000_000_000) as journal:
+        journal.append("run-1", 0, opened)
+        assert cli.main(["status", "lung", "--json"]) == 0
+        (told,) = json.loads(capsys.readouterr().out)
+        assert (told["state"], told["rounds_planned"], told["sites"][0]["ready"]) == ("open", 4, False)
+        journal.append("run-1", 4, RunClosed(outcome="done", rounds_aggregated=4, final_model="33" * 32))
+    assert cli.main(["status", "lung"]) == 0
+    said = capsys.readouterr().out
+    assert "done" in said
+    assert "hospital_a" in said
+
+
+def test_no_secret_is_in_any_output(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = enrolment_file(here)
+    for command in (
+        ["admit", "lung", file, "--yes"],
+        ["check", "lung"],
+        ["check", "lung", "--json"],
+        ["status", "lung"],
+        ["task", "lung"],
+        ["renew", "lung"],
+        ["--print-config", "lung"],
+    ):
+        cli.main(command)
+    seen = capsys.readouterr()
+    for path in (here / "lung" / "keys").iterdir():
+        assert path.read_text().strip() not in seen.out + seen.err
+    assert "PRIVATE" not in seen.out + seen.err
+
+
+def test_the_command_line_imports_neither_torch_nor_flwr_before_it_runs() -> None:
+    heavy = "[name for name in ('torch', 'flwr', 'transformers', 'opacus', 'presidio_analyzer') if name in sys.modules]"
+    program = f"import sys; import coordinator.cli; print({heavy})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
