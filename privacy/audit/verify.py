@@ -74,7 +74,13 @@ def verify(folder: Path, *, expected_key: VerifyKey | None, seen: Sequence[str] 
     Without `expected_key` the key is taken from log.vkey, and the log proves only that it agrees with itself: compare
     the fingerprint. Raises SettingsError when there is no log, IntegrityError when the files cannot be read at all.
     """
-    stored = read_log(folder)
+    return verify_stored(read_log(folder), BlobReader(folder / "blobs"), expected_key=expected_key, seen=seen)
+
+
+def verify_stored(
+    stored: StoredLog, blobs: BlobReader, *, expected_key: VerifyKey | None, seen: Sequence[str] = ()
+) -> VerifyReport:
+    """The same for a log that was read already."""
     check = LogCheck(stored)
     check.key(expected_key)
     check.leaves()
@@ -82,7 +88,7 @@ def verify(folder: Path, *, expected_key: VerifyKey | None, seen: Sequence[str] 
     for note in seen:
         check.seen(note)
     runs = _runs(check.entries)
-    blobs_checked, wrong, missing = _check_blobs(BlobReader(folder / "blobs"), check.entries)
+    blobs_checked, wrong, missing = _check_blobs(blobs, check.entries)
     opens = [
         Finding(index=run.opened_index, message=f"run {run.run_id} is not closed") for run in runs if not run.closed
     ]
