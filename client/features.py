@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor
 
 from client.model import SharedBert, masked_mean
@@ -23,6 +24,9 @@ from client.model import SharedBert, masked_mean
 MAX_BYTES: Final = 8 << 30
 BATCH_TOKENS: Final = 4096
 """Word pieces, padding included, that go through the frozen part at once."""
+
+PREFIX_CHARACTERS: Final = 8
+"""Characters a word piece of a text's beginning: English has 4 to 5, blanks included."""
 
 Progress = Callable[[int, int], None]
 """Rows done, rows in all."""
@@ -44,10 +48,26 @@ class WordPieces:
 
 
 def tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> WordPieces:
-    """The word pieces of each text, special tokens included, cut as the tokenizer says."""
-    encoded = [np.asarray(one.ids, np.int32) for one in tokenizer.encode_batch_fast(list(texts))]
+    """The word pieces of each text, special tokens included, cut as the tokenizer says.
+
+    The library reads a text to its end before it cuts. Here a long text's beginning is read first, up to white space,
+    which no word piece of BERT spans; where that fills the row the rest cannot matter, else the whole text is read.
+    """
+    most = tokenizer.truncation["max_length"] if tokenizer.truncation else 0
+    reach = PREFIX_CHARACTERS * most if isinstance(tokenizer.pre_tokenizer, BertPreTokenizer) else 0
+    begun = [_beginning(text, reach) for text in texts]
+    encoded = [np.asarray(one.ids, np.int32) for one in tokenizer.encode_batch_fast(begun)]
+    unfilled = [at for at, ids in enumerate(encoded) if len(ids) < most and len(begun[at]) < len(texts[at])]
+    for at, one in zip(unfilled, tokenizer.encode_batch_fast([texts[at] for at in unfilled]), strict=True):
+        encoded[at] = np.asarray(one.ids, np.int32)
     offsets = np.cumsum([0, *(len(ids) for ids in encoded)], dtype=np.int64)
     return WordPieces(np.concatenate(encoded) if encoded else np.zeros(0, np.int32), offsets)
+
+
+def _beginning(text: str, reach: int) -> str:
+    """`text` up to the last blank within `reach` characters; all of it where it is short or has no blank there."""
+    cut = text.rfind(" ", 0, reach) if len(text) > reach > 0 else -1
+    return text if cut < 1 else text[:cut]
 
 
 def padded(values: Tensor, offsets: NDArray[np.int64], rows: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import BertModel
@@ -139,6 +141,25 @@ def test_ids_reach_the_engine_repeated_and_contiguous(tiny: Pretrained) -> None:
         assert batch[name].shape == batch["mask"].shape
         assert batch[name].is_contiguous()
     assert batch["position_ids"][1].tolist() == list(range(batch["mask"].shape[1]))
+
+
+blocks = st.sampled_from(
+    ["fever", "cough and", "  ", "\n", "e\u0301", "\u0301", "x" * 150, "a.b", "病", "<PERSON>", "[SEP]"]
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(blocks, st.integers(1, 40), st.sampled_from([" ", "", "\t"])), max_size=6), st.integers(8, 40)
+)
+def test_a_long_texts_beginning_gives_the_same_word_pieces_as_the_whole(
+    tiny: Pretrained, parts: list[tuple[str, int, str]], most: int
+) -> None:
+    text = "".join((block + gap) * times for block, times, gap in parts)
+    tokenizer = tiny.tokenizer(most)
+    assert tokenize(["rest", text], tokenizer).ids.tolist() == [
+        piece for one in ("rest", text) for piece in tokenizer.encode(one).ids
+    ]
 
 
 def test_the_tokenizer_cuts_as_the_plan_says_and_takes_a_special_token_in_a_text_for_text(tiny: Pretrained) -> None:
