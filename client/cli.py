@@ -167,9 +167,9 @@ def describe(
 @app.command(epilog=example("collab-client --site hospital_a check"))
 def check(context: typer.Context, as_json: AsJson = False) -> None:
     """Read and anonymize the data and show what the site would train with. Nothing leaves."""
+    folder = _site(context)
     from client import checking, enrolment
 
-    folder = _site(context)
     say_progress = _progress_line() if not as_json else lambda what, done, total: None
     found = checking.examine(folder, enrolment.site_key_if_any(folder), say_progress)
     if as_json:
@@ -228,9 +228,11 @@ def report(
 
 
 def _work(folder: SiteFolder) -> None:
-    from client import enrolment, telling
+    from client import enrolment
 
     identity = enrolment.load_identity(folder, now=now())
+    from client import telling
+
     say(f"{folder.name} works for {identity.kit.federation} at {identity.kit.address}. Ctrl-C ends it cleanly.")
     if identity.simulated:
         say(telling.SIMULATED_EPSILON)

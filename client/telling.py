@@ -9,7 +9,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import cast, get_args
 
-from client.reports import Json
 from client.settings import SiteFolder
 from privacy.canonical import decimal_string
 from privacy.dp.ledger import Ledger
@@ -49,7 +48,7 @@ def _cost(event: Mapping[str, object]) -> str:
     return f"; epsilon {event['epsilon_of_run']} spent in this run (unit: {event['unit']})"
 
 
-def budget(folder: SiteFolder) -> list[Json]:
+def budget(folder: SiteFolder) -> list[dict[str, object]]:
     """What every declared data set has spent under each unit, recomputed from the whole history, and what is left.
 
     The limit is the policy's, which holds for the data set and the unit that the settings name now.
@@ -62,7 +61,7 @@ def budget(folder: SiteFolder) -> list[Json]:
         spent = ledger.spent(dataset, unit, delta)
         current = (dataset, unit) == (folder.settings.data.dataset, policy.unit)
         limit = decimal_string(policy.epsilon_limit) if current else None
-        row: Json = {
+        row: dict[str, object] = {
             "dataset": dataset,
             "unit": unit,
             "releases": len(ledger.history(dataset, unit)),
