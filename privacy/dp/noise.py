@@ -48,11 +48,18 @@ class GaussianStream:
 
     def _block(self) -> Normals:
         """2 * _PAIRS standard normals: radii from the first half of the words, angles from the second."""
-        words = self._keystream.words(2 * _PAIRS) >> np.uint64(11)
-        uniforms = (words.astype(np.float64) + 0.5) * 2.0**-53
-        radius = np.sqrt(-2.0 * np.log(uniforms[:_PAIRS]))
-        angle = 2.0 * np.pi * uniforms[_PAIRS:]
-        return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+        uniforms = (self._keystream.words(2 * _PAIRS) >> np.uint64(11)).view(np.int64).astype(np.float64)
+        uniforms += 0.5
+        uniforms *= 2.0**-53
+        radius, angle = uniforms[:_PAIRS], uniforms[_PAIRS:]
+        np.log(radius, out=radius)
+        radius *= -2.0
+        np.sqrt(radius, out=radius)
+        angle *= 2.0 * np.pi
+        out = np.empty(2 * _PAIRS)
+        np.multiply(radius, np.cos(angle), out=out[:_PAIRS])
+        np.multiply(radius, np.sin(angle), out=out[_PAIRS:])
+        return out
 
 
 def gaussian_integers(shape: int | Sequence[int], std: float, seed: SecretSeed) -> npt.NDArray[np.int64]:

@@ -99,6 +99,26 @@ def test_a_crash_between_reserving_and_settling_stays_charged(path):
     assert restarted.spent("notes", "patient", DELTA).epsilon == lost.epsilon_after
 
 
+def test_a_process_killed_right_after_reserving_has_paid(path):
+    program = textwrap.dedent(
+        """
+        import os, signal, sys
+        from pathlib import Path
+        from privacy.dp.ledger import Ledger
+        from privacy.dp.params import PrivacyEvent
+        event = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=10, partition="train")
+        Ledger(Path(sys.argv[1]), epsilon=lambda events, delta: float(len(events))).reserve(
+            "notes", "patient", "0.00001", "8", [event], site="hospital_a", run_id="run", server_round=1,
+            purpose="train", plan_digest="0" * 64, nonce=bytes(32))
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == -9
+    ledger = Ledger(path, epsilon=epsilon_pld)
+    assert [row.nonce for row in ledger.unsettled("notes", "patient")] == [bytes(32)]
+    assert ledger.spent("notes", "patient", DELTA).events == (event(),)
+
+
 def test_a_nonce_serves_once_even_for_another_dataset(ledger):
     reserve(ledger, 1)
     with pytest.raises(IntegrityError, match="nonce was used before"):
