@@ -280,7 +280,8 @@ class LogBuilder:
                 self.log(number, refused)
                 continue
             answers[site] = self.count(plan, asked, site)
-        accuracy, macro_f1 = federation_scores(3, [answers[site] for site in sorted(answers)])
+        whole = [answers[site] for site in sorted(answers) if len(answers[site].right) == 3]
+        accuracy, macro_f1 = federation_scores(3, whole)
         evaluated = RoundEvaluated(
             plan_digest=asked, sites=tuple(sorted(answers)), accuracy=accuracy, macro_f1=macro_f1
         )

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lies under good signatures: by a coordinator who holds the log's key, and by a site that signs what is not so.
+
+The log is sound as a tree; what it says is not possible. Each lie is found at the entry that tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from privacy.audit.keys import SigningKey
+from privacy.audit.replay import replay
+from privacy.audit.verify import verify
+
+Change = Callable[[Any], Any]
+
+
+def set_to(**values: Any) -> Change:
+    return lambda body: body.model_copy(update=values)
+
+
+def nested(field: str, **values: Any) -> Change:
+    return lambda body: body.model_copy(update={field: getattr(body, field).model_copy(update=values)})
+
+
+def heavier(body: Any) -> Any:
+    member = body.cohort["birch"].model_copy(update={"weight": 5000})
+    return body.model_copy(update={"cohort": {**body.cohort, "birch": member}})
+
+
+def other_key(body: Any) -> Any:
+    stranger = body.roster["birch"].model_copy(update={"signing_key": SigningKey(b"\x0d" * 32).verify_key().hex()})
+    return body.model_copy(update={"roster": {**body.roster, "birch": stranger}})
+
+
+def fewer_events(body: Any) -> Any:
+    return nested("spent", events=body.spent.events[:-1])(body)
+
+
+def invented_event(body: Any) -> Any:
+    event = body.spent.events[0].model_copy(update={"noise_multiplier": "9"})
+    return nested("spent", events=(*body.spent.events, event))(body)
+
+
+# place -> (what is said, the entry that is wrong, a word of the finding); entries: see the story in conftest.py
+LIES: dict[str, tuple[str, Change, int, str]] = {
+    "settings that are not those of the digest": ("opened", set_to(settings_digest="0" * 64), 0, "settings"),
+    "another key for a site": ("opened", other_key, 2, "signature of birch"),
+    "a site of another size": ("hello/birch", set_to(size_bucket=9000), 2, "not what it was admitted as"),
+    "an answer to another opening": ("hello/alder", set_to(context_digest="0" * 64), 1, "another opening"),
+    "a real site in a simulated run": ("hello/alder", set_to(simulated=False), 1, "simulated"),
+    "a model that nobody computed": ("plan/2", set_to(model_digest="0" * 64), 18, "not the newest"),
+    "another contract": ("plan/1", set_to(contract_digest="0" * 64), 9, "contract"),
+    "a round out of order": ("plan/1", set_to(server_round=2), 9, "next round"),
+    "more rounds than opened": ("plan/1", set_to(planned_rounds=3), 9, "opened for 2 rounds"),
+    "another run": ("plan/1", set_to(run_id="autumn"), 9, "another run"),
+    "weights that overflow": ("plan/1", heavier, 9, "31 bits"),
+    "less noise than the run was opened with": (
+        "plan/1",
+        nested("privacy", noise_multiplier="0.9"),
+        9,
+        "noise multiplier",
+    ),
+    "a target that cannot be kept": ("plan/1", nested("privacy", target_epsilon="0.5"), 9, "promises 0.5"),
+    "epsilon understated": ("update/2/alder", nested("spent", epsilon="0.1"), 19, "is claimed"),
+    "a release left out": ("update/2/alder", fewer_events, 19, "lack a release"),
+    "a release that nobody asked for": ("update/1/birch", invented_event, 11, "no plan of this run"),
+    "another unit": ("update/1/alder", nested("spent", unit="record"), 10, "unit record"),
+    "another delta": ("update/1/alder", nested("spent", delta="0.1"), 10, "at delta"),
+    "no privacy in a private run": ("update/1/alder", set_to(spent=None), 10, "missing for one that is"),
+    "an update to another plan": ("update/1/alder", set_to(plan_digest="0" * 64), 10, "another plan"),
+    "fewer steps": ("update/1/alder", set_to(num_steps=1), 10, "steps"),
+    "another encoding": ("update/1/alder", nested("encoding", scale_log2=21), 10, "encoding"),
+    "an update changed after it was signed": (
+        "entry/update_received/1",
+        nested("update", payload_digest="0" * 64),
+        10,
+        "not the one that alder signed",
+    ),
+    "an update in another site's name": ("entry/update_received/1", set_to(site="birch"), 10, "birch"),
+    "an update of a stranger": ("entry/update_received/1", set_to(site="dogwood"), 10, "no plan asked dogwood"),
+    "an envelope of another round": ("envelope/site_update/1/alder", set_to(server_round=2), 10, "about another"),
+    "an envelope of another phase": ("envelope/site_update/1/alder", set_to(phase="evaluate"), 10, "about another"),
+    "an envelope about another plan": (
+        "envelope/site_update/1/alder",
+        set_to(context_digest="0" * 64),
+        10,
+        "another plan",
+    ),
+    "a forged envelope": ("envelope/site_update/1/alder", set_to(signature="00" * 64), 10, "signature of alder"),
+    "a truncated signature": ("envelope/site_update/1/alder", set_to(signature=""), 10, "signature of alder"),
+    "a refusal that the site never made": (
+        "envelope/refusal/1/birch",
+        set_to(signature="11" * 64),
+        15,
+        "signature of birch",
+    ),
+    "an update received and left out": ("aggregated/1", set_to(included=("alder",)), 12, "included"),
+    "an update never received": ("aggregated/1", set_to(included=("alder", "birch", "cedar")), 12, "included"),
+    "weights that do not sum up": ("aggregated/1", set_to(total_weight=7), 12, "sum to 5"),
+    "another model before": ("aggregated/1", set_to(model_in="0" * 64), 12, "another model"),
+    "another plan aggregated": ("aggregated/2", set_to(plan_digest="0" * 64), 21, "another plan"),
+    "an evaluation of an older model": ("evaluation/2", set_to(model_digest="0" * 64), 22, "not the newest"),
+    "counts with less noise": ("evaluation/1", set_to(noise_multiplier="0.1"), 13, "noise multiplier"),
+    "a site evaluated that was never there": ("evaluation/0", set_to(sites=("alder", "dogwood")), 4, "not ready"),
+    "noise that was left out": ("metrics/1/alder", set_to(noise_std="0"), 14, "less noise"),
+    "noise that was made smaller": ("metrics/1/alder", set_to(noise_std="7.79"), 14, "less noise"),
+    "counts of another number of labels": ("metrics/1/alder", set_to(right=(1, 2)), 14, "one count a label"),
+    "a better accuracy": ("evaluated/2", set_to(accuracy="0.99"), 26, "the counts give"),
+    "a better macro-F1": ("evaluated/0", set_to(macro_f1="0.99"), 8, "the counts give"),
+    "a site's counts left out": ("evaluated/2", set_to(sites=("alder", "birch")), 26, "scored"),
+    "another final model": ("closed", set_to(final_model="0" * 64), 27, "final model"),
+    "more rounds than there were": ("closed", set_to(rounds_aggregated=3), 27, "2 rounds were aggregated"),
+}
+
+
+@pytest.mark.parametrize("lie", list(LIES))
+def test_a_lie_under_good_signatures_is_found_at_its_entry(
+    build_log: Callable[..., Path], tmp_path: Path, lie: str
+) -> None:
+    place, change, index, words = LIES[lie]
+    told = []
+
+    def edit(at: str, value: Any) -> Any:
+        if at != place or (told and place.startswith("entry/")):
+            return value
+        told.append(at)
+        return change(value)
+
+    try:
+        folder = build_log(tmp_path / "log", edit)
+    except Exception as error:
+        pytest.fail(f"the lie could not be told: {error}")
+    assert told
+    report = verify(folder, expected_key=None)
+    assert report.exit_code == 4
+    assert any(finding.index == index and words in finding.message for finding in report.findings), report.findings
+    assert min(finding.index for finding in report.findings if finding.index is not None) == index
+
+
+LEFT_OUT = {
+    "an update": ("entry/update_received/1", 11, "neither an answer nor a refusal is logged of alder"),
+    "a refusal": ("entry/reply_refused/1", 16, "neither an answer nor a refusal is logged of birch"),
+    "the counts of a site": ("entry/metrics_received/0", 7, "neither an answer nor a refusal is logged of alder"),
+    "the sum of a round": ("entry/round_aggregated/1", 12, "the phase before was not finished"),
+    "the figures of a round": ("entry/round_evaluated/1", 17, "the phase before was not finished"),
+    "the plan of a round": ("entry/round_planned/1", 9, "no plan asked alder"),
+    "the plan of an evaluation": ("entry/evaluation_planned/2", 22, "no plan asked alder"),
+    "the opening": ("entry/run_opened/0", 0, "no opening"),
+    "the end of a site's greeting": ("entry/site_ready/0", 3, "not ready"),
+}
+
+
+@pytest.mark.parametrize("what", list(LEFT_OUT))
+def test_what_a_coordinator_leaves_out_is_missed(build_log: Callable[..., Path], tmp_path: Path, what: str) -> None:
+    place, index, words = LEFT_OUT[what]
+    dropped = []
+
+    def edit(at: str, value: Any) -> Any:
+        if at == place and not dropped:
+            dropped.append(at)
+            return None
+        return value
+
+    report = verify(build_log(tmp_path / "log", edit), expected_key=None)
+    assert report.exit_code == 4
+    first = min(report.findings, key=lambda finding: finding.index if finding.index is not None else -1)
+    assert first.index == index
+    assert any(words in finding.message for finding in report.findings), report.findings
+
+
+def test_an_attempt_that_crashed_and_stays_charged_is_no_lie(build_log: Callable[..., Path], tmp_path: Path) -> None:
+    """A site may have reserved for a plan twice: more events than answers, all of them asked for."""
+
+    def edit(at: str, value: Any) -> Any:
+        if at == "update/2/alder":
+            spent = value.spent
+            return nested("spent", events=(*spent.events, spent.events[-1]), epsilon="7")(value)
+        return value
+
+    assert verify(build_log(tmp_path / "log", edit), expected_key=None).findings == ()
+
+
+def test_epsilon_above_what_its_events_cost_is_no_lie(build_log: Callable[..., Path], tmp_path: Path) -> None:
+    change = nested("spent", epsilon="50")
+    edit = lambda at, value: change(value) if at == "update/1/alder" else value  # noqa: E731
+    assert verify(build_log(tmp_path / "log", edit), expected_key=None).findings == ()
+
+
+REPLAYED = {
+    "a sum that nobody computed": ("aggregated/1", set_to(sum_digest="0" * 64), 12, "do not sum"),
+    "a model that does not follow": ("aggregated/2", set_to(model_out="0" * 64), 21, "the log names 000000000000"),
+    "an update that is too long": (
+        "integers/1/birch",
+        lambda q: np.full_like(q, 1 << 19),
+        12,
+        "birch: an update is longer than its clip norm",
+    ),
+    "an update of another size": ("integers/2/alder", None, 21, "has 122 values"),
+    "another rule": ("plan/1", set_to(aggregation="krum"), 12, "no 'krum'"),
+}
+
+
+@pytest.mark.parametrize("lie", list(REPLAYED))
+def test_a_sum_or_model_that_does_not_follow_is_found_by_replay(
+    build_log: Callable[..., Path], tmp_path: Path, lie: str
+) -> None:
+    place, change, index, words = REPLAYED[lie]
+
+    def edit(at: str, value: Any) -> Any:
+        if change is None and at == "update/2/alder":
+            from coordinator.blobs import BlobStore
+
+            short = BlobStore(tmp_path / "log" / "blobs").put(b"\0" * 4 * 122)
+            return value.model_copy(update={"payload_digest": short})
+        return change(value) if change is not None and at == place else value
+
+    report = replay(build_log(tmp_path / "log", edit))
+    assert report.exit_code == 4
+    assert report.findings[0].index == index
+    assert words in report.findings[0].message
+
+
+def test_a_payload_that_was_altered_is_found_by_replay(true_log: Path) -> None:
+    path = max((true_log / "blobs").iterdir(), key=lambda blob: (blob.stat().st_size == 492, blob.name))
+    data = bytearray(path.read_bytes())
+    data[100] ^= 4
+    path.write_bytes(data)
+    report = replay(true_log)
+    assert (report.exit_code, report.rounds_replayed < 2) == (4, True)
+    assert path.name[:12] in report.findings[0].message
