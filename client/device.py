@@ -39,7 +39,7 @@ class Machine:
                 "device": self.device,
                 "threads": self.threads,
                 "deterministic": self.deterministic,
-                "software": {name.replace("-", "_"): number for name, number in self.software.items()},
+                "software": self.software,
             }
         )
 
@@ -72,5 +72,5 @@ def describe(compute: ComputeSection) -> Machine:
     """What `prepare(compute)` runs on. A GPU is told by its kind, never by a serial number."""
     chosen = choose(compute)
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else platform.machine()
-    software = {"python": platform.python_version(), **{library: version(library) for library in LIBRARIES}}
+    software = {"python": platform.python_version(), **{library.replace("-", "_"): version(library) for library in LIBRARIES}}
     return Machine(f"{chosen.type} {name}", compute.threads, True, software)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts of right, actual and predicted per class, with Gaussian noise, as a site sends them.
 
-One privacy unit counts once: under `patient` one dev note of each patient is evaluated (the first by keyed hash), so that
-adding or removing a unit changes each of three vectors by at most 1 in one place: l2 sensitivity sqrt(3). The
+One privacy unit counts once: under `patient` one dev note of each patient is evaluated (the first by keyed hash), so
+that adding or removing a unit changes each of three vectors by at most 1 in one place: l2 sensitivity sqrt(3). The
 noise's standard deviation is noise_multiplier * sqrt(3) for each count; rounding after it is post-processing.
 """
 

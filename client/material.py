@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A site's texts on their way from files to numbers, each done once: rows -> anonymized records -> features.
 
-Raw text lives only inside `_anonymize`; what is kept is anonymized. Frozen activations are computed once for a model and
-a split, and only then does a round begin to cost anything. One instance belongs to one process: a new process finds the
-findings in the span cache.
+Raw text lives only inside `_anonymize`; what is kept is anonymized. Frozen activations are computed once for a model
+and a split, and only then does a round begin to cost anything. One instance belongs to one process: a new process
+finds the findings in the span cache.
 """
 
 from __future__ import annotations

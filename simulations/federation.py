@@ -94,6 +94,7 @@ class Federation:
             site = Site(folder, built.identities[name])
             site.fresh_nonce = nonces(built, name, site.attempts)
             site.reports.watch = _named(watch, name)
+            site.material.progress = _rows(watch, name)
             self.sites[name] = site
 
     def run(self, progress: Callable[[AuditEntry], None] = lambda entry: None) -> Outcome:
@@ -136,11 +137,11 @@ class Federation:
         root = self.built.federation.root
         verified = verify(root, expected_key=self.built.federation.log_key().verify_key())
         replayed = replay(root)
-        if not verified.ok or not replayed.ok:
+        if verified.exit_code or replayed.exit_code:
             raise IntegrityError(
-                "the log of this simulation does not hold", next_step=f"collab-audit verify {root.name}"
+                "the log of this simulation does not hold", next_step="see where with collab-audit verify"
             )
-        return LogOutcome(entries=verified.entries, verified=verified.ok, rounds_replayed=replayed.rounds)
+        return LogOutcome(entries=verified.entries, verified=True, rounds_replayed=replayed.rounds_replayed)
 
     def _outcome(self, name: SiteId) -> SiteOutcome:
         site = self.sites[name]
@@ -175,6 +176,10 @@ class Federation:
 
 def _named(watch: Watch, site: SiteId) -> Callable[[Json], None]:
     return lambda event: watch(site, event)
+
+
+def _rows(watch: Watch, site: SiteId) -> Callable[[str, int, int], None]:
+    return lambda what, done, total: watch(site, {"event": "rows", "what": what, "done": done, "total": total})
 
 
 def _number(value: object) -> int | None:

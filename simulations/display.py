@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person sees of a running simulation: one live line a site, and one table at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from client.reports import Json
+from privacy.audit.entries import AuditEntry, ReplyRefused, RoundAggregated, RoundEvaluated, RoundPlanned, RunOpened
+from privacy.identifiers import SiteId
+from privacy.terminal import print_table, say
+from simulations.federation import Outcome
+
+
+class Progress:
+    """The state of each site and of the federation; drawn live on a terminal, told in lines elsewhere."""
+
+    def __init__(self, sites: list[SiteId], *, quiet: bool) -> None:
+        self._states = dict.fromkeys(sites, "waiting")
+        self._headline = "opening the run"
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+        self._live: Live | None = None
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draw while the block runs."""
+        if self._quiet or not sys.stderr.isatty():
+            yield
+            return
+        with Live(console=self._console, refresh_per_second=8, transient=True, get_renderable=self._table) as live:
+            self._live = live
+            yield
+        self._live = None
+
+    def _table(self) -> Table:
+        table = Table(title=self._headline, title_justify="left", box=None, show_header=False)
+        for site, state in self._states.items():
+            table.add_row(site, state)
+        return table
+
+    def site_did(self, site: SiteId, event: Json) -> None:
+        """An event of a site's own reports."""
+        match event["event"]:
+            case "rows":
+                state = f"{event['what']} {event['done']} of {event['total']}"
+            case "step":
+                loss = event["loss"]
+                shown = f", loss {loss:.3f}" if isinstance(loss, float) else ""
+                state = f"round {event['round']}: step {_plus_one(event['step'])} of {event['steps']}{shown}"
+            case "trained":
+                state = f"round {event['round']}: update sent, {_epsilon(event)}"
+            case "evaluated":
+                state = f"round {event['round']}: counted, {_epsilon(event)}"
+            case "refused":
+                state = f"refused {event['phase']} of round {event['round']}"
+                self._line(f"{site}: {state}: {event['why']}")
+            case _:
+                return
+        self._states[site] = state
+
+    def logged(self, entry: AuditEntry) -> None:
+        """A new entry of the log."""
+        match entry.body:
+            case RunOpened():
+                self._say("the run is open: settings, roster and first model are in the log")
+            case RoundPlanned():
+                self._say(f"round {entry.server_round}: planned, logged and sent")
+            case RoundAggregated(included=included):
+                self._say(f"round {entry.server_round}: {len(included)} updates folded into the next model")
+            case RoundEvaluated(accuracy=accuracy):
+                if accuracy is not None:
+                    self._say(f"after round {entry.server_round}: accuracy {float(accuracy):.3f} from noised counts")
+            case ReplyRefused(site=site, phase=phase, reason=reason):
+                self._line(f"{site}: no {phase} in round {entry.server_round} ({reason})")
+
+    def _say(self, sentence: str) -> None:
+        self._headline = sentence
+        if self._live is None:
+            self._line(sentence)
+
+    def _line(self, sentence: str) -> None:
+        if not self._quiet:
+            self._console.print(sentence, highlight=False, markup=False)
+
+
+def _plus_one(step: object) -> object:
+    return step + 1 if isinstance(step, int) else step
+
+
+def _epsilon(event: Json) -> str:
+    epsilon = event.get("epsilon_of_run")
+    if epsilon is None:
+        return "without noise: not private"
+    return f"simulated epsilon {float(str(epsilon)):.2f} of {event['epsilon_limit']}"
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """The table of the sites, the model's accuracy, the log's verdict, and where all of it lies."""
+    columns = ("site", "examples", "identifiers found", "loss", "accuracy (dev)", "epsilon spent", "left", "unit")
+    rows = []
+    for site in outcome.sites:
+        found = "-"
+        if site.identifiers_planted and site.identifiers_found is not None:
+            share = site.identifiers_found / site.identifiers_planted
+            found = f"{site.identifiers_found} of {site.identifiers_planted} ({share:.1%})"
+        spent = "not private" if site.epsilon_spent is None else f"{site.epsilon_spent:.2f}"
+        left = "-" if site.epsilon_spent is None else f"{max(site.epsilon_limit - site.epsilon_spent, 0):.2f}"
+        loss = "-" if site.loss is None else f"{site.loss:.3f}"
+        accuracy = "-" if site.accuracy is None else f"{site.accuracy:.3f}"
+        rows.append((site.site, site.examples, found, loss, accuracy, spent, left, site.unit))
+    print_table(outcome.title, columns, rows)
+    if any(site.epsilon_spent is not None for site in outcome.sites):
+        say(
+            "The epsilon is simulated (accountant: PRV): the keys of these sites follow a known seed. "
+            "Examples, loss and accuracy of a real site stay with it."
+        )
+    say(
+        f"Global model on notes of no site: accuracy {outcome.accuracy_before:.3f} before, "
+        f"{outcome.accuracy_after:.3f} after {outcome.rounds} rounds "
+        f"(always the commonest label: {outcome.accuracy_majority:.3f})"
+    )
+    say(f"Model: sha256 {outcome.final_model_sha256}")
+    say(f"log verified: {outcome.log.entries} entries, {outcome.log.rounds_replayed} rounds replayed bit for bit")
+    say(f"Results: {outcome.out} ({outcome.seconds:.0f} s)")
