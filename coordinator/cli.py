@@ -16,12 +16,13 @@ import typer
 
 from coordinator import certificates, provision, readiness, status
 from coordinator.folder import FederationFolder
+from coordinator.settings import FederationSettings
 from privacy.audit.entries import AuditEntry
 from privacy.errors import Unreachable
 from privacy.exchange.enrolment import fingerprint_of, read_enrolment
 from privacy.exchange.model_request import ModelRequest, write_request
 from privacy.randomness import PublicSeed
-from privacy.settings_file import render
+from privacy.settings_file import load_toml, render
 from privacy.terminal import (
     AsJson,
     Debug,
@@ -73,11 +74,21 @@ def init(
     host: Annotated[
         list[str], typer.Option(help="Name or address by which sites reach this machine; the first goes into kits.")
     ],
-    port: Annotated[int, typer.Option(min=1, max=65535, help="TCP port, TLS only.")] = 9443,
-    name: Annotated[str, typer.Option(help="The federation's name, for good; the folder's if not given.")] = "",
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="TCP port, TLS only. Default: that of the settings, 9443.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="The federation's name, for good. Default: that of the folder.")] = "",
+    settings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Start from this federation.toml instead of the defaults.")
+    ] = None,
 ) -> None:
     """Make a federation's folder: a private CA, a server certificate, signing keys and an explained federation.toml."""
-    chosen = provision.default_settings(name or folder.resolve().name.lower(), host, port=port)
+    chosen = provision.settings_for(
+        name or folder.resolve().name.lower(),
+        host,
+        port=port,
+        base=load_toml(settings, FederationSettings) if settings else FederationSettings(),
+    )
     made = provision.init(folder, hosts=host, now=now(), settings=chosen)
     say(f"Made {folder}: keys/ and pki/ are secret; back them up, and let nobody else read them.")
     say(f"Fingerprint of {made.name}'s coordinator: {made.coordinator_key().verify_key().fingerprint()}")
@@ -161,7 +172,7 @@ def run(folder: Dir) -> None:
 @app.command("status", epilog=example("collab-coordinator status lung --json"))
 def show_status(folder: Dir, as_json: AsJson = False) -> None:
     """Show where each run stands, from the log alone; works while a run is going on."""
-    found = status.runs(status.read_entries(FederationFolder(folder).log))
+    found = status.runs(status.read_entries(FederationFolder(folder).root))
     summaries = [status.summary(run_id, entries) for run_id, entries in found.items()]
     if as_json:
         print_json(summaries)

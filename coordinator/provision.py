@@ -16,7 +16,7 @@ from pathlib import Path
 
 from coordinator import certificates
 from coordinator.folder import SIMULATED_MARKER, FederationFolder
-from coordinator.settings import FederationSettings, NetworkSection, RunSection
+from coordinator.settings import FederationSettings
 from privacy.audit.keys import SigningKey
 from privacy.audit.note import NoteKey
 from privacy.errors import IntegrityError, SettingsError
@@ -50,7 +50,7 @@ def init(
     `hosts` are the names and addresses by which sites reach the server: the first is in every start kit, all are in the
     certificate. With a `simulation` seed the signing keys follow from it and the folder is marked so.
     """
-    settings = settings or default_settings(root.resolve().name.lower(), hosts, port=9443)
+    settings = settings or settings_for(root.resolve().name.lower(), hosts)
     names = [certificates.alternative_name(host) for host in hosts]
     if not names:
         raise SettingsError("a federation needs a host by which sites reach it", next_step="give --host")
@@ -70,18 +70,22 @@ def init(
     return FederationFolder(root)
 
 
-def default_settings(name: str, hosts: Sequence[str], *, port: int) -> FederationSettings:
-    """The recipe that `init` writes: the defaults, listening on this machine alone if all `hosts` are on it."""
+def settings_for(
+    name: str, hosts: Sequence[str], *, port: int | None = None, base: FederationSettings | None = None
+) -> FederationSettings:
+    """`base` (the defaults) under this name and port, listening on this machine alone if all `hosts` are on it."""
+    base = base or FederationSettings()
     listen = "127.0.0.1" if all(_is_loopback(host) for host in hosts) else "0.0.0.0"
-    network = NetworkSection(host=listen, port=port)
-    return FederationSettings(run=RunSection(name=name), network=network)
+    run = base.run.model_copy(update={"name": name})
+    network = base.network.model_copy(update={"host": listen} | ({} if port is None else {"port": port}))
+    text = render(base.model_copy(update={"run": run, "network": network}))
+    return parse_toml(text, FederationSettings, origin="federation.toml")  # a copy was not checked yet
 
 
 def _fill(
     root: Path, hosts: Sequence[str], now: datetime, settings: FederationSettings, simulation: PublicSeed | None
 ) -> None:
     text = render(settings)
-    parse_toml(text, FederationSettings, origin="federation.toml")
     for name in ("keys", "pki"):
         private_folder(root / name)
     for name in ("roster", "kits", "blobs", "model"):

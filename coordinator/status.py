@@ -6,7 +6,6 @@ Nothing is verified here: that is `collab-audit verify`, which needs no trust in
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,25 +25,17 @@ from privacy.audit.entries import (
     SiteReady,
     UpdateReceived,
 )
+from privacy.audit.stored import read_log
 from privacy.canonical import Json
-from privacy.errors import StorageFailed
 from privacy.exchange.messages import parse
 from privacy.identifiers import RunId
 
 
-def read_entries(log: Path) -> list[AuditEntry]:
-    """All entries of the log at `log`, in order; none when there is no log yet. Never writes, waits for no writer."""
-    if not log.exists():
+def read_entries(folder: Path) -> list[AuditEntry]:
+    """All entries of the log in `folder`, in order; none when there is no log yet. Writes nothing, waits for nobody."""
+    if not (folder / "log.sqlite").exists():
         return []
-    try:
-        database = sqlite3.connect(f"{log.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            leaves = database.execute("SELECT leaf FROM entries ORDER BY position").fetchall()
-        finally:
-            database.close()
-    except sqlite3.Error as error:
-        raise StorageFailed(f"the log cannot be read: {error}", next_step="collab-audit verify DIR") from None
-    return [parse(AuditEntry, leaf) for (leaf,) in leaves]
+    return [parse(AuditEntry, row.leaf) for row in read_log(folder).rows]
 
 
 def sentence(entry: AuditEntry) -> str:

@@ -75,6 +75,17 @@ def test_init_asks_for_a_host_and_never_writes_over_a_folder(here: Path, capsys:
     assert "not an empty folder" in capsys.readouterr().err
 
 
+def test_init_starts_from_a_settings_file_under_its_own_name(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "start.toml").write_text('[run]\nname = "other"\n[training]\nrounds = 7\n')
+    assert cli.main(["init", "heart", "--host", "fl.example.org", "--settings", "start.toml"]) == 0
+    settings = FederationFolder(here / "heart").settings
+    assert (settings.run.name, settings.training.rounds) == ("heart", 7)
+    assert (settings.network.host, settings.network.port) == ("0.0.0.0", 9443)
+    assert cli.main(["init", "liver", "--host", "localhost", "--name", "Not A Name"]) == 2
+    assert "run.name" in capsys.readouterr().err
+    assert not (here / "liver").exists()
+
+
 def test_print_config_reads_back_to_the_same_settings(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert cli.main(["--print-config", "lung"]) == 0
