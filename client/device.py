@@ -72,5 +72,6 @@ def describe(compute: ComputeSection) -> Machine:
     """What `prepare(compute)` runs on. A GPU is told by its kind, never by a serial number."""
     chosen = choose(compute)
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else platform.machine()
-    software = {"python": platform.python_version(), **{library.replace("-", "_"): version(library) for library in LIBRARIES}}
+    software = {library.replace("-", "_"): version(library) for library in LIBRARIES}
+    software["python"] = platform.python_version()
     return Machine(f"{chosen.type} {name}", compute.threads, True, software)

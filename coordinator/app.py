@@ -20,21 +20,27 @@ from typing import Protocol
 from flwr.serverapp import Grid
 
 from coordinator.blobs import BlobStore
+from coordinator.certificates import SERVER_CERTIFICATE, SERVER_KEY
 from coordinator.courier import Courier
 from coordinator.folder import FederationFolder
 from coordinator.journal import Journal
 from coordinator.planning import Recipe
 from coordinator.provision import roster
+from coordinator.replies import HEADROOM
 from coordinator.rounds import Progress, Rounds
 from coordinator.settings import FederationSettings
 from privacy.audit.entries import RunClosed, RunOpened
 from privacy.canonical import DecimalString, digest_of
 from privacy.errors import SettingsError
 from privacy.exchange.messages import parse
+from privacy.files import private_folder
 from privacy.identifiers import SiteId, sha256
 from privacy.randomness import PublicSeed
 from privacy.settings_file import plain, settings_digest
 from privacy.update.delta import ModelContract
+
+LONGEST_WAIT_SECONDS = 600.0
+"""How long a coordinator that was just started waits for its sites before it says which are missing."""
 
 SOFTWARE = ("collab", "flwr", "numpy", "cryptography", "pydantic", "rfc8785", "safetensors")
 
@@ -66,14 +72,7 @@ def software() -> dict[str, str]:
 def make_recipe(folder: FederationFolder, calibrate: Calibrate, opened: RunOpened | None) -> Recipe:
     """The recipe of the folder's run: as it was opened, if the log holds it; else from federation.toml as it stands."""
     settings = folder.settings
-    try:
-        contract = parse(ModelContract, folder.contract.read_bytes())
-        initial_model = folder.initial_model.read_bytes()
-    except OSError:
-        raise SettingsError(
-            "there is no model in this folder",
-            next_step="write model/model.json and model/initial.safetensors with collab-client describe",
-        ) from None
+    contract, initial_model = read_contract(folder), _model_file(folder.initial_model)
     if contract.task != settings.task_plan() or contract.training != settings.training.plan():
         raise SettingsError(
             "model/model.json was made for another task or another training than federation.toml says",
@@ -82,6 +81,21 @@ def make_recipe(folder: FederationFolder, calibrate: Calibrate, opened: RunOpene
     if opened is None or opened.settings_digest != settings_digest(settings):
         opened = _open(folder, settings, contract, initial_model, calibrate)
     return Recipe(settings, opened, contract, initial_model)
+
+
+def read_contract(folder: FederationFolder) -> ModelContract:
+    """The folder's model.json. Raises SettingsError when there is none, ContractError when it is damaged."""
+    return parse(ModelContract, _model_file(folder.contract))
+
+
+def _model_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise SettingsError(
+            f"there is no model/{path.name} in this folder",
+            next_step="write model/model.json and model/initial.safetensors with collab-client describe",
+        ) from None
 
 
 def _open(
@@ -138,16 +152,29 @@ def run_on(
 
 
 def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lambda sentence: None) -> RunClosed:
-    """Run the folder over the network: a Flower SuperLink outside with TLS, the rounds inside."""
+    """Run the folder over the network: a Flower SuperLink outside with TLS, the rounds inside.
+
+    Raises SettingsError when the port is taken or the certificate has expired, Unreachable when too few sites come.
+    """
     from coordinator.superlink import flower_grid
 
     folder = FederationFolder(root)
-    node_keys = {site: enrolment.keys.node for site, enrolment in roster(folder).items()}
-    waiting = min(folder.settings.rounds.deadline_seconds, 600.0)
+    settings = folder.settings
+    contract = read_contract(folder)
+    waiting = min(settings.rounds.deadline_seconds, LONGEST_WAIT_SECONDS)
 
     def wait(courier: Courier) -> None:
-        on_event(f"waiting for {folder.settings.rounds.min_sites} sites")
-        courier.wait_online(folder.settings.rounds.min_sites, waiting)
+        on_event(f"waiting for {settings.rounds.min_sites} sites, {waiting:.0f} s at most")
+        courier.wait_online(settings.rounds.min_sites, waiting)
 
-    with flower_grid(folder, node_keys) as (grid, nodes):
+    private_folder(folder.root / "superlink")
+    with flower_grid(
+        folder.root / "superlink",
+        host=settings.network.host,
+        port=settings.network.port,
+        certificate=folder.pki / SERVER_CERTIFICATE,
+        private_key=folder.pki / SERVER_KEY,
+        node_keys={site: enrolment.keys.node for site, enrolment in roster(folder).items()},
+        max_payload_bytes=contract.payload_bytes + HEADROOM,
+    ) as (grid, nodes):
         return run_on(folder, grid, nodes, progress=progress, before=wait)

@@ -138,18 +138,24 @@ class Desk:
             if envelope.sender != site:
                 raise IntegrityError("a reply in another site's name", reason="signature")
             key = VerifyKey.from_hex(self._roster[site].signing_key)
-            body: Refusal | Body = open_parcel(reply, Refusal if envelope.kind == "refusal" else kind, key)
-            if (envelope.run_id, envelope.server_round, envelope.phase) != (sent.run_id, sent.server_round, sent.phase):
-                raise IntegrityError("a reply to another round", reason="replayed")
-            if envelope.context_digest != asked:
-                raise IntegrityError("a reply to another plan", reason="replayed")
-            if isinstance(body, Refusal):
-                return Refused("site", body.reason, envelope, body.seen_tree_size)
+            if envelope.kind == "refusal":
+                refusal = open_parcel(reply, Refusal, key)
+                self._check_context(envelope, sent, asked)
+                return Refused("site", refusal.reason, envelope, refusal.seen_tree_size)
+            body = open_parcel(reply, kind, key)
+            self._check_context(envelope, sent, asked)
             if envelope.kind != expected[kind]:
                 raise ContractError("a reply of another kind")
         except (ContractError, IntegrityError) as error:
             return Refused("coordinator", _code(error), envelope)
         return Answer(reply, body)
+
+    @staticmethod
+    def _check_context(envelope: Envelope, sent: Envelope, asked: Digest) -> None:
+        if (envelope.run_id, envelope.server_round, envelope.phase) != (sent.run_id, sent.server_round, sent.phase):
+            raise IntegrityError("a reply to another round", reason="replayed")
+        if envelope.context_digest != asked:
+            raise IntegrityError("a reply to another plan", reason="replayed")
 
 
 def _seen_tree_size(body: object) -> int | None:

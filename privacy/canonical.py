@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One encoding per value: canonical JSON (RFC 8785) and canonical decimal strings. Whatever is hashed or signed passes here.
+"""One encoding per value: canonical JSON (RFC 8785), canonical decimals. Whatever is hashed or signed passes here.
 
 Rules: no floats (a real number is a decimal string), integers below 2^53, keys `[a-z0-9_]`.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SiteId, RunId, Digest: names that are safe in a file name, a log entry and a message, validated once at the border."""
+"""SiteId, RunId, Digest: names safe in a file name, a log entry and a message, validated once at the border."""
 
 from __future__ import annotations
 

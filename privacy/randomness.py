@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """PublicSeed and SecretSeed: two types that cannot be mixed.
 
-A PublicSeed may be logged; it drives cohort, initialization and evaluation order. A SecretSeed never leaves a site and alone
-drives noise, sampling of examples, shuffling and training dropout: publishing any of these breaks the advertised epsilon.
+A PublicSeed may be logged; it drives cohort, initialization and evaluation order. A SecretSeed never leaves a site and
+alone drives noise, sampling of examples, shuffling and training dropout: publishing any of these breaks the advertised
+epsilon.
 Derivation is HKDF-SHA256 (RFC 5869) with a purpose as info, so that no two purposes share a stream.
 """
 
