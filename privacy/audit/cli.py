@@ -31,7 +31,7 @@ app = new_app(
 )
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="A coordinator's folder, or a copy of its log.sqlite, log.vkey and blobs.")
+    Path, typer.Argument(metavar="DIR", help="A coordinator's folder, or a copy of its log.", show_default=False)
 ]
 
 
@@ -43,18 +43,21 @@ def verify(
     ] = "",
     seen: Annotated[
         list[Path] | None,
-        typer.Option("--seen", help="A file with a signed checkpoint that somebody kept. May be given several times."),
+        typer.Option("--seen", help="A file with a checkpoint that somebody kept, signed or not. May be given again."),
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
-    """Check every hash, signature, proof, rule of order and claimed epsilon of the log.
+    """Check every hash, signature, proof, rule of order and claimed epsilon of
+    the log.
 
-    Each entry must be canonical, stand at its index and be covered by a signed checkpoint; each reply must be signed
-    by the site that the roster admitted and answer the plan that was logged; each claimed epsilon is computed again
-    with another accountant. A finding names the entry. Without --key the log's own key is believed: compare the
-    printed fingerprint with the one in a site's start kit. With --seen, a checkpoint that a site kept, a log that was
-    cut or rewritten is found too.
+    Each entry must be canonical, stand at its index and be covered by a
+    signed checkpoint; each reply must be signed by the site that the roster
+    admitted and answer the plan that was logged; each claimed epsilon is
+    computed again with another accountant. A finding names the entry. Without
+    --key the log's own key is believed: compare the printed fingerprint with
+    the one in a site's start kit. With --seen, a checkpoint that a site kept,
+    a log that was cut or rewritten is found too.
     """
     notes = [_text(path) for path in seen or []]
     report = verifying.verify(folder, expected_key=_key(key), seen=notes)
@@ -76,10 +79,11 @@ def verify(
 
 @app.command(epilog=example("collab-audit replay federation"))
 def replay(folder: Folder, as_json: AsJson = False, debug: Debug = False) -> int:
-    """Compute every sum and every model again from the stored payloads, and compare to the last bit.
+    """Compute every sum and every model again from the stored payloads, and
+    compare to the last bit.
 
-    Each payload's length and l2 norm are checked in exact integers. Needs the blobs folder. What verify checks is not
-    checked here: run both.
+    Each payload's length and l2 norm are checked in exact integers. Needs the
+    blobs folder. What verify checks is not checked here: run both.
     """
     report = replaying.replay(folder)
     if as_json:
@@ -102,7 +106,8 @@ def show(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
-    """Show the log to people: runs, rounds, and what each site did at what epsilon.
+    """Show the log to people: runs, rounds, and what each site did at what
+    epsilon.
 
     This prints what the entries say, unchecked: run verify and replay first.
     """

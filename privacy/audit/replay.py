@@ -144,8 +144,9 @@ class RunReplay:
     def _payload(self, contract: ModelContract, plan: RoundPlan, site: SiteId) -> NDArray[np.int32]:
         if site not in self._updates or site not in plan.cohort:
             raise IntegrityError(f"{site} is included, but no update of it is logged")
-        integers = self._blobs.open_array(self._updates[site].payload_digest)
-        if integers.size != contract.size:
+        update = self._updates[site]
+        integers = self._blobs.open_array(update.payload_digest)
+        if integers.size != contract.size or update.payload_bytes != contract.payload_bytes:
             raise ContractError(f"the payload of {site} has {integers.size} values, the model {contract.size}")
         try:
             check_bound(integers, plan.cohort[site].weight, plan.update_clip_norm, plan.encoding.scale_log2)

@@ -36,6 +36,7 @@ from privacy.audit.keys import VerifyKey
 from privacy.audit.scores import federation_scores
 from privacy.audit.spending import Spending, counting_event, overspent
 from privacy.canonical import Json, digest_of
+from privacy.dp.params import PrivacyEvent
 from privacy.errors import CollabError, ContractError
 from privacy.exchange.messages import (
     Envelope,
@@ -74,6 +75,7 @@ class RunCheck:
         self.rounds_aborted = 0
         self.model: Digest = ""
         self.closed = False
+        self._counting: PrivacyEvent | None = None
         self._index = 0
 
     def take(self, entry: AuditEntry) -> None:
@@ -108,6 +110,8 @@ class RunCheck:
                 self._round_evaluated(body, entry.server_round)
             case RunClosed():
                 self._run_closed(body)
+            case _:
+                self._expect(False, f"there is no law for an entry of kind {body.kind}")
 
     def _expect(self, holds: bool, message: str) -> None:
         if not holds:
@@ -273,11 +277,16 @@ class RunCheck:
             plan.noise_multiplier == self.opened.evaluation_noise_multiplier,
             "the counts' noise multiplier is not the one the run opened with",
         )
+        try:
+            self._counting = counting_event(plan)
+        except ContractError as error:
+            self._counting = None
+            self._expect(False, error.message)
         private = [site for site in plan.sites if not self._has_public_data(site)]
         bare = plan.noise_multiplier is None and self.opened.noise_multiplier is not None
         self._expect(not (bare and private), "counts without noise are asked of private data")
         for site in private:
-            self.spending.ask(site, counting_event(plan))
+            self.spending.ask(site, self._counting)
         self.evaluation, self.metrics, self.refused = plan, {}, set()
 
     def _has_public_data(self, site: SiteId) -> bool:
@@ -295,7 +304,7 @@ class RunCheck:
         self._expect(metrics.plan_digest == asked, "the metrics answer another plan")
         lengths = {len(metrics.right), len(metrics.actual), len(metrics.predicted)}
         self._expect(lengths == {len(plan.task.labels)}, "there is not one count a label")
-        event = None if self._has_public_data(site) else counting_event(plan)
+        event = None if self._has_public_data(site) else self._counting
         least = float(event.noise_multiplier) * COUNTS_SENSITIVITY * (1 - 1e-12) if event else 0
         self._expect(Decimal(metrics.noise_std) >= Decimal(least), "the counts have less noise than the plan asked for")
         for wrong in self.spending.answer(site, event, metrics.spent, plan.unit, plan.target_delta):

@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
+from pydantic import ValidationError
+
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, Unit
 from privacy.dp.pld import epsilon_pld
-from privacy.errors import CollabError
+from privacy.errors import CollabError, ContractError
 from privacy.exchange.plans import EvaluationPlan
 from privacy.identifiers import SiteId
 
@@ -36,10 +38,13 @@ def epsilon_of(events: Sequence[PrivacyEvent], delta: str) -> float:
 
 
 def counting_event(plan: EvaluationPlan) -> PrivacyEvent | None:
-    """What noised counts release; None when the plan asks for no noise."""
+    """What noised counts release; None when the plan asks for no noise. ContractError when its noise is no noise."""
     if plan.noise_multiplier is None:
         return None
-    return PrivacyEvent(noise_multiplier=plan.noise_multiplier, sample_rate="1", steps=1, partition="dev")
+    try:
+        return PrivacyEvent(noise_multiplier=plan.noise_multiplier, sample_rate="1", steps=1, partition="dev")
+    except ValidationError:
+        raise ContractError("the counts' noise multiplier is no positive number") from None
 
 
 def overspent(private: PrivacyParams, planned_rounds: int) -> str | None:

@@ -69,7 +69,7 @@ class VerifyReport(BaseModel):
 
 
 def verify(folder: Path, *, expected_key: VerifyKey | None, seen: Sequence[str] = ()) -> VerifyReport:
-    """Check the log in `folder`. `seen`: signed checkpoints that others kept, such as a site's last one.
+    """Check the log in `folder`. `seen`: checkpoints that others kept, such as a site's last one, signed or not.
 
     Without `expected_key` the key is taken from log.vkey, and the log proves only that it agrees with itself: compare
     the fingerprint. Raises SettingsError when there is no log, IntegrityError when the files cannot be read at all.
@@ -192,14 +192,17 @@ class LogCheck:
         return True
 
     def seen(self, note: str) -> None:
-        """A checkpoint that somebody else kept must be continued by this log."""
+        """A checkpoint that somebody kept must be continued; without a signature it is the reader's own word."""
         try:
-            checkpoint = open_checkpoint(note, self.stored.log_key)
+            signed = "\n\n" in note
+            checkpoint = open_checkpoint(note, self.stored.log_key) if signed else Checkpoint.parse(note)
         except IntegrityError as error:
             self.findings.append(Finding(message=f"the checkpoint that was kept elsewhere: {error.message}"))
             return
         size = checkpoint.size
-        if size > self.tree.size:
+        if checkpoint.origin != self.stored.log_key.name:
+            self.findings.append(Finding(message="the checkpoint that was kept elsewhere is of another log"))
+        elif size > self.tree.size:
             self._find(self.tree.size, f"the log was cut here: somebody saw {size} signed entries", size)
         elif self.tree.root(size).hex() != checkpoint.root:
             message = f"the log was rewritten: its first {size} entries are not those that somebody saw signed"

@@ -107,6 +107,8 @@ LIES: dict[str, tuple[str, Change, int, str]] = {
     "another plan aggregated": ("aggregated/2", set_to(plan_digest="0" * 64), 21, "another plan"),
     "an evaluation of an older model": ("evaluation/2", set_to(model_digest="0" * 64), 22, "not the newest"),
     "counts with less noise": ("evaluation/1", set_to(noise_multiplier="0.1"), 13, "noise multiplier"),
+    "counts with no noise at all": ("evaluation/1", set_to(noise_multiplier="0"), 13, "no positive number"),
+    "counts without noise in a private run": ("evaluation/1", set_to(noise_multiplier=None), 13, "without noise"),
     "a site evaluated that was never there": ("evaluation/0", set_to(sites=("alder", "dogwood")), 4, "not ready"),
     "noise that was left out": ("metrics/1/alder", set_to(noise_std="0"), 14, "less noise"),
     "noise that was made smaller": ("metrics/1/alder", set_to(noise_std="7.79"), 14, "less noise"),
@@ -202,6 +204,7 @@ REPLAYED = {
         "birch: an update is longer than its clip norm",
     ),
     "an update of another size": ("integers/2/alder", None, 21, "has 122 values"),
+    "another length": ("update/1/alder", set_to(payload_bytes=9), 12, "has 123 values"),
     "another rule": ("plan/1", set_to(aggregation="krum"), 12, "no 'krum'"),
 }
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/audit-log.md shows how to check a log alone: what it shows runs, on a true log, and finds a changed one."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from privacy.audit.cli import main
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "audit-log.md").read_text(encoding="utf-8")
+
+
+def run_the_page(folder: Path) -> subprocess.CompletedProcess[str]:
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    return subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_program_on_the_page_checks_a_log_with_the_standard_library_alone(true_log: Path) -> None:
+    result = run_the_page(true_log)
+    assert (result.returncode, result.stdout) == (0, "28 entries as signed by collab/woods\n")
+    with closing(sqlite3.connect(true_log / "log.sqlite")) as database, database:
+        database.execute("UPDATE entries SET leaf = CAST(leaf || ' ' AS BLOB) WHERE position = 12")
+    result = run_the_page(true_log)
+    assert result.returncode == 1
+    assert "AssertionError: 13" in result.stderr
+
+
+def test_the_commands_on_the_page_run(true_log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    commands = [shlex.split(line) for line in block.splitlines()]
+    assert [command[0] for command in commands] == ["collab-audit"] * 3
+    for _, *arguments in commands:
+        assert main([str(true_log) if word == "DIR" else word for word in arguments]) == 0
+    assert capsys.readouterr().out
