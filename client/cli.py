@@ -104,7 +104,7 @@ def enroll(context: typer.Context) -> None:
         say(
             "Kept the keys that were there."
             if had_keys
-            else f"Made keys in {folder.name}/keys: back them up, secretly."
+            else f"Made keys in {_shown(folder)}/keys: back them up, secretly."
         )
     say(f"Fingerprint of {folder.name}: {fingerprint_of(made.keys.signing)}")
     say(f"Next: send {_shown(folder)}/enrolment.json to the coordinator; nothing in it is secret.")

@@ -27,13 +27,10 @@ def sentence(event: Mapping[str, object]) -> str:
             return f"read {corpus['read']} rows and anonymized them; nothing of it left this building"
         case "trained":
             loss = f", loss {event['loss']:.4f}" if event["loss"] is not None else ""
-            return (
-                f"round {number}: trained on {event['examples']} examples{loss}; "
-                f"{event['bytes_sent']:,} bytes of noised update left this building, signed{_cost(event)}"
-            )
+            trained = f"round {number}: trained on {event['examples']} examples{loss}"
+            return f"{trained}; {event['bytes_sent']:,} bytes of update {_left_with(event)}"
         case "evaluated":
-            counted = f"round {number}: counted {event['examples']} examples"
-            return f"{counted}; noised counts left this building{_cost(event)}"
+            return f"round {number}: counted {event['examples']} examples; the counts {_left_with(event)}"
         case "refused":
             return (
                 f"round {number}: REFUSED ({event['phase']}); only a reason code left this building. Here is why:\n"
@@ -42,10 +39,11 @@ def sentence(event: Mapping[str, object]) -> str:
     return f"{event['event']}"
 
 
-def _cost(event: Mapping[str, object]) -> str:
+def _left_with(event: Mapping[str, object]) -> str:
     if event.get("epsilon_of_run") is None:
-        return "; NOT private"
-    return f"; epsilon {event['epsilon_of_run']} spent in this run (unit: {event['unit']})"
+        return "left this building signed, WITHOUT noise"
+    spent = f"epsilon {event['epsilon_of_run']} spent in this run (unit: {event['unit']})"
+    return f"left this building noised and signed; {spent}"
 
 
 def budget(folder: SiteFolder) -> list[dict[str, object]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from client import cli
+from client import cli, telling
 from client.enrolment import enroll, stored_kit
 from client.settings import SiteFolder, SiteSettings
 from coordinator import cli as coordinator
@@ -206,10 +206,16 @@ def test_report_tells_rounds_in_sentences_and_in_json(here: Path, capsys: pytest
     assert cli.main([*AT_SITE, "report"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "round 2: trained on 30 examples" in said
-    assert "epsilon 1.25 spent in this run (unit: record)" in said
+    assert "4,096 bytes of update left this building noised and signed; epsilon 1.25 spent in this run" in said
     assert "REFUSED" in said
     assert cli.main([*AT_SITE, "report", "--json", "--run", "run-1"]) == 0
     assert json.loads(capsys.readouterr().out) == {"run-1": events}
+
+
+def test_what_left_without_noise_is_told_as_such() -> None:
+    private = {"event": "evaluated", "round": 1, "examples": 9, "epsilon_of_run": "0.5", "unit": "patient"}
+    assert "noised and signed; epsilon 0.5 spent in this run (unit: patient)" in telling.sentence(private)
+    assert "WITHOUT noise" in telling.sentence(private | {"epsilon_of_run": None})
 
 
 def test_describe_writes_a_model_that_its_contract_fits_and_check_accepts(
