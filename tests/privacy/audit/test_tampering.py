@@ -26,7 +26,6 @@ from privacy.audit.verify import VerifyReport, verify, verify_stored
 from privacy.errors import CollabError
 
 ENTRIES = 28
-BITS = (7, 2001)
 
 
 def write(folder: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
@@ -89,12 +88,9 @@ def renumbered(rows: Sequence[StoredRow]) -> list[StoredRow]:
     return [replace(row, position=position) for position, row in enumerate(rows)]
 
 
-@pytest.mark.parametrize("bit", BITS)
 @pytest.mark.parametrize("position", range(ENTRIES))
-def test_one_flipped_bit_in_any_entry_is_found_at_that_entry(
-    stored: StoredLog, check: Check, position: int, bit: int
-) -> None:
-    report = check(with_row(stored, position, leaf=flipped(stored.rows[position].leaf, bit)))
+def test_one_flipped_bit_in_any_entry_is_found_at_that_entry(stored: StoredLog, check: Check, position: int) -> None:
+    report = check(with_row(stored, position, leaf=flipped(stored.rows[position].leaf, 7 + 977 * position)))
     assert (report.exit_code, first_index(report)) == (4, position)
 
 
@@ -111,11 +107,10 @@ def test_one_flipped_bit_with_its_hash_made_anew_is_found_at_that_entry(
 @pytest.mark.parametrize("size", range(ENTRIES + 1))
 def test_one_flipped_bit_in_any_checkpoint_is_found(stored: StoredLog, check: Check, size: int) -> None:
     note = stored.checkpoints[size][1].encode()
-    for bit in (3, len(note) * 4, len(note) * 8 - 16):
-        notes = list(stored.checkpoints)
-        notes[size] = (size, flipped(note, bit).decode("utf-8", "replace"))
-        report = check(replace(stored, checkpoints=tuple(notes)))
-        assert (report.exit_code, report.findings[0].checkpoint) == (4, size)
+    notes = list(stored.checkpoints)
+    notes[size] = (size, flipped(note, 3 + 61 * size).decode("utf-8", "replace"))
+    report = check(replace(stored, checkpoints=tuple(notes)))
+    assert (report.exit_code, report.findings[0].checkpoint) == (4, size)
 
 
 @pytest.mark.parametrize("position", range(ENTRIES))
