@@ -6,6 +6,8 @@ Heavy rooms (torch, presidio, flwr) are imported by the commands that need them.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import signal
 import sys
@@ -236,7 +238,23 @@ def _work(folder: SiteFolder) -> None:
     say(f"{folder.name} works for {identity.kit.federation} at {identity.kit.address}. Ctrl-C ends it cleanly.")
     if identity.simulated:
         say(telling.SIMULATED_EPSILON)
-    _serve(folder, identity)
+    with _alone(folder):
+        _serve(folder, identity)
+
+
+@contextmanager
+def _alone(folder: SiteFolder) -> Iterator[None]:
+    """One process works for a site: two would answer one plan with two releases. The lock ends with the process."""
+    handle = os.open(folder.home / "work.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise SettingsError(
+            f"another collab-client works for {folder.name} already", next_step="end that one first, or let it work"
+        ) from None
+    finally:
+        os.close(handle)
 
 
 def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -137,6 +138,14 @@ def test_a_simulated_site_is_refused_until_it_enrolls(here: Path, capsys: pytest
     assert "known seed" in capsys.readouterr().err
     assert cli.main([*at_copy, "enroll"]) == 0
     assert "was simulated" in capsys.readouterr().out
+
+
+def test_one_process_works_for_a_site(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    joined(here)
+    with (site(here).home / "work.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert cli.main(AT_SITE) == 2
+    assert "another collab-client works for hospital_a" in capsys.readouterr().err
 
 
 def test_check_reads_and_anonymizes_and_nothing_leaves(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
