@@ -247,12 +247,14 @@ def _alone(folder: SiteFolder) -> Iterator[None]:
     """One process works for a site: two would answer one plan with two releases. The lock ends with the process."""
     handle = os.open(folder.home / "work.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(
+                f"another collab-client works for {folder.name} already",
+                next_step="end that one first, or let it work",
+            ) from None
         yield
-    except BlockingIOError:
-        raise SettingsError(
-            f"another collab-client works for {folder.name} already", next_step="end that one first, or let it work"
-        ) from None
     finally:
         os.close(handle)
 
