@@ -18,7 +18,7 @@ from client.material import Material
 from client.reports import Json
 from client.site import Site
 from coordinator.app import run_on
-from privacy.audit.entries import AuditEntry
+from privacy.audit.entries import AuditEntry, RunClosed
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify
 from privacy.canonical import decimal_string
@@ -100,14 +100,9 @@ class Federation:
     def run(self, progress: Callable[[AuditEntry], None] = lambda entry: None) -> Outcome:
         """All rounds, then the holdout, then the audit. Raises IntegrityError if the log does not hold."""
         began = time.monotonic()
-        device.prepare(next(iter(self.built.sites.values())).settings.compute)
-        nodes = {site: at for at, site in enumerate(sorted(self.sites), FIRST_NODE)}
-        app = make_app(lambda config: self.sites[str(config["site"])])
-        grid = LocalGrid(app, {node: {"site": site} for site, node in nodes.items()})
-        federation = self.built.federation
-        closed = run_on(federation, grid, nodes, progress=progress, calibrate=noise_multiplier)
+        closed = self.rounds(progress)
         before, after, majority, macro_f1 = self._holdout(closed.final_model)
-        log = self._audit()
+        log = self.audit()
         return Outcome(
             title=self.built.scenario.title,
             final_model_sha256=closed.final_model,
@@ -122,6 +117,14 @@ class Federation:
             out=str(self.built.out),
         )
 
+    def rounds(self, progress: Callable[[AuditEntry], None] = lambda entry: None) -> RunClosed:
+        """All rounds, from wherever the log stands, over the in-process grid."""
+        device.prepare(next(iter(self.built.sites.values())).settings.compute)
+        nodes = {site: at for at, site in enumerate(sorted(self.sites), FIRST_NODE)}
+        app = make_app(lambda config: self.sites[str(config["site"])])
+        grid = LocalGrid(app, {node: {"site": site} for site, node in nodes.items()})
+        return run_on(self.built.federation, grid, nodes, progress=progress, calibrate=noise_multiplier)
+
     def _holdout(self, final_model: Digest) -> tuple[float, float, float, float]:
         """Accuracy before and after, of always saying the commonest label, and macro-F1 after, on texts of no site."""
         folder, federation = self.built.holdout, self.built.federation
@@ -133,7 +136,8 @@ class Federation:
         total = sum(last.actual)
         return sum(first.right) / total, sum(last.right) / total, max(last.actual) / total, last.macro_f1
 
-    def _audit(self) -> LogOutcome:
+    def audit(self) -> LogOutcome:
+        """Verify the log and replay its rounds. Raises IntegrityError if it does not hold."""
         root = self.built.federation.root
         verified = verify(root, expected_key=self.built.federation.log_key().verify_key())
         replayed = replay(root)
