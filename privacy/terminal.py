@@ -67,6 +67,7 @@ def example(command: str) -> str:
 
 def run(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; the only place where errors become sentences."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must sleep: others need the cores too
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with _terminated_like_interrupted():
