@@ -25,7 +25,7 @@ from client.model import SharedBert, build, load_arrays, trainable_arrays
 from client.pretrained import Pretrained, find_pretrained, load_pretrained
 from client.settings import SiteFolder
 from client.training import TextExamples, count, prepare, run_round
-from privacy.canonical import digest_of
+from privacy.canonical import decimal_string, digest_of
 from privacy.dp.training import StepRecord
 from privacy.errors import IntegrityError
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
@@ -102,6 +102,17 @@ class Material:
             anonymizer = Anonymizer(engine, self._settings.text, cache)
             records, report = anonymizer.run(rows, lambda done, total: self.progress("anonymizing", done, total))
         return Anonymized(_by_split(by_split, records), corpus.report, report)
+
+    def split_digest(self) -> Digest:
+        """What fixes which unit is in which partition: the split's key (committed to) and its fractions."""
+        data = self._settings.data
+        return digest_of(
+            {
+                "key": self._key.derive("split").commit("split"),
+                "dev_fraction": decimal_string(data.dev_fraction),
+                "test_fraction": decimal_string(data.test_fraction),
+            }
+        )
 
     def all_records(self) -> list[AnonymizedRecord]:
         """Every anonymized record, of all splits."""

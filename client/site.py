@@ -54,9 +54,9 @@ def system_nonce(plan_digest: Digest) -> bytes:
 class Site:
     """One institution's end of the wire. `answer` is called for one parcel at a time."""
 
-    def __init__(self, folder: SiteFolder, identity: SiteIdentity, fresh_nonce: FreshNonce = system_nonce) -> None:
+    def __init__(self, folder: SiteFolder, identity: SiteIdentity) -> None:
         self.folder, self.settings, self.identity = folder, folder.settings, identity
-        self.fresh_nonce = fresh_nonce
+        self.fresh_nonce: FreshNonce = self._simulated_nonce if identity.simulated else system_nonce
         self.state = SiteState(folder.state)
         self.ledger = Ledger(folder.ledger)
         self.material = Material(folder, identity.site_key)
@@ -107,7 +107,7 @@ class Site:
     def _hello(self, parcel: Parcel, opened: RunOpened, asked: Digest) -> Parcel:
         """Say what this site runs on. Not stored: it may be asked again after an upgrade."""
         key = self.identity.signing_key.verify_key()
-        guard.check_opened(opened, self.settings, key, self.folder.simulated)
+        guard.check_opened(opened, self.settings, key, self.identity.simulated)
         self.state.remember_run(parcel.envelope.run_id, opened)
         machine = device.describe(self.settings.compute)
         hello = SiteHello(
@@ -119,7 +119,7 @@ class Site:
             device=machine.device,
             threads=machine.threads,
             deterministic=machine.deterministic,
-            simulated=self.folder.simulated,
+            simulated=self.identity.simulated,
             environment_digest=machine.digest,
             seen_tree_size=self._seen_tree_size(),
         )
@@ -207,9 +207,10 @@ class Site:
         nonce: bytes,
     ) -> PrivacySpent:
         """Reserve in the ledger (fsync) before any release is computed. Returns what this run spent so far."""
-        policy = self.settings.policy
+        policy, dataset = self.settings.policy, self.settings.data.dataset
+        self.ledger.pin_split(dataset, policy.unit, self.material.split_digest())
         self._reservation = self.ledger.reserve(
-            self.settings.data.dataset,
+            dataset,
             policy.unit,
             decimal_string(policy.delta),
             decimal_string(policy.epsilon_limit),
@@ -221,7 +222,7 @@ class Site:
             plan_digest=asked,
             nonce=nonce,
         )
-        return self.ledger.spent(self.settings.data.dataset, policy.unit, delta, run_id=run_id)
+        return self.ledger.spent(dataset, policy.unit, delta, run_id=run_id)
 
     def _settle(self) -> None:
         """What was reserved was released. Without this row it stays charged all the same."""
@@ -229,10 +230,11 @@ class Site:
         if reservation is not None:
             self.ledger.settle(reservation)
 
-    def attempts(self, asked: Digest) -> int:
-        """How often this plan was charged so far."""
+    def _simulated_nonce(self, asked: Digest) -> bytes:
+        """A simulated site's nonce: from its known key, another one at each attempt at a plan."""
         history = self.ledger.history(self.settings.data.dataset, self.settings.policy.unit)
-        return sum(row.plan_digest == asked for row in history)
+        attempt = sum(row.plan_digest == asked for row in history)
+        return self.identity.site_key.derive(f"simulated-nonce/{asked}/{attempt}").expose("simulated nonce")
 
     # -- what the site itself is told ---------------------------------------------------------------------------------
 

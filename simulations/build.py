@@ -11,7 +11,7 @@ All keys and nonces follow from the scenario's seed, so every folder carries the
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -184,12 +184,3 @@ def _open(scenario: Scenario, seed: PublicSeed, out: Path) -> Built:
     holdout = SiteFolder(out / "sites" / f"{HOLDOUT}.toml")
     holdout.create()
     return Built(scenario, seed, out, folders, identities, holdout, federation)
-
-
-def nonces(built: Built, site: SiteId, attempts: Callable[[str], int]) -> Callable[[str], bytes]:
-    """The nonces of a simulated site: from the scenario's seed, another one at each attempt at a plan."""
-
-    def fresh(plan_digest: str) -> bytes:
-        return built.seed.derive(f"nonce/{site}/{plan_digest}/{attempts(plan_digest)}").value
-
-    return fresh

@@ -29,7 +29,7 @@ from privacy.identifiers import Digest, SiteId
 from privacy.randomness import PublicSeed, SecretSeed
 from privacy.text.report import recall_on_planted
 from privacy.update.delta import ModelContract, model_vector
-from simulations.build import Built, nonces
+from simulations.build import Built
 from simulations.corpora import read_planted
 from simulations.grid import LocalGrid
 
@@ -92,7 +92,6 @@ class Federation:
         self.sites: dict[SiteId, Site] = {}
         for name, folder in built.sites.items():
             site = Site(folder, built.identities[name])
-            site.fresh_nonce = nonces(built, name, site.attempts)
             site.reports.watch = _named(watch, name)
             site.material.progress = _rows(watch, name)
             self.sites[name] = site

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from privacy.canonical import DecimalString, digest_of
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit, epsilon_string
-from privacy.errors import BudgetExceeded, CollabError, IntegrityError
+from privacy.errors import BudgetExceeded, CollabError, IntegrityError, PlanRefused
 from privacy.identifiers import Digest, RunId, SiteId
 
 Epsilon = Callable[[Sequence[PrivacyEvent], float], float]
@@ -39,10 +39,12 @@ CREATE TABLE IF NOT EXISTS reservation (
     row_digest TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS settlement (
     reservation INTEGER PRIMARY KEY REFERENCES reservation (number)) STRICT;
+CREATE TABLE IF NOT EXISTS split (
+    dataset TEXT NOT NULL, unit TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (dataset, unit)) STRICT;
 """ + "".join(
     f"CREATE TRIGGER IF NOT EXISTS {table}_{verb} BEFORE {verb} ON {table} "
     "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;\n"
-    for table in ("reservation", "settlement")
+    for table in ("reservation", "settlement", "split")
     for verb in ("UPDATE", "DELETE")
 )
 _COLUMNS = (
@@ -143,6 +145,22 @@ class Ledger:
             )
             _insert(db, reservation)
         return reservation
+
+    def pin_split(self, dataset: str, unit: Unit, split: Digest) -> None:
+        """Hold the data set to the first `split` (of its units into train and dev) that it was charged under.
+
+        Epsilon is the maximum over partitions, which is true only while no unit moves from one to another. Raises
+        PlanRefused for any other split; nothing is trained then.
+        """
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO split VALUES (?, ?, ?)", (dataset, unit, split))
+            row = db.execute("SELECT digest FROM split WHERE dataset = ? AND unit = ?", (dataset, unit)).fetchone()
+        if row[0] != split:
+            raise PlanRefused(
+                f"the split of {dataset} into train and dev is not the one its budget was spent under",
+                reason="policy",
+                next_step="restore data.dev_fraction, data.test_fraction and the site's key; nothing was trained",
+            )
 
     def settle(self, reservation: Reservation) -> None:
         """Note that the release was made. It changes nothing about the charge; a second call changes nothing at all."""

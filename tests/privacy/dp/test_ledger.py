@@ -17,7 +17,7 @@ import pytest
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent
 from privacy.dp.pld import epsilon_pld
-from privacy.errors import BudgetExceeded, CollabError, ContractError, IntegrityError
+from privacy.errors import BudgetExceeded, CollabError, ContractError, IntegrityError, PlanRefused
 
 DELTA = "0.00001"
 
@@ -245,3 +245,12 @@ def test_the_default_accountant_is_prv(path):
     row = reserve(Ledger(path), 1)
     assert float(row.epsilon_after) == pytest.approx(epsilon([event()], 1e-5), abs=1e-4)
     assert Ledger(path).spent("notes", "patient", DELTA).accountant == "prv"
+
+
+def test_a_data_set_keeps_the_split_that_its_budget_was_spent_under(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.pin_split("notes", "patient", "1" * 64)
+    ledger.pin_split("notes", "patient", "1" * 64)
+    ledger.pin_split("notes", "record", "2" * 64)
+    with pytest.raises(PlanRefused, match="split of notes"):
+        Ledger(tmp_path / "ledger.sqlite").pin_split("notes", "patient", "2" * 64)
