@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from privacy.audit.entries import (
     AuditEntry,
@@ -107,9 +108,10 @@ class Score:
 
 @dataclass(frozen=True)
 class CloseRun:
-    """All planned rounds are over."""
+    """All planned rounds are over ("done"), or too few sites are left to ever have another one ("stopped")."""
 
     rounds_aggregated: int
+    outcome: Literal["done", "stopped"] = "done"
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,10 @@ Action = (
 
 @dataclass
 class History:
-    """One run as its entries tell it: `read` and `take` are the only ways to change it."""
+    """One run as its entries tell it: `read` and `take` are the only ways to change it.
+
+    `ready` are the sites that answered the opening; one that says that it does not know the run is greeted anew.
+    """
 
     opened: RunOpened | None = None
     opened_index: int = 0
@@ -177,6 +182,8 @@ class History:
                 self.refused.setdefault((body.phase, number), set()).add(body.site)
                 if body.phase == "update" and body.by == "site" and body.reason in LEAVES_FOR_GOOD:
                     self.gone.add(body.site)
+                if body.by == "site" and body.reason == "run_unknown":
+                    self.ready.pop(body.site, None)
             case RoundAggregated():
                 self.aggregated[number] = body
             case RoundAborted():
@@ -203,6 +210,11 @@ class History:
         """Ready sites that train and have not left for good, sorted."""
         return tuple(s for s in sorted(self.ready) if self.ready[s].role == "trainer" and s not in self.gone)
 
+    def left_to_train(self) -> int:
+        """Admitted training sites, ready or not, that have not left for good."""
+        assert self.opened is not None
+        return sum(entry.role == "trainer" and site not in self.gone for site, entry in self.opened.roster.items())
+
     def missing(
         self, phase: str, server_round: int, asked: Sequence[SiteId], have: Iterable[SiteId]
     ) -> tuple[SiteId, ...]:
@@ -227,6 +239,8 @@ def next_action(history: History, *, min_sites: int, evaluate: bool) -> Action:
 def _in_round(history: History, number: int, min_sites: int, evaluate: bool) -> Action | None:
     if number > 0 or evaluate:
         settled = number in history.plans or number in history.evaluations
+        if not settled and history.left_to_train() < min_sites:
+            return CloseRun(len(history.aggregated), "stopped")
         if not settled and (absent := _absent(history, number, min_sites)):
             return Greet(number, absent)
     if number > 0 and (action := _training(history, number, min_sites)) is not None:

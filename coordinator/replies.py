@@ -2,22 +2,29 @@
 """Asking sites and judging what they answer. A reply is an answer or a refusal with a reason code, never an exception.
 
 Each site gets the same log entry with proofs that continue the tree which it saw last. A site whose last reply was lost
-says `stale_proof` with the size that it did see, and is asked once more from there.
+says `stale_proof` with the size that it did see, and is asked once more from there. Whatever the auditor would find in
+an answer is found here first, so that no site can spoil the log of all.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Generic, Literal
 
 from coordinator.courier import Courier
 from coordinator.journal import Journal
+from coordinator.phases import History
 from coordinator.planning import Recipe
 from privacy.audit.entries import AuditEntry
 from privacy.audit.keys import SigningKey, VerifyKey
+from privacy.audit.runs import COUNTS_SENSITIVITY
+from privacy.audit.spending import TOLERANCE, counting_event, epsilon_of
 from privacy.canonical import digest_of
-from privacy.errors import ContractError, IntegrityError
+from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit
+from privacy.errors import CollabError, ContractError, IntegrityError
 from privacy.exchange.delivery import Delivery
 from privacy.exchange.messages import (
     COORDINATOR,
@@ -77,8 +84,7 @@ class Desk:
         """Deliver `entry` with `payload`; answers come in the order of site names. `asked` is the digest to answer."""
         again: list[SiteId] = []
         for site, reply in self._round_trip(entry, sites, phase, asked, payload, kind, attempt=1):
-            if isinstance(reply, Refused) and reply.reason == "stale_proof" and reply.seen_tree_size is not None:
-                self.seen[site] = reply.seen_tree_size
+            if isinstance(reply, Refused) and reply.by == "site" and reply.reason == "stale_proof":
                 again.append(site)
             else:
                 yield site, reply
@@ -110,8 +116,10 @@ class Desk:
                 continue
             outcome = self._open(site, reply, parcels[site].envelope, asked, kind)
             size = outcome.seen_tree_size if isinstance(outcome, Refused) else _seen_tree_size(outcome.body)
-            if size is not None:
+            if size is not None and size <= self._journal.tree_size:
                 self.seen[site] = size
+            elif isinstance(outcome, Answer):  # no proof can start there, and the other sites must not suffer for it
+                outcome = Refused("coordinator", "log_forked", outcome.parcel.envelope)
             yield site, outcome
 
     def _parcel(self, entry: AuditEntry, site: SiteId, phase: Phase, payload: bytes, attempt: int) -> Parcel:
@@ -175,18 +183,19 @@ def judge_hello(answer: Answer[SiteHello], site: SiteId, recipe: Recipe, asked: 
     return None
 
 
-def judge_update(answer: Answer[SiteUpdate], plan: RoundPlan, site: SiteId, recipe: Recipe) -> Refused | None:
-    """Digest, length, encoding, steps, noise and the exact clip bound of an update; None when all hold."""
+def judge_update(
+    answer: Answer[SiteUpdate], plan: RoundPlan, site: SiteId, recipe: Recipe, history: History
+) -> Refused | None:
+    """Digest, length, encoding, steps, spending and the exact clip bound of an update; None when all hold."""
     update, payload, envelope = answer.body, answer.parcel.payload, answer.parcel.envelope
     refused = Refused("coordinator", "malformed", envelope)
     if update.plan_digest != digest_of(plan) or update.encoding != plan.encoding:
         return refused
     if sha256(payload) != update.payload_digest or len(payload) != update.payload_bytes:
         return Refused("coordinator", "integrity", envelope)
-    private = plan.privacy
-    if (private is None) != (update.spent is None) or update.num_steps != plan.num_steps:
-        return refused
-    if private is not None and (update.spent is None or private.event() not in update.spent.events):
+    event = plan.privacy.event() if plan.privacy else None
+    delta = plan.privacy.target_delta if plan.privacy else ""
+    if update.num_steps != plan.num_steps or not claim_holds(history, site, event, update.spent, plan.unit, delta):
         return refused
     try:
         integers = decode(payload, recipe.contract.size)
@@ -196,11 +205,53 @@ def judge_update(answer: Answer[SiteUpdate], plan: RoundPlan, site: SiteId, reci
     return None
 
 
-def judge_metrics(answer: Answer[SiteMetrics], plan: EvaluationPlan, site: SiteId, recipe: Recipe) -> Refused | None:
-    """One count a label, in all three vectors, and noise wherever the data is private."""
+def judge_metrics(
+    answer: Answer[SiteMetrics], plan: EvaluationPlan, site: SiteId, recipe: Recipe, history: History
+) -> Refused | None:
+    """One count a label, in all three vectors, and as much noise as was asked wherever the data is private."""
     metrics, labels = answer.body, len(plan.task.labels)
+    refused = Refused("coordinator", "malformed", answer.parcel.envelope)
     lengths = {len(metrics.right), len(metrics.actual), len(metrics.predicted)}
-    public = recipe.opened.roster[site].role == "evaluator" or plan.noise_multiplier is None
-    if metrics.plan_digest != digest_of(plan) or lengths != {labels} or (metrics.noise_std == "0") != public:
-        return Refused("coordinator", "malformed", answer.parcel.envelope)
-    return None
+    if metrics.plan_digest != digest_of(plan) or lengths != {labels} or answer.parcel.payload:
+        return refused
+    event = None if recipe.opened.roster[site].role == "evaluator" else counting_event(plan)
+    least = float(event.noise_multiplier) * COUNTS_SENSITIVITY * (1 - 1e-12) if event else 0
+    if (metrics.noise_std == "0") != (event is None) or Decimal(metrics.noise_std) < Decimal(least):
+        return refused
+    return None if claim_holds(history, site, event, metrics.spent, plan.unit, plan.target_delta) else refused
+
+
+def claim_holds(
+    history: History,
+    site: SiteId,
+    event: PrivacyEvent | None,
+    spent: PrivacySpent | None,
+    unit: Unit,
+    delta: str,
+) -> bool:
+    """Whether a site that now released `event` can have spent what it says in this run: the auditor's rule."""
+    if event is None or spent is None:
+        return event is None and spent is None
+    asked, answered = _events(history, site)
+    if (spent.unit, spent.delta) != (unit, delta) or not set(spent.events) <= set(asked):
+        return False
+    if not answered + Counter([event]) <= Counter(spent.events):
+        return False
+    try:
+        return Decimal(spent.epsilon) >= Decimal(epsilon_of(spent.events, delta)) - TOLERANCE
+    except (CollabError, ArithmeticError, ValueError):
+        return False
+
+
+def _events(history: History, site: SiteId) -> tuple[Counter[PrivacyEvent], Counter[PrivacyEvent]]:
+    """What the logged plans asked `site` to release, and what it answered, in this run."""
+    asked, answered = Counter[PrivacyEvent](), Counter[PrivacyEvent]()
+    for number, (_, plan) in history.plans.items():
+        if plan.privacy is not None and site in plan.cohort:
+            asked[plan.privacy.event()] += 1
+            answered[plan.privacy.event()] += site in history.updates.get(number, {})
+    for number, (_, evaluation) in history.evaluations.items():
+        if site in evaluation.sites and (counting := counting_event(evaluation)) is not None:
+            asked[counting] += 1
+            answered[counting] += site in history.metrics.get(number, {})
+    return asked, answered

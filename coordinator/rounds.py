@@ -38,7 +38,7 @@ from privacy.canonical import canonical_bytes, digest_of
 from privacy.errors import SettingsError, Unreachable
 from privacy.exchange.messages import Phase, SiteHello, SiteMetrics, SiteUpdate
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.identifiers import Digest, SiteId
+from privacy.identifiers import Digest, SiteId, sha256
 from privacy.update.delta import model_bytes, model_vector
 from privacy.update.quantize import check_fits
 
@@ -86,11 +86,11 @@ class Rounds:
                 self._collect_metrics(index, evaluation, missing)
             case phases.Score(evaluation, metrics):
                 self._score(evaluation, dict(metrics))
-            case phases.CloseRun(rounds_aggregated):
+            case phases.CloseRun(rounds_aggregated, outcome):
                 final = self.history.model_digest
                 self._log(
                     self.recipe.opened.planned_rounds,
-                    RunClosed(outcome="done", rounds_aggregated=rounds_aggregated, final_model=final),
+                    RunClosed(outcome=outcome, rounds_aggregated=rounds_aggregated, final_model=final),
                 )
 
     def _check_same_recipe(self) -> None:
@@ -100,10 +100,21 @@ class Rounds:
                 f"run {self.run_id} was opened with other settings",
                 next_step="restore federation.toml to go on with it, or choose a new run.run_id",
             )
+        here = (digest_of(self.recipe.contract), sha256(self.recipe.initial_model))
+        if opened is not None and here != (opened.contract_digest, opened.initial_model_digest):
+            raise SettingsError(
+                f"run {self.run_id} was opened with another model than the one in model/",
+                next_step="restore model/ to go on with it, or choose a new run.run_id",
+            )
 
     def _open(self) -> None:
         """Store the contract and the first model, then log the whole recipe."""
-        weights = members(self.recipe, tuple(self.recipe.opened.roster))
+        weights, needed = members(self.recipe, tuple(self.recipe.opened.roster)), self.recipe.settings.rounds.min_sites
+        if len(weights) < needed:
+            raise SettingsError(
+                f"a round needs {needed} training sites, and {len(weights)} training site(s) were admitted",
+                next_step="admit more sites, or lower rounds.min_sites",
+            )
         total = sum(member.weight for member in weights.values())
         check_fits(total, self.recipe.clip_norm, self.recipe.settings.update.scale_log2)
         model_vector(self.recipe.contract, self.recipe.initial_model)
@@ -130,9 +141,9 @@ class Rounds:
 
     def _collect_updates(self, index: int, plan: RoundPlan, missing: Sequence[SiteId]) -> None:
         """Send the plan and its model; store each payload, then log it."""
-        asked, model = digest_of(plan), self.blobs.get(plan.model_digest)
+        asked, model, told = digest_of(plan), self.blobs.get(plan.model_digest), self.history
         for site, reply in self.desk.ask(self._entry(index), missing, "update", asked, model, SiteUpdate):
-            verdict = reply if isinstance(reply, Refused) else judge_update(reply, plan, site, self.recipe)
+            verdict = reply if isinstance(reply, Refused) else judge_update(reply, plan, site, self.recipe, told)
             if isinstance(reply, Refused) or verdict is not None:
                 self._refuse(plan.server_round, site, "update", asked, verdict)
                 continue
@@ -171,9 +182,9 @@ class Rounds:
 
     def _collect_metrics(self, index: int, plan: EvaluationPlan, missing: Sequence[SiteId]) -> None:
         """Send the model back out; a site answers with noised counts, or with a no."""
-        asked, model = digest_of(plan), self.blobs.get(plan.model_digest)
+        asked, model, told = digest_of(plan), self.blobs.get(plan.model_digest), self.history
         for site, reply in self.desk.ask(self._entry(index), missing, "evaluate", asked, model, SiteMetrics):
-            verdict = reply if isinstance(reply, Refused) else judge_metrics(reply, plan, site, self.recipe)
+            verdict = reply if isinstance(reply, Refused) else judge_metrics(reply, plan, site, self.recipe, told)
             if isinstance(reply, Refused) or verdict is not None:
                 self._refuse(plan.server_round, site, "evaluate", asked, verdict)
                 continue
