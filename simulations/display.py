@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,16 @@ from rich.live import Live
 from rich.table import Table
 
 from client.reports import Json
-from privacy.audit.entries import AuditEntry, ReplyRefused, RoundAggregated, RoundEvaluated, RoundPlanned, RunOpened
+from privacy.audit.entries import (
+    AuditEntry,
+    MetricsReceived,
+    ReplyRefused,
+    RoundAggregated,
+    RoundEvaluated,
+    RoundPlanned,
+    RunOpened,
+)
+from privacy.exchange.messages import SiteMetrics
 from privacy.identifiers import SiteId
 from privacy.terminal import print_table, say
 from simulations.federation import Outcome
@@ -27,6 +37,7 @@ class Progress:
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._live: Live | None = None
+        self._counts: list[SiteMetrics] = []
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -74,9 +85,12 @@ class Progress:
                 self._say(f"round {entry.server_round}: planned, logged and sent")
             case RoundAggregated(included=included):
                 self._say(f"round {entry.server_round}: {len(included)} updates folded into the next model")
+            case MetricsReceived(metrics=metrics):
+                self._counts.append(metrics)
             case RoundEvaluated(accuracy=accuracy):
                 if accuracy is not None:
-                    self._say(f"after round {entry.server_round}: accuracy {float(accuracy):.3f} from noised counts")
+                    self._say(f"after round {entry.server_round}: {_noisy(float(accuracy), self._counts)}")
+                self._counts = []
             case ReplyRefused(site=site, phase=phase, reason=reason):
                 self._line(f"{site}: no {phase} in round {entry.server_round} ({reason})")
 
@@ -88,6 +102,16 @@ class Progress:
     def _line(self, sentence: str) -> None:
         if not self._quiet:
             self._console.print(sentence, highlight=False, markup=False)
+
+
+def _noisy(accuracy: float, counts: list[SiteMetrics]) -> str:
+    """The federation's accuracy with one standard deviation of what the sites' noise alone does to it."""
+    total = sum(sum(metrics.actual) for metrics in counts)
+    variance = sum(len(metrics.actual) * float(metrics.noise_std) ** 2 for metrics in counts)
+    if variance == 0:
+        return f"accuracy {accuracy:.3f} on the sites' dev splits"
+    spread = math.sqrt(variance * (1 + accuracy**2)) / max(total, 1)
+    return f"accuracy {accuracy:.2f} +/- {min(spread, 1):.2f} (noise) on the sites' dev splits"
 
 
 def _plus_one(step: object) -> object:
