@@ -75,6 +75,7 @@ class Site:
             delivery = open_parcel(parcel, Delivery, self._coordinator)
             asked = _asked(delivery)
             self._check(parcel, delivery)
+            self._reservation = None
             stored = self.state.reply(asked, parcel.envelope.phase)
             return stored if stored is not None else self._respond(parcel, delivery, asked)
         except Exception as error:
@@ -89,6 +90,9 @@ class Site:
             raise IntegrityError("the envelope speaks of another entry", reason="replayed")
         if envelope.kind != "delivery" or (envelope.phase != "hello" and envelope.server_round != entry.server_round):
             raise IntegrityError("the envelope speaks of another round", reason="replayed")
+        plan = getattr(entry.body, "plan", None)
+        if plan is not None and (plan.run_id, plan.server_round) != (entry.run_id, entry.server_round):
+            raise IntegrityError("the plan speaks of another round than its entry", reason="replayed")
         seen = self.state.seen(self._log.name)
         self.state.remember_seen(check_proof(entry, delivery.proof, self._log, seen))
 
@@ -108,6 +112,8 @@ class Site:
         """Say what this site runs on. Not stored: it may be asked again after an upgrade."""
         key = self.identity.signing_key.verify_key()
         guard.check_opened(opened, self.settings, key, self.identity.simulated)
+        if self.state.run(parcel.envelope.run_id) not in (None, opened):
+            raise IntegrityError("this run was opened before with another recipe", reason="replayed")
         self.state.remember_run(parcel.envelope.run_id, opened)
         machine = device.describe(self.settings.compute)
         hello = SiteHello(
@@ -208,6 +214,7 @@ class Site:
     ) -> PrivacySpent:
         """Reserve in the ledger (fsync) before any release is computed. Returns what this run spent so far."""
         policy, dataset = self.settings.policy, self.settings.data.dataset
+        self._check_first_plan(run_id, server_round, purpose, asked)
         self.ledger.pin_split(dataset, policy.unit, self.material.split_digest())
         self._reservation = self.ledger.reserve(
             dataset,
@@ -223,6 +230,17 @@ class Site:
             nonce=nonce,
         )
         return self.ledger.spent(dataset, policy.unit, delta, run_id=run_id)
+
+    def _check_first_plan(self, run_id: str, server_round: int, purpose: str, asked: Digest) -> None:
+        """A round is planned once: other plans of it would be rounds that no policy counts. Attempts may repeat."""
+        here = (run_id, server_round, purpose)
+        for row in self.ledger.history(self.settings.data.dataset, self.settings.policy.unit):
+            if (row.run_id, row.server_round, row.purpose) == here and row.plan_digest != asked:
+                raise IntegrityError(
+                    f"round {server_round} of run {run_id} was planned otherwise before",
+                    reason="replayed",
+                    next_step="a new run needs a new run_id; if this is none, ask the coordinator what happened",
+                )
 
     def _settle(self) -> None:
         """What was reserved was released. Without this row it stays charged all the same."""
