@@ -17,7 +17,7 @@ import typer
 
 from client import working
 from client.settings import SiteFolder
-from privacy.errors import SettingsError
+from privacy.errors import SettingsError, Unreachable
 from privacy.exchange.enrolment import fingerprint_of, read_start_kit
 from privacy.exchange.model_request import read_request
 from privacy.files import write_whole
@@ -219,6 +219,22 @@ def report(
         for run_id, lines in events.items():
             rows = [(telling.when(event), telling.sentence(event)) for event in lines]
             print_table(f"Run {run_id} at {folder.name}", ("when", "what"), rows)
+
+
+@app.command(epilog=example("collab-client --site hospital_a seen > hospital_a.seen"))
+def seen(context: typer.Context) -> None:
+    """Print the last checkpoint of the log that this site saw, for `collab-audit verify --seen`. It is no secret."""
+    from client.enrolment import stored_kit
+    from client.state import SiteState
+
+    folder = _site(context)
+    origin = stored_kit(folder, now=now()).log_origin
+    checkpoint = SiteState(folder.state).seen(origin) if folder.state.exists() else None
+    if checkpoint is None:
+        raise Unreachable(
+            f"{folder.name} has seen no checkpoint of {origin} yet", next_step=f"collab-client --site {folder.name}"
+        )
+    print(checkpoint.text(), end="")
 
 
 def _shown(folder: SiteFolder) -> str:

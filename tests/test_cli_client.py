@@ -16,15 +16,18 @@ import pytest
 from client import cli, telling
 from client.enrolment import enroll, stored_kit
 from client.settings import SiteFolder, SiteSettings
+from client.state import SiteState
 from coordinator import cli as coordinator
+from privacy.audit.checkpoint import Checkpoint
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent
 from privacy.exchange.messages import parse
+from privacy.identifiers import sha256
 from privacy.randomness import PublicSeed
 from privacy.settings_file import parse_toml
 from privacy.update.delta import ModelContract, model_vector
 
-COMMANDS = ["enroll", "join", "describe", "check", "ledger", "report"]
+COMMANDS = ["enroll", "join", "describe", "check", "ledger", "report", "seen"]
 SITE = """
 [site]
 name = "hospital_a"
@@ -238,6 +241,19 @@ def test_describe_writes_a_model_that_its_contract_fits_and_check_accepts(
     coordinator.main(["check", "lung", "--json"])
     assert {item["what"]: item["ready"] for item in json.loads(capsys.readouterr().out)}["model"]
     assert cli.main(["describe", "--task", "lung/federation.toml"]) == 4
+
+
+def test_a_site_shows_the_checkpoint_it_saw_as_an_auditor_takes_it(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joined(here)
+    assert cli.main([*AT_SITE, "seen"]) == 5
+    assert not site(here).state.exists()
+    root = sha256(b"root")
+    SiteState(site(here).state).remember_seen(Checkpoint("collab/lung", 7, root))
+    capsys.readouterr()
+    assert cli.main([*AT_SITE, "seen"]) == 0
+    assert Checkpoint.parse(capsys.readouterr().out) == Checkpoint("collab/lung", 7, root)
 
 
 def test_no_secret_is_in_any_output(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
