@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cell of a benchmark on real text: a run of the product's own federation, measured on the pooled dev or test rows.
+
+A cell is a scope, a variant, a seed and a setting. Its federation is built on disk (simulations/build.py), told over
+the in-process grid by the real coordinator and client code, verified and replayed; the last model and what dev says of
+it are kept under cells/. An interrupted cell goes on in the round where it was. The variants:
+
+    central         one site that holds all training rows
+    federated       the sites of the corpus, weighted by their declared buckets
+    federated_eps8  the same with DP-SGD, epsilon 8 at each site (unit record, delta 1e-5, PRV)
+    alone           one site with its own rows only
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from activations import Activations, SharedMaterial
+from sklearn.metrics import accuracy_score, f1_score
+from texts import Text, Texts
+
+from client.model import build as build_model
+from client.model import load_arrays
+from client.training import predict
+from coordinator.settings import (
+    FederationSettings,
+    PrivacySection,
+    RoundsSection,
+    RunSection,
+    TaskSection,
+    TrainingSection,
+    UpdateSection,
+)
+from privacy.canonical import digest_of
+from privacy.exchange.messages import parse
+from privacy.files import write_whole
+from privacy.randomness import PublicSeed
+from privacy.text.records import AnonymizedRecord
+from privacy.update.delta import ModelContract, model_vector, unflatten
+from simulations.build import build
+from simulations.corpora import write_lines
+from simulations.federation import Federation
+from simulations.scenario import CorpusSection, Scenario, SitesSection
+
+Scope = Literal["head", "top2", "lora"]
+Variant = Literal["central", "federated", "federated_eps8", "alone"]
+SCOPES: tuple[Scope, ...] = ("head", "top2", "lora")
+VARIANTS: tuple[Variant, ...] = ("central", "federated", "federated_eps8", "alone")
+EPSILON, DELTA = 8.0, "0.00001"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is chosen on dev. Passes over the rows = rounds x steps x sample_rate."""
+
+    optimizer: Literal["sgd", "adam"]
+    learning_rate: float
+    head_learning_rate: float
+    momentum: float
+    rounds: int
+    steps: int
+    sample_rate: float
+    clip_norm: float
+    max_grad_norm: float = 1.0
+
+    @property
+    def passes(self) -> float:
+        return self.rounds * self.steps * self.sample_rate
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run. `site` names the site of the variant alone."""
+
+    scope: Scope
+    variant: Variant
+    seed: int
+    setting: Setting
+    site: str = ""
+
+    @property
+    def name(self) -> str:
+        """Unique, and readable in a folder."""
+        shown = digest_of({"setting": json.dumps(asdict(self.setting), sort_keys=True)})[:8]
+        return "-".join(part for part in (self.scope, self.variant, self.site, f"s{self.seed}", shown) if part)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Shares of right answers, and their mean F1 over the labels that occur or are predicted."""
+
+    accuracy: float
+    macro_f1: float
+    rows: int
+
+
+def score(predicted: Sequence[str], rows: Sequence[Text]) -> Scores:
+    """What `predicted` is worth on `rows`."""
+    true = [row.label for row in rows]
+    macro_f1 = float(f1_score(true, list(predicted), average="macro", zero_division=0))
+    return Scores(float(accuracy_score(true, list(predicted))), macro_f1, len(rows))
+
+
+class Bench:
+    """The cells of one corpus in the folder `out`: run where there is no result yet, else read.
+
+    `passes` over the rows are made by a cell that trains more than the head.
+    """
+
+    def __init__(self, texts: Texts, out: Path, *, passes: int = 1) -> None:
+        self.texts, self.out, self.passes = texts, out, passes
+        self.activations = Activations(texts, out / "activations")
+        for name in ("cells", "models", "work", "data"):
+            (out / name).mkdir(parents=True, exist_ok=True)
+
+    # -- results that are kept ----------------------------------------------------------------------------------------
+
+    def file(self, cell: Cell, split: str) -> Path:
+        """Where a cell's result on a split lies."""
+        return self.out / "cells" / f"{cell.name}.{split}.json"
+
+    def result(self, cell: Cell, split: str) -> dict[str, object] | None:
+        """A cell's result on dev or test, if it is there and of these texts."""
+        file = self.file(cell, split)
+        if not file.exists():
+            return None
+        found: dict[str, object] = json.loads(file.read_text())
+        return found if found["texts"] == self.texts.digest else None
+
+    def scores(self, cell: Cell, split: str) -> Scores | None:
+        """The figures of a kept result."""
+        found = self.result(cell, split)
+        return None if found is None else Scores(**found["scores"])  # type: ignore[arg-type]
+
+    def keep(self, cell: Cell, split: str, scores: Scores, **facts: object) -> None:
+        """Write a result in one step."""
+        result = {"cell": asdict(cell), "texts": self.texts.digest, "split": split, "scores": asdict(scores), **facts}
+        write_whole(self.file(cell, split), json.dumps(result, indent=1).encode())
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+
+    def run(self, cell: Cell) -> Scores:
+        """Train the cell's model, unless that was done, and say what dev makes of it. Test is not read."""
+        found = self.scores(cell, "dev")
+        if found is not None:
+            return found
+        began, work = time.monotonic(), self.out / "work" / cell.name
+        built = build(self._scenario(cell), work, self._data(cell), fresh=_is_of_other_texts(work, self.texts.digest))
+        write_whole(work / "texts", self.texts.digest.encode())
+        federation = Federation(built)
+        for name, site in federation.sites.items():
+            site.material = SharedMaterial(site.folder, built.identities[name].site_key, self.activations)
+        closed = federation.rounds()
+        log = federation.audit()
+        coordinator = built.federation
+        model = (coordinator.blobs / closed.final_model).read_bytes()
+        contract = coordinator.contract.read_bytes()
+        write_whole(self.out / "models" / f"{cell.name}.safetensors", model)
+        write_whole(self.out / "models" / f"{cell.name}.json", contract)
+        scores = self._measure(cell, "dev")
+        spent = [site.ledger.spent(site.settings.data.dataset, "record", DELTA) for site in federation.sites.values()]
+        self.keep(
+            cell,
+            "dev",
+            scores,
+            seconds=round(time.monotonic() - began, 1),
+            final_model_sha256=closed.final_model,
+            rounds_replayed=log.rounds_replayed,
+            log_entries=log.entries,
+            epsilon=max(float(one.epsilon) for one in spent) if cell.variant == "federated_eps8" else None,
+        )
+        shutil.rmtree(work)
+        return scores
+
+    def test(self, cell: Cell) -> Scores:
+        """What the kept model is worth on test; read once, then kept."""
+        found = self.scores(cell, "test")
+        if found is None:
+            found = self._measure(cell, "test")
+            self.keep(cell, "test", found)
+        return found
+
+    def _measure(self, cell: Cell, split: str) -> Scores:
+        contract = parse(ModelContract, (self.out / "models" / f"{cell.name}.json").read_bytes())
+        stored = (self.out / "models" / f"{cell.name}.safetensors").read_bytes()
+        pretrained, seed = self.activations.pretrained, PublicSeed.from_integer(cell.seed)
+        model = build_model(pretrained, contract.training, len(contract.task.labels), seed, torch.device("cpu"))
+        load_arrays(model.network, unflatten(contract, model_vector(contract, stored)))
+        rows = self.texts.of(split)
+        records = [AnonymizedRecord(row.id, row.text, row.label, None, ()) for row in rows]
+        examples = self.activations.examples(records, contract.task, model)
+        predicted = predict(model, examples)
+        return score([contract.task.labels[at] for at in predicted.tolist()], rows)
+
+    # -- what it is built from ----------------------------------------------------------------------------------------
+
+    def _data(self, cell: Cell) -> Path:
+        """A folder of rows as `collab-sim run by-source` takes them: one site, or all of them, or all as one."""
+        folder = self.out / "data" / (cell.site or ("pooled" if cell.variant == "central" else "sites"))
+        if not (folder / "train.jsonl").exists():
+            folder.mkdir(exist_ok=True)
+            for split, rows in (("train", self.texts.of("train", cell.site)), ("test", self.texts.of("dev")[:1])):
+                of_site = (lambda row: "pooled") if cell.variant == "central" else (lambda row: row.site)
+                write_lines(
+                    folder / f"{split}.jsonl",
+                    [{"id": row.id, "text": row.text, "label": row.label, "client": of_site(row)} for row in rows],
+                )
+        return folder
+
+    def _scenario(self, cell: Cell) -> Scenario:
+        setting, private = cell.setting, cell.variant == "federated_eps8"
+        sites = 1 if cell.variant in ("central", "alone") else len(self.texts.sites)  # all of them, or the cell fails
+        training = TrainingSection(
+            scope="top" if cell.scope == "top2" else cell.scope,
+            top_layers=0 if cell.scope == "head" else 2,
+            optimizer=setting.optimizer,
+            learning_rate=setting.learning_rate,
+            head_learning_rate=setting.head_learning_rate,
+            momentum=setting.momentum,
+            rounds=setting.rounds,
+            steps_per_round=setting.steps,
+            sample_rate=setting.sample_rate,
+            physical_batch_size=256 if cell.scope == "head" else 32,
+        )
+        privacy = PrivacySection(
+            mode="dp_sgd" if private else "none",
+            unit="record",
+            target_epsilon=EPSILON,
+            target_delta=float(DELTA),
+            max_grad_norm=setting.max_grad_norm,
+            clipping="ghost" if cell.scope == "top2" else "hooks",
+        )
+        return Scenario(
+            title=f"{self.texts.corpus.name}: {cell.name}",
+            seed=cell.seed,
+            corpus=CorpusSection(kind="by-field", field="client", minimum=1),
+            sites=SitesSection(
+                threads=max(torch.get_num_threads(), 1),
+                epsilon_limit=EPSILON,
+                dev_fraction=0.0,
+                allow_non_private=not private,
+            ),
+            federation=FederationSettings(
+                run=RunSection(name=self.texts.corpus.name, run_id="cell"),
+                task=TaskSection(labels=("read", "from the rows"), max_tokens=self.texts.corpus.max_tokens),
+                training=training,
+                privacy=privacy,
+                update=UpdateSection(clip_norm=setting.clip_norm, scale_log2=16 if setting.clip_norm <= 25 else 14),
+                rounds=RoundsSection(min_sites=sites, deadline_seconds=100_000.0, evaluate=False),
+            ),
+        )
+
+
+def _is_of_other_texts(work: Path, digest: str) -> bool:
+    mark = work / "texts"
+    return not mark.exists() or mark.read_text() != digest

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A labelled corpus, anonymized once by the product's own code, as every cell of a benchmark reads it.
+
+`anonymized.jsonl` holds id, text, label, site and split of each row: the training rows site by site, then dev, then
+test. It is made again when the corpus, the split into sites or the engine change; interrupted, it goes on from the
+findings that the span cache holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from privacy.canonical import digest_of
+from privacy.files import write_whole
+from privacy.identifiers import sha256
+from privacy.randomness import PublicSeed
+from privacy.text import engines
+from privacy.text.anonymize import Anonymizer
+from privacy.text.cache import SpanCache
+from privacy.text.records import TextRow
+from privacy.text.settings import TextSettings
+from simulations.corpora import write_lines
+from simulations.partition import Partition, Row, by_field, dirichlet, read_rows
+
+SPLITS = ("train", "dev", "test")
+CHUNK = 500
+"""Rows between two commits of the span cache. A row's treatment depends on it alone, so chunks change nothing."""
+
+_CACHE_KEY = bytes(32)  # the corpora of benchmarks are public: this cache protects nobody
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """How a corpus becomes sites. `quick` is the share of its rows that a quick run takes."""
+
+    name: str
+    max_tokens: int
+    split: str
+    quick: float
+    least_rows: int = 50
+
+    def partition(self, rows: Sequence[Row]) -> Partition:
+        """The training rows by site."""
+        rule, _, argument = self.split.partition(":")
+        if rule == "field":
+            return by_field(rows, argument, minimum=self.least_rows)
+        sites, alpha, seed = argument.split(",")
+        return dirichlet(rows, int(sites), float(alpha), PublicSeed.from_integer(int(seed)), minimum=self.least_rows)
+
+
+@dataclass(frozen=True)
+class Text:
+    """One anonymized row. `site` is that of a training row, empty for the others."""
+
+    id: str
+    text: str
+    label: str
+    site: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All anonymized rows of a corpus, in the order of the file, and what anonymizing them did."""
+
+    corpus: Corpus
+    rows: tuple[Text, ...]
+    digest: str
+    facts: Mapping[str, object]
+
+    def of(self, split: str, site: str = "") -> list[Text]:
+        """The rows of a split; with `site`, of that site."""
+        return [row for row in self.rows if row.split == split and site in ("", row.site)]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the training rows, sorted."""
+        return tuple(sorted({row.label for row in self.of("train")}))
+
+    @property
+    def sites(self) -> dict[str, int]:
+        """Training rows of each site."""
+        return dict(Counter(row.site for row in self.of("train")))
+
+
+def prepare(
+    corpus: Corpus,
+    data: Path,
+    out: Path,
+    *,
+    quick: bool = False,
+    tell: Callable[[str], None] = print,
+) -> Texts:
+    """The corpus in `data` (train.jsonl, dev.jsonl, test.jsonl), anonymized; read from `out` if it is there already."""
+    settings = TextSettings()
+    engine = engines.load(settings)
+    sources = {split: sha256((data / f"{split}.jsonl").read_bytes()) for split in SPLITS}
+    recipe = {"sources": sources, "engine": engine.fingerprint, "split": corpus.split, "quick": quick}
+    digest, facts_file = digest_of(recipe), out / "anonymized.json"
+    if facts_file.exists() and (facts := json.loads(facts_file.read_text()))["digest"] == digest:
+        return Texts(corpus, _read(out / "anonymized.jsonl"), digest, facts)
+    given = _rows(corpus, data, quick)
+    out.mkdir(parents=True, exist_ok=True)
+    found, kept_words = [], 0.0
+    with SpanCache(out / "spans.sqlite", _CACHE_KEY) as cache:
+        anonymizer = Anonymizer(engine, settings, cache)
+        for start in range(0, len(given), CHUNK):
+            part = given[start : start + CHUNK]
+            records, report = anonymizer.run([TextRow(row.id, row.text, row.label, None) for row in part])
+            by_id = {record.record_id: record.text for record in records}
+            found += [replace(row, text=by_id[row.id]) for row in part if row.id in by_id]
+            kept_words += report.words_kept_fraction * len(records)
+            tell(f"{corpus.name}: {start + len(part)} of {len(given)} rows anonymized")
+    facts = {
+        "digest": digest,
+        "rows": len(found),
+        "refused": len(given) - len(found),
+        "words_kept_fraction": round(kept_words / len(found), 5),
+        "engine": engine.fingerprint,
+        "recipe": recipe,
+    }
+    write_lines(out / "anonymized.jsonl", [asdict(row) for row in found])
+    write_whole(facts_file, json.dumps(facts, indent=1).encode())
+    return Texts(corpus, tuple(found), digest, facts)
+
+
+def _rows(corpus: Corpus, data: Path, quick: bool) -> list[Text]:
+    """The original rows with the site and the split of each."""
+    share = corpus.quick if quick else 1.0
+    by_split = {split: _thinned(read_rows(data / f"{split}.jsonl"), share) for split in SPLITS}
+    sites = corpus.partition(by_split["train"]).sites
+    by_site = [(row, site, "train") for site in sites for row in sites[site]]
+    others = [(row, "", split) for split in ("dev", "test") for row in by_split[split]]
+    return [_text(number, *one) for number, one in enumerate(by_site + others)]
+
+
+def _thinned(rows: Sequence[Row], share: float) -> list[Row]:
+    step = round(1 / share)
+    return list(rows[::step])
+
+
+def _text(number: int, row: Row, site: str, split: str) -> Text:
+    """A row under an id of our own: a corpus's ids may repeat."""
+    return Text(f"{split}-{number}", str(row["text"]), str(row["label"]), site, split)
+
+
+def _read(file: Path) -> tuple[Text, ...]:
+    return tuple(Text(**json.loads(line)) for line in file.read_text("utf-8").split("\n") if line)
