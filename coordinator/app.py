@@ -26,13 +26,13 @@ from coordinator.folder import FederationFolder
 from coordinator.journal import Journal
 from coordinator.planning import Recipe
 from coordinator.provision import roster
+from coordinator.readiness import load_contract
 from coordinator.replies import HEADROOM
 from coordinator.rounds import Progress, Rounds
 from coordinator.settings import FederationSettings
 from privacy.audit.entries import RunClosed, RunOpened
 from privacy.canonical import DecimalString, digest_of
 from privacy.errors import SettingsError
-from privacy.exchange.messages import parse
 from privacy.files import private_folder
 from privacy.identifiers import SiteId, sha256
 from privacy.randomness import PublicSeed
@@ -72,30 +72,10 @@ def software() -> dict[str, str]:
 def make_recipe(folder: FederationFolder, calibrate: Calibrate, opened: RunOpened | None) -> Recipe:
     """The recipe of the folder's run: as it was opened, if the log holds it; else from federation.toml as it stands."""
     settings = folder.settings
-    contract, initial_model = read_contract(folder), _model_file(folder.initial_model)
-    if contract.task != settings.task_plan() or contract.training != settings.training.plan():
-        raise SettingsError(
-            "model/model.json was made for another task or another training than federation.toml says",
-            next_step="make it anew with collab-client describe",
-        )
+    contract, initial_model = load_contract(folder), folder.initial_model.read_bytes()
     if opened is None or opened.settings_digest != settings_digest(settings):
         opened = _open(folder, settings, contract, initial_model, calibrate)
     return Recipe(settings, opened, contract, initial_model)
-
-
-def read_contract(folder: FederationFolder) -> ModelContract:
-    """The folder's model.json. Raises SettingsError when there is none, ContractError when it is damaged."""
-    return parse(ModelContract, _model_file(folder.contract))
-
-
-def _model_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        raise SettingsError(
-            f"there is no model/{path.name} in this folder",
-            next_step="write model/model.json and model/initial.safetensors with collab-client describe",
-        ) from None
 
 
 def _open(
@@ -160,7 +140,7 @@ def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lam
 
     folder = FederationFolder(root)
     settings = folder.settings
-    contract = read_contract(folder)
+    contract = load_contract(folder)
     waiting = min(settings.rounds.deadline_seconds, LONGEST_WAIT_SECONDS)
 
     def wait(courier: Courier) -> None:
