@@ -83,7 +83,7 @@ def choose(bench: Bench, scope: Scope, variant: Variant, run: Run | None = None)
         return replace(chosen, variant=variant, site=site.site) if chosen and site else None
     candidates = trials(bench, scope, variant)
     scores = [run(cell) if run and len(candidates) > 1 else bench.scores(cell, "dev") for cell in candidates]
-    if len(candidates) > 1 and None in scores:
+    if not candidates or (len(candidates) > 1 and None in scores):
         return None
     ranked = [(score.accuracy if score else 0.0, cell) for score, cell in zip(scores, candidates, strict=True)]
     best = max(ranked, key=lambda one: one[0])[1]
