@@ -40,6 +40,9 @@ from simulations.partition import Row, by_field, read_rows
 from simulations.scenario import Scenario
 
 MARKER = "SIMULATION"
+UNFINISHED = "unfinished\n"
+"""What the marker says while the folders are being made: interrupted there, they are made anew."""
+
 HOLDOUT = "holdout"
 
 
@@ -67,19 +70,20 @@ def build(scenario: Scenario, out: Path, data: Path | None, *, fresh: bool) -> B
     if out.exists() and any(out.iterdir()):
         if not marker.exists():
             raise SettingsError(f"{out.name} holds something that is no simulation", next_step="choose another --out")
-        if fresh:
+        if fresh or marker.read_text() == UNFINISHED:
             shutil.rmtree(out)
         elif marker.read_text().strip() != digest:
             raise SettingsError(f"{out.name} holds another simulation", next_step="add --fresh, or another --out")
     if not marker.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(marker, UNFINISHED.encode())
+        (out / "sites").mkdir()
         _make(scenario, seed, out, data)
         write_whole(marker, digest.encode() + b"\n")
     return _open(scenario, seed, out)
 
 
 def _make(scenario: Scenario, seed: PublicSeed, out: Path, data: Path | None) -> None:
-    shutil.rmtree(out, ignore_errors=True)
-    (out / "sites").mkdir(parents=True)
     labels = (
         _write_invented(scenario, seed, out) if scenario.corpus.kind == "notes" else _write_rows(scenario, out, data)
     )

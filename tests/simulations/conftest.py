@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two small simulated hospitals with the packaged model: built once, run once, and copied for every variant."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import simulations.federation as federation_room
+from privacy.dp.calibrate import noise_multiplier
+from privacy.settings_file import parse_toml
+from simulations.build import Built, build
+from simulations.federation import Federation, Outcome
+from simulations.scenario import Scenario
+
+SMALL = """
+title = "Two small hospitals"
+seed = 1
+[corpus]
+kind = "notes"
+holdout = 12
+[[hospitals]]
+name = "hospital_a"
+style = "sectioned"
+patients = 10
+[[hospitals]]
+name = "hospital_b"
+style = "narrative"
+patients = 12
+[sites]
+threads = 1
+epsilon_limit = 8.0
+dev_fraction = 0.3
+[federation.run]
+name = "small"
+run_id = "small"
+[federation.task]
+labels = ["cardiology", "gastroenterology", "neurology", "pulmonology"]
+max_tokens = 32
+[federation.training]
+scope = "head"
+optimizer = "sgd"
+head_learning_rate = 1.0
+rounds = 2
+steps_per_round = 2
+sample_rate = 0.5
+[federation.privacy]
+unit = "patient"
+target_delta = 1e-3
+clipping = "hooks"
+[federation.update]
+clip_norm = 4.0
+scale_log2 = 20
+[federation.rounds]
+min_sites = 2
+deadline_seconds = 30.0
+"""
+
+
+@dataclass
+class Finished:
+    """A simulation that was run to its end. `crossed` is all that left a site or came to one, as bytes."""
+
+    out: Path
+    outcome: Outcome
+    crossed: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def small() -> Scenario:
+    return parse_toml(SMALL, Scenario, origin="small.toml")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _calibrate_once() -> Any:
+    """The same calibration, from the same numbers, is computed once in this process."""
+    federation_room.noise_multiplier = lru_cache(noise_multiplier)
+    yield
+    federation_room.noise_multiplier = noise_multiplier
+
+
+@pytest.fixture(scope="session")
+def built_small(small: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders of the small scenario, before any round. Do not write into them: copy."""
+    out = tmp_path_factory.mktemp("pristine") / "small"
+    build(small, out, None, fresh=False)
+    return out
+
+
+@pytest.fixture
+def copy_of(small: Scenario, tmp_path: Path) -> Callable[..., Built]:
+    """copy_of(folder, name): the folder's simulation in a folder of its own, opened."""
+
+    def copy(folder: Path, name: str = "copy") -> Built:
+        shutil.copytree(folder, tmp_path / name)
+        return build(small, tmp_path / name, None, fresh=False)
+
+    return copy
+
+
+def overheard(federation: Federation, crossed: list[tuple[str, str, bytes]]) -> None:
+    """Write down every parcel that goes in and out of every site of `federation`."""
+    from privacy.canonical import canonical_bytes
+
+    for name, site in federation.sites.items():
+
+        def listening(parcel: Any, name: str = name, answer: Any = site.answer) -> Any:
+            reply = answer(parcel)
+            for way, one in (("in", parcel), ("out", reply)):
+                crossed.append((name, way, canonical_bytes(one.envelope) + one.body + one.payload))
+            return reply
+
+        site.answer = listening  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def finished(small: Scenario, built_small: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The small scenario, told to its end. Do not write into its folder."""
+    out = tmp_path_factory.mktemp("finished") / "small"
+    shutil.copytree(built_small, out)
+    federation = Federation(build(small, out, None, fresh=False))
+    crossed: list[tuple[str, str, bytes]] = []
+    overheard(federation, crossed)
+    return Finished(out, federation.run(), crossed)

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole small federation, end to end: the same from run to run, private on the wire, without a network."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import socket
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from privacy.audit.entries import AuditEntry
+from privacy.audit.verify import verify
+from privacy.errors import Unreachable
+from privacy.settings_file import settings_digest
+from simulations.build import Built, build
+from simulations.federation import Federation
+from simulations.scenario import Scenario
+
+
+class Killed(BaseException):
+    """The process is gone: nothing may catch it."""
+
+
+def charges(out: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the sites' ledgers hold."""
+    found = {}
+    for path in sorted((out / "sites").glob("*/ledger.sqlite")):
+        with sqlite3.connect(path) as ledger:
+            found[path.parent.name] = ledger.execute("select * from reservation order by number").fetchall()
+    return found
+
+
+def test_a_finished_simulation_tells_what_it_did_and_its_log_holds(finished: Any) -> None:
+    outcome = finished.outcome
+    assert outcome.rounds == outcome.log.rounds_replayed == 2
+    assert outcome.log.verified
+    assert {site.site for site in outcome.sites} == {"hospital_a", "hospital_b"}
+    for site in outcome.sites:
+        assert site.simulated
+        assert site.examples > 0
+        assert 0 < site.epsilon_spent <= site.epsilon_limit
+        assert 0 < site.identifiers_found <= site.identifiers_planted
+        assert (site.unit, site.accountant) == ("patient", "prv")
+    told = json.loads(json.dumps(outcome.as_json()))
+    assert {
+        "final_model_sha256", "rounds", "sites", "accuracy_before", "accuracy_after", "log", "seconds",
+    } <= set(told)  # fmt: skip
+    assert verify(finished.out / "coordinator", expected_key=None).exit_code == 0
+    assert [len(rows) for rows in charges(finished.out).values()] == [5, 5]  # three counts, two rounds, each
+
+
+def test_a_second_run_from_scratch_and_without_a_network_gives_the_same_model_and_logs_no_text(
+    small: Scenario,
+    finished: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the scenario alone, anonymization and training included: other folders, another time of day."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("something reached for the network")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refused)
+    for name in ("getaddrinfo", "create_connection", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refused)
+    with caplog.at_level(logging.DEBUG):
+        again = Federation(build(small, tmp_path / "again", None, fresh=False)).rounds()
+    assert again.final_model == finished.outcome.final_model_sha256
+    assert not [text for text in _private_strings(tmp_path / "again") if text in caplog.text]
+
+
+@pytest.mark.slow
+def test_another_seed_gives_another_model(small: Scenario, finished: Any, tmp_path: Path) -> None:
+    other = small.model_copy(update={"seed": 2})
+    assert settings_digest(other) != settings_digest(small)
+    closed = Federation(build(other, tmp_path / "other", None, fresh=False)).rounds()
+    assert closed.final_model != finished.outcome.final_model_sha256
+
+
+@pytest.mark.parametrize("at", [13, *(pytest.param(at, marks=pytest.mark.slow) for at in (0, 2, 8, 9, 16, 22))])
+def test_an_interrupted_simulation_goes_on_to_the_same_model_and_no_site_pays_twice(
+    copy_of: Callable[..., Built], built_small: Path, finished: Any, at: int, small: Scenario
+) -> None:
+    built = copy_of(built_small)
+
+    def die(entry: AuditEntry) -> None:
+        if entry.index == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Federation(built).rounds(die)
+    before = charges(built.out)
+    closed = Federation(build(small, built.out, None, fresh=False)).rounds()
+    assert closed.final_model == finished.outcome.final_model_sha256
+    after = charges(built.out)
+    assert all(after[site][: len(rows)] == rows for site, rows in before.items())
+    assert after == charges(finished.out)
+    assert verify(built.federation.root, expected_key=None).exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_site_that_dies_in_training_has_paid_and_what_is_left_of_its_budget_ends_the_run(
+    copy_of: Callable[..., Built], built_small: Path, small: Scenario
+) -> None:
+    """The plan takes the whole budget, so that one attempt too many leaves too little for the last round."""
+    built = copy_of(built_small)
+    federation = Federation(built)
+
+    def dying(*_: Any) -> None:
+        raise Killed
+
+    federation.sites["hospital_b"].material.train = dying  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        federation.rounds()
+    with pytest.raises(Unreachable, match="1 of at least 2 updates"):
+        Federation(build(small, built.out, None, fresh=False)).rounds()
+    closed = Federation(build(small, built.out, None, fresh=False)).rounds()
+    assert (closed.outcome, closed.rounds_aggregated) == ("done", 1)
+    assert verify(built.federation.root, expected_key=None).exit_code == 0
+    trained = [row[7] for row in charges(built.out)["hospital_b"] if row[8] == "train"]
+    assert trained == [1, 1]  # the attempt that died stays charged, round 2 was refused before any training
+
+
+# -- what crosses the border -------------------------------------------------------------------------------------------
+
+
+def _notes(out: Path) -> list[dict[str, str]]:
+    files = sorted((out / "sites").glob("hospital_*/data/notes.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def _planted(out: Path) -> set[str]:
+    """The text of every planted identifier that is long enough to mean something."""
+    texts = {note["record_id"]: note["text"] for note in _notes(out)}
+    found = set()
+    for path in sorted((out / "sites").glob("hospital_*/data/planted.jsonl")):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            found |= {texts[row["record_id"]][span["start"] : span["end"]] for span in row["spans"]}
+    return {text for text in found if len(text) >= 5}
+
+
+def _private_strings(out: Path) -> set[str]:
+    """Planted identifiers, names of patients and records, every run of four words of a note, and paths."""
+    found = _planted(out)
+    for note in _notes(out):
+        words = note["text"].split()
+        found |= {" ".join(words[at : at + 4]) for at in range(len(words) - 3)}
+        found |= {note["patient_id"], note["record_id"]}
+    return found | {str(out), "notes.jsonl"}
+
+
+def test_no_text_no_identifier_and_no_path_crosses_a_border(finished: Any) -> None:
+    secret = _private_strings(finished.out)
+    assert len(secret) > 2000
+    crossed = b"\n".join(data for _, _, data in finished.crossed)
+    assert len(finished.crossed) > 20
+    assert not [text for text in secret if text.encode() in crossed]
+
+
+def test_no_exact_count_crosses_a_border(finished: Any) -> None:
+    """What leaves a site are fields of the message models; none of them is an exact figure of its data."""
+    allowed = {
+        "site_hello": {
+            "context_digest", "policy_digest", "size_bucket", "role", "software", "device", "threads",
+            "deterministic", "simulated", "environment_digest", "seen_tree_size",
+        },
+        "site_update": {
+            "plan_digest", "payload_digest", "payload_bytes", "num_steps", "encoding", "spent",
+            "secret_seed_commitment", "environment_digest", "anonymization_commitment", "seen_tree_size",
+        },
+        "site_metrics": {"plan_digest", "right", "actual", "predicted", "noise_std", "spent", "seen_tree_size"},
+    }  # fmt: skip
+    kinds = set()
+    for _, way, data in finished.crossed:
+        if way == "in":
+            continue
+        decoder = json.JSONDecoder()
+        text = data.decode("latin-1")
+        envelope, end = decoder.raw_decode(text)
+        body, _ = decoder.raw_decode(text, end)
+        kinds.add(envelope["kind"])
+        assert set(body) == allowed[envelope["kind"]]
+        if envelope["kind"] == "site_metrics":
+            assert float(body["noise_std"]) > 1
+    assert kinds == set(allowed)
+
+
+def test_the_counts_that_leave_are_not_the_counts_that_were_made(finished: Any) -> None:
+    reports = [
+        json.loads(line)
+        for path in (finished.out / "sites").glob("hospital_*/reports/small.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    exact = {event["examples"] for event in reports if event["event"] == "evaluated"}
+    assert exact
+    sent = []
+    for _, way, data in finished.crossed:
+        decoder = json.JSONDecoder()
+        text = data.decode("latin-1")
+        envelope, end = decoder.raw_decode(text)
+        if way == "out" and envelope["kind"] == "site_metrics":
+            sent.append(decoder.raw_decode(text, end)[0])
+    assert len(sent) == 6
+    assert len({sum(body["actual"]) for body in sent}) > 2  # one dev split, six noised totals
+    assert any(min(body["actual"]) < 0 for body in sent)  # noise is not cut off at zero
+
+
+def test_the_coordinators_folder_holds_nothing_private(finished: Any) -> None:
+    secret = _planted(finished.out)
+    files = [path for path in (finished.out / "coordinator").rglob("*") if path.is_file()]
+    data = b"\n".join(path.read_bytes() for path in files)
+    assert not [text for text in secret if text.encode() in data]
+
+
+def test_the_site_alone_can_read_what_it_keeps(finished: Any) -> None:
+    for home in (finished.out / "sites").iterdir():
+        if home.is_dir() and home.name.startswith("hospital"):
+            assert home.stat().st_mode & 0o077 == 0
+            for path in [*home.glob("reports/*"), home / "ledger.sqlite", home / "state.sqlite", home / "spans.sqlite"]:
+                assert path.stat().st_mode & 0o077 == 0, path.name
+
+
+# -- again ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_copy_of_the_finished_folder_tells_nothing_new(copy_of: Callable[..., Built], finished: Any) -> None:
+    built = copy_of(finished.out)
+    before = charges(built.out)
+    assert Federation(built).run().final_model_sha256 == finished.outcome.final_model_sha256
+    assert charges(built.out) == before
+    shutil.rmtree(built.out)
