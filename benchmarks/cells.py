@@ -109,13 +109,10 @@ def score(predicted: Sequence[str], rows: Sequence[Text]) -> Scores:
 
 
 class Bench:
-    """The cells of one corpus in the folder `out`: run where there is no result yet, else read.
+    """The cells of one corpus in the folder `out`: run where there is no result yet, else read."""
 
-    `passes` over the rows are made by a cell that trains more than the head.
-    """
-
-    def __init__(self, texts: Texts, out: Path, *, passes: int = 1) -> None:
-        self.texts, self.out, self.passes = texts, out, passes
+    def __init__(self, texts: Texts, out: Path) -> None:
+        self.texts, self.out = texts, out
         self.activations = Activations(texts, out / "activations")
         for name in ("cells", "models", "work", "data"):
             (out / name).mkdir(parents=True, exist_ok=True)

@@ -69,7 +69,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "out", help="where results go (default: out)")
     parser.add_argument("--cells", default="*", help="only cells SCOPE-VARIANT-SEED that match, such as 'head-*'")
     parser.add_argument("--seeds", type=int, default=2, help="seeds of each cell (default: 2)")
-    parser.add_argument("--passes", type=int, default=1, help="over the rows, where more than the head is trained")
     parser.add_argument("--report", action="store_true", help="only write the report of what is there")
     given = parser.parse_args(arguments)
     data = given.data or ROOT.parent / "shared" / "data" / given.name
@@ -80,7 +79,7 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     folder = given.out / (f"{given.name}-quick" if given.quick else given.name)
     texts = prepare(CORPORA[given.name], data, folder, quick=given.quick, tell=say)
-    bench, seeds = Bench(texts, folder, passes=given.passes), 1 if given.quick else given.seeds
+    bench, seeds = Bench(texts, folder), 1 if given.quick else given.seeds
     baseline = tfidf(bench)
     say(f"TF-IDF and logistic regression: test {baseline.accuracy:.4f}, macro-F1 {baseline.macro_f1:.4f}")
 
