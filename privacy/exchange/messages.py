@@ -47,7 +47,6 @@ ReasonCode = Literal[
     "replayed",
     "run_unknown",
     "signature",
-    "site_unknown",
     "stale_proof",
     "wrong_shape",
 ]
