@@ -13,8 +13,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from privacy.audit import facts
 from privacy.audit.entries import (
     AuditEntry,
+    EvaluationPlanned,
     MetricsReceived,
     ReplyRefused,
     RoundAborted,
@@ -23,6 +25,7 @@ from privacy.audit.entries import (
     RoundPlanned,
     RunClosed,
     RunOpened,
+    SiteReady,
     UpdateReceived,
 )
 from privacy.audit.stored import read_log
@@ -30,7 +33,7 @@ from privacy.dp.params import PrivacySpent
 from privacy.errors import SettingsError
 from privacy.exchange.messages import parse
 from privacy.identifiers import Digest, RunId, SiteId
-from privacy.terminal import print_table, say
+from privacy.terminal import print_facts, print_table, say
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -63,6 +66,7 @@ class RoundRow(BaseModel):
     model_out: Digest | None = None
     accuracy: str | None = None
     macro_f1: str | None = None
+    plan: dict[str, str] = {}
     sites: tuple[SiteRow, ...] = ()
 
 
@@ -75,6 +79,8 @@ class RunTable(BaseModel):
     planned_rounds: int
     outcome: str
     final_model: Digest | None
+    recipe: dict[str, str]
+    machines: dict[SiteId, dict[str, str]]
     rounds: tuple[RoundRow, ...]
 
 
@@ -104,6 +110,9 @@ def show(folder: Path, server_round: int | None = None) -> None:
         origin = "simulated" if run.simulated else "real"
         say(f"run {run.run_id} ({origin}): {run.outcome}, {run.planned_rounds} rounds planned")
         if server_round is None:
+            print_facts("what the run was opened with", run.recipe)
+            columns = ("site", "device", "threads", "deterministic", "size bucket", "software")
+            print_table("what the sites run on", columns, [(site, *of.values()) for site, of in run.machines.items()])
             _print_rounds(run)
         for row in run.rounds:
             if server_round in (None, row.server_round):
@@ -128,6 +137,8 @@ def _print_rounds(run: RunTable) -> None:
 
 
 def _print_sites(row: RoundRow) -> None:
+    if row.plan:
+        print_facts(f"plan of round {row.server_round}", row.plan)
     columns = ("site", "phase", "outcome", "weight", "steps", "update", "epsilon of the run so far")
     rows = [
         (site.site, site.phase, site.outcome, site.weight, site.num_steps, _short(site.payload), _epsilon(site))
@@ -148,11 +159,15 @@ def _epsilon(site: SiteRow) -> str | None:
 
 def _run_table(run_id: RunId, entries: Iterable[AuditEntry]) -> RunTable:
     simulated, planned, outcome, final = False, 0, "open", None
+    recipe: dict[str, str] = {}
+    machines: dict[SiteId, dict[str, str]] = {}
     by_round: dict[int, list[AuditEntry]] = {}
     for entry in entries:
         match entry.body:
             case RunOpened() as opened:
-                simulated, planned = opened.simulated, opened.planned_rounds
+                simulated, planned, recipe = opened.simulated, opened.planned_rounds, facts.of_run(opened)
+            case SiteReady() as ready:
+                machines[ready.site] = facts.of_site(ready.hello)
             case RunClosed() as closed:
                 outcome, final = closed.outcome, closed.final_model
             case _:
@@ -164,6 +179,8 @@ def _run_table(run_id: RunId, entries: Iterable[AuditEntry]) -> RunTable:
         planned_rounds=planned,
         outcome=outcome,
         final_model=final,
+        recipe=recipe,
+        machines=machines,
         rounds=rounds,
     )
 
@@ -176,7 +193,9 @@ def _round_row(number: int, entries: Iterable[AuditEntry]) -> RoundRow:
         match entry.body:
             case RoundPlanned(plan=plan):
                 weights = {site: member.weight for site, member in plan.cohort.items()}
-                row = row.model_copy(update={"cohort": len(weights)})
+                row = row.model_copy(update={"cohort": len(weights), "plan": row.plan | facts.of_round(plan)})
+            case EvaluationPlanned(plan=evaluation):
+                row = row.model_copy(update={"plan": row.plan | facts.of_evaluation(evaluation)})
             case UpdateReceived() as received:
                 sites.append(_update_row(received, weights.get(received.site)))
             case MetricsReceived() as received_metrics:

@@ -41,6 +41,13 @@ def test_show_prints_rounds_and_sites_with_epsilon_unit_and_accountant(true_log:
     assert "aggregated" in capsys.readouterr().out
 
 
+def test_show_tells_what_was_done_and_not_digests_alone(true_log: Path, capsys: Capture) -> None:
+    assert main(["show", str(true_log)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for told in ("public seed", "noise_multiplier", "learning_rate", "optimizer", "threads"):
+        assert told in printed, told
+
+
 def test_every_command_prints_one_json_value(true_log: Path, capsys: Capture) -> None:
     for command in ("verify", "replay"):
         assert main([command, str(true_log), "--json"]) == 0

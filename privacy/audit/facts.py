@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was done, in words and numbers: a run's recipe, a round's plan and a site's machine, as its entries say.
+
+A reader sees hyper-parameters, seeds and versions, not digests alone. Names are the fields' own.
+"""
+
+from __future__ import annotations
+
+from privacy.audit.entries import RunOpened
+from privacy.canonical import canonical_bytes
+from privacy.exchange.messages import SiteHello
+from privacy.exchange.plans import EvaluationPlan, RoundPlan
+
+Facts = dict[str, str]
+
+
+def of_run(opened: RunOpened) -> Facts:
+    """The settings in full, one line a section, with seed, calibrated noise and the coordinator's versions."""
+    facts = {name: _text(section) for name, section in opened.settings.items()}
+    return facts | {
+        "public seed": opened.public_seed,
+        "noise_multiplier": opened.noise_multiplier or "none: not private",
+        "noise_multiplier of counts": opened.evaluation_noise_multiplier or "none",
+        "model contract": opened.contract_digest,
+        "initial model": opened.initial_model_digest,
+        "coordinator runs": _listed(opened.software),
+    }
+
+
+def of_round(plan: RoundPlan) -> Facts:
+    """One round's seed, model, hyper-parameters and privacy parameters."""
+    training = plan.training.model_dump()
+    private = plan.privacy
+    noise = "none: NOT private"
+    if private is not None:
+        noise = (
+            f"noise_multiplier {private.noise_multiplier}, max_grad_norm {private.max_grad_norm}, {private.clipping} "
+            f"clipping, target epsilon {private.target_epsilon} at delta {private.target_delta} over "
+            f"{plan.planned_rounds} rounds, accountant {private.accountant}"
+        )
+    return {
+        "public seed": plan.public_seed,
+        "model in": plan.model_digest,
+        "training": _listed({name: str(value) for name, value in training.items()}),
+        "sampling": f"sample_rate {plan.sample_rate} of each {plan.unit}, {plan.num_steps} steps",
+        "privacy": noise,
+        "update": f"l2 at most {plan.update_clip_norm}, int32 at 2^-{plan.encoding.scale_log2}, {plan.aggregation}",
+    }
+
+
+def of_evaluation(plan: EvaluationPlan) -> Facts:
+    """How the counts of a round's evaluation were noised."""
+    noise = plan.noise_multiplier
+    return {"evaluation": f"noise_multiplier {noise} x sqrt(3) a count" if noise else "exact counts: NOT private"}
+
+
+def of_site(hello: SiteHello) -> Facts:
+    """What a site says that it runs on."""
+    return {
+        "device": hello.device,
+        "threads": str(hello.threads),
+        "deterministic": "yes" if hello.deterministic else "no",
+        "size bucket": str(hello.size_bucket),
+        "software": _listed(hello.software),
+    }
+
+
+def _listed(values: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(values.items()))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return " | ".join(_text(item) for item in value)
+    return value if isinstance(value, str) else canonical_bytes(value).decode()  # type: ignore[arg-type]
