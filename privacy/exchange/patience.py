@@ -16,7 +16,8 @@ import httpx
 
 from privacy.errors import IntegrityError, Unreachable
 
-AWAY: Final = frozenset({502, 503, 504})
+AWAY: Final = frozenset({500, 502, 503, 504})
+"""500 too: Flower's SuperLink says it when its SQLite state is busy, and a moment later it is not."""
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 
