@@ -136,6 +136,11 @@ class Bench:
         found = self.result(cell, split)
         return None if found is None else Scores(**found["scores"])  # type: ignore[arg-type]
 
+    def seconds(self) -> float:
+        """Wall seconds of every cell and trial that is kept, one after another."""
+        kept = [json.loads(file.read_text()) for file in sorted((self.out / "cells").glob("*.dev.json"))]
+        return float(sum(one["seconds"] for one in kept if one["texts"] == self.texts.digest))
+
     def keep(self, cell: Cell, split: str, scores: Scores, **facts: object) -> None:
         """Write a result in one step."""
         result = {"cell": asdict(cell), "texts": self.texts.digest, "split": split, "scores": asdict(scores), **facts}

@@ -75,7 +75,6 @@ def main(arguments: list[str]) -> int:
     if not (data / "train.jsonl").exists():
         print(f"there is no train.jsonl in {data.name}: give the corpus's folder with --data", file=sys.stderr)
         return 2
-    began = time.monotonic()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     folder = given.out / (f"{given.name}-quick" if given.quick else given.name)
     texts = prepare(CORPORA[given.name], data, folder, quick=given.quick, tell=say)
@@ -84,7 +83,7 @@ def main(arguments: list[str]) -> int:
     say(f"TF-IDF and logistic regression: test {baseline.accuracy:.4f}, macro-F1 {baseline.macro_f1:.4f}")
 
     def report() -> None:
-        write_table(bench, baseline, seeds, seconds=time.monotonic() - began, quick=given.quick, out=given.out)
+        write_table(bench, baseline, seeds, quick=given.quick, out=given.out)
 
     for scope, variant, seed in ORDER:
         name = f"{scope}-{variant}-{seed}"

@@ -20,10 +20,11 @@ NAMES: dict[Variant, str] = {"alone": "best_site_alone"}
 NOT_MEASURED = "not measured: the run was stopped before this cell"
 
 
-def write_table(bench: Bench, baseline: Scores, seeds: int, *, seconds: float, quick: bool, out: Path) -> None:
-    """Write out/bench-NAME.json from the kept results, and print it."""
+def write_table(bench: Bench, baseline: Scores, seeds: int, *, quick: bool, out: Path) -> None:
+    """Write out/bench-NAME.json from the kept results, and print it. Its seconds are those of all cells and trials."""
     rows = [row for metric in METRICS for row in _rows_of(bench, baseline, metric, seeds)]
-    write_report(bench.texts.corpus.name, [*rows, *_costs(bench, seeds)], seconds=seconds, quick=quick, out=out)
+    rows += _costs(bench, seeds)
+    write_report(bench.texts.corpus.name, rows, seconds=bench.seconds(), quick=quick, out=out)
 
 
 def chosen_cells(bench: Bench, scope: Scope, variant: Variant, seeds: int) -> list[Cell]:
