@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The next action is a function of the log alone: it changes nothing, and other runs in the same log do not matter."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from coordinator.phases import CloseRun, Finished, Greet, History, OpenRun, next_action, plan_digest
+from coordinator.planning import evaluation_plan, round_plan
+from privacy.canonical import digest_of
+
+MakeStage = Callable[..., Any]
+
+
+def action(history: History, min_sites: int = 2, *, evaluate: bool = True) -> Any:
+    return next_action(history, min_sites=min_sites, evaluate=evaluate)
+
+
+def test_an_empty_log_is_opened_and_a_closed_one_is_left_alone(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    assert action(History()) == OpenRun()
+    stage.run()
+    assert action(History.read(stage.entries())) == Finished()
+
+
+def test_asking_for_the_next_action_changes_nothing(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    stage.run()
+    entries = stage.entries()
+    for cut in range(len(entries) + 1):
+        history = History.read(entries[:cut])
+        before = copy.deepcopy(history)
+        action(history)
+        assert history == before
+
+
+def test_a_history_read_at_once_is_the_one_taken_entry_by_entry(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    stage.players["birch"].refuse = {("update", 1): "budget_exceeded"}
+    stage.run()
+    taken = History()
+    for entry in stage.entries():
+        taken.take(entry)
+    assert taken == History.read(stage.entries())
+    assert taken.gone == {"birch"}
+    assert taken.trainers() == ("alder", "cedar")
+
+
+def test_two_runs_share_a_log_and_no_history(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    first = stage.run()
+    settings = stage.settings.model_copy(update={"run": stage.settings.run.model_copy(update={"run_id": "autumn"})})
+    for player in stage.players.values():  # what a player spent belongs to a run
+        player.events.clear()
+    stage.use(settings=settings)
+    second = stage.run()
+    runs = {entry.run_id for entry in stage.entries()}
+    assert runs == {"spring", "autumn"}
+    assert first.rounds_aggregated == second.rounds_aggregated == 2
+
+
+@pytest.mark.parametrize("missing", [(), ("alder",), ("alder", "birch", "cedar")])
+def test_whoever_is_not_there_is_greeted_and_nobody_else(make_stage: MakeStage, missing: tuple[str, ...]) -> None:
+    stage = make_stage()
+    stage.run()
+    entries = [
+        entry
+        for entry in stage.entries()
+        if entry.body.kind == "run_opened" or (entry.body.kind == "site_ready" and entry.body.site not in missing)
+    ]
+    asked = action(History.read(entries), min_sites=3)
+    assert asked == Greet(0, missing) if missing else not isinstance(asked, Greet)
+
+
+def test_a_run_stops_as_soon_as_too_few_sites_can_ever_train_again(make_stage: MakeStage) -> None:
+    stage = make_stage(training={"rounds": 3})
+    stage.players["birch"].refuse = {("update", 1): "policy"}
+    stage.run()
+    entries = [entry for entry in stage.entries() if entry.server_round <= 1]
+    history = History.read(entries)
+    assert action(history, min_sites=3) == CloseRun(rounds_aggregated=1, outcome="stopped")
+    assert not isinstance(action(history, min_sites=2), CloseRun)
+
+
+def test_a_plan_made_again_from_the_same_log_is_the_same_plan(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    stage.run()
+    entries = stage.entries()
+    for cut, entry in enumerate(entries):
+        history = History.read(entries[:cut])
+        if entry.body.kind == "round_planned":
+            again = round_plan(stage.recipe, history, entry.server_round, history.trainers())
+        elif entry.body.kind == "evaluation_planned":
+            again = evaluation_plan(stage.recipe, history, entry.server_round, sorted(history.ready))
+        else:
+            continue
+        assert again == entry.body.plan
+        assert plan_digest(again) == digest_of(entry.body.plan)
+
+
+def test_every_round_has_a_public_seed_of_its_own(make_stage: MakeStage) -> None:
+    stage = make_stage(training={"rounds": 3})
+    stage.run()
+    kinds = ("round_planned", "evaluation_planned")
+    seeds = [entry.body.plan.public_seed for entry in stage.entries() if entry.body.kind in kinds]
+    assert len(set(seeds)) == len(seeds) == 7
+    assert stage.recipe.opened.public_seed not in seeds
