@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from privacy import terminal
 from privacy.audit.entries import AuditEntry
 from privacy.audit.verify import verify
 from privacy.errors import Unreachable
-from privacy.settings_file import settings_digest
+from privacy.settings_file import render, settings_digest
 from simulations.build import Built, build
+from simulations.cli import app
 from simulations.federation import Federation
 from simulations.scenario import Scenario
 
@@ -239,3 +241,20 @@ def test_a_copy_of_the_finished_folder_tells_nothing_new(copy_of: Callable[..., 
     assert Federation(built).run().final_model_sha256 == finished.outcome.final_model_sha256
     assert charges(built.out) == before
     shutil.rmtree(built.out)
+
+
+def test_a_run_prints_one_json_object_and_the_same_command_again_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], small: Scenario, finished: Any, tmp_path: Path
+) -> None:
+    """The finished folder is given again: what was done is not done twice, and the outcome is the same."""
+    file = tmp_path / "small.toml"
+    file.write_text(render(small))
+    monkeypatch.setattr("sys.argv", ["collab-sim", "run", str(file), "--out", str(finished.out), "--json"])
+    assert terminal.run(app, "collab-sim") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["final_model_sha256"] == finished.outcome.final_model_sha256
+    assert told["log"] == {"entries": finished.outcome.log.entries, "verified": True, "rounds_replayed": 2}
+    wanted = {"site", "examples", "identifiers_planted", "identifiers_found", "loss", "accuracy", "epsilon_spent",
+              "epsilon_limit", "unit"}  # fmt: skip
+    assert all(wanted <= set(site) for site in told["sites"])
+    assert json.loads((finished.out / "results.json").read_text())["rounds"] == 2

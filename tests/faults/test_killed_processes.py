@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kill -9` of a real process that runs a whole federation, wherever it happens to be: the next start ends the same.
+
+The killed process holds the coordinator and all sites, so each of them is restarted from its disk alone. `kill -9`
+does not test a power cut: the page cache survives it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCENARIO = """
+title = "Two small hospitals"
+seed = 3
+[corpus]
+kind = "notes"
+holdout = 12
+[[hospitals]]
+name = "hospital_a"
+style = "sectioned"
+patients = 10
+[[hospitals]]
+name = "hospital_b"
+style = "narrative"
+patients = 12
+[sites]
+threads = 1
+epsilon_limit = 100.0
+dev_fraction = 0.3
+[federation.run]
+name = "small"
+run_id = "small"
+[federation.task]
+labels = ["cardiology", "gastroenterology", "neurology", "pulmonology"]
+max_tokens = 32
+[federation.training]
+scope = "head"
+optimizer = "sgd"
+head_learning_rate = 1.0
+rounds = 2
+steps_per_round = 2
+sample_rate = 0.5
+[federation.privacy]
+unit = "patient"
+target_delta = 1e-3
+clipping = "hooks"
+[federation.update]
+clip_norm = 4.0
+scale_log2 = 20
+[federation.rounds]
+min_sites = 2
+deadline_seconds = 30.0
+"""
+
+
+def command(folder: Path, out: str) -> list[str]:
+    program = "from simulations.cli import main; main()"
+    return [sys.executable, "-c", program, "run", str(folder / "small.toml"), "--out", str(folder / out), "--json"]
+
+
+def entries(out: Path) -> int:
+    """How many entries the log on disk holds."""
+    path = out / "coordinator" / "log.sqlite"
+    if not path.exists():
+        return 0
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as log:
+            return int(log.execute("select count(*) from entries").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def charges(out: Path) -> dict[str, list[str]]:
+    found = {}
+    for path in sorted((out / "sites").glob("*/ledger.sqlite")):
+        with sqlite3.connect(path) as ledger:
+            found[path.parent.name] = [row[0] for row in ledger.execute("select plan_digest from reservation")]
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "small.toml").write_text(SCENARIO)
+    done = subprocess.run(command(folder, "out"), capture_output=True, text=True, check=True)
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [1, 4, 9, 14, 20])
+def test_a_federation_killed_at_any_entry_ends_with_the_same_model_and_a_sound_log(
+    undisturbed: tuple[Path, dict[str, object]], at: int
+) -> None:
+    folder, expected = undisturbed
+    out = folder / f"killed-{at}"
+    process = subprocess.Popen(command(folder, out.name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and entries(out) < at:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert entries(out) < expected["log"]["entries"]  # type: ignore[index]
+
+    done = subprocess.run(command(folder, out.name), capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert told["log"]["verified"]
+    assert told["rounds"] == expected["rounds"]
+    attempts, usual = charges(out), charges(folder / "out")
+    if attempts == usual:  # no attempt was cut off between its charge and its reply
+        assert told["final_model_sha256"] == expected["final_model_sha256"]
+    for site, plans in usual.items():
+        assert set(plans) <= set(attempts[site])
+        assert len(attempts[site]) <= len(plans) + 1
