@@ -51,7 +51,7 @@ def write_notes(path: Path, label: str = "") -> None:
         {
             "record_id": f"r{at}",
             "patient_id": f"p{at % 12}",
-            "text": " ".join(WORDS[(at * 7 + step * 5) % len(WORDS)] for step in range(6 + at % 4)),
+            "text": " ".join(WORDS[(at * 7 + step * (5 + 2 * (at // 12))) % len(WORDS)] for step in range(6 + at % 4)),
             "label": label or LABELS[at % 3],
         }
         for at in range(36)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site's texts are read once, kept anonymized, and split by a keyed hash that no other record can move."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from client.material import Material
+from privacy.randomness import SecretSeed
+
+MakeClinic = Callable[..., Any]
+
+
+def material(clinic: Any) -> Material:
+    return Material(clinic.folder, clinic.site.identity.site_key)
+
+
+def test_every_row_is_in_one_split_and_no_patient_in_two(make_clinic: MakeClinic) -> None:
+    records = material(make_clinic()).anonymized().records
+    patients = {split: {record.patient_id for record in found} for split, found in records.items()}
+    assert sum(len(found) for found in records.values()) == 36
+    assert patients["train"]
+    assert patients["dev"]
+    assert not patients["train"] & patients["dev"]
+
+
+def test_a_split_depends_on_the_key_and_not_on_the_order_or_the_other_rows(make_clinic: MakeClinic) -> None:
+    clinic = make_clinic()
+    first = {r.record_id: split for split, found in material(clinic).anonymized().records.items() for r in found}
+    file = clinic.folder.data_files[0]
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    kept = [row for row in reversed(rows) if row["patient_id"] != "p3"]
+    file.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    second = {r.record_id: split for split, found in material(clinic).anonymized().records.items() for r in found}
+    assert second == {record: split for record, split in first.items() if record in second}
+    assert len(second) == len(kept)
+    other = Material(clinic.folder, SecretSeed(b"\x44" * 32)).anonymized().records
+    assert {r.record_id: split for split, found in other.items() for r in found} != second
+
+
+def test_the_commitment_to_the_report_is_new_in_each_run_and_tells_nothing(make_clinic: MakeClinic) -> None:
+    one = material(make_clinic())
+    spring, autumn = one.anonymization_commitment("spring"), one.anonymization_commitment("autumn")
+    assert spring != autumn
+    assert spring == one.anonymization_commitment("spring")
+
+
+def test_a_changed_split_is_refused_after_budget_was_spent_under_the_old_one(make_clinic: MakeClinic) -> None:
+    clinic = make_clinic()
+    assert material(clinic).split_digest() == clinic.site.material.split_digest()
+    data = clinic.folder.settings.data.model_copy(update={"dev_fraction": 0.5})
+    clinic.hello()
+    assert clinic.ask(1).envelope.kind == "site_update"
+    settings = clinic.folder.settings.model_copy(update={"data": data})
+    clinic.site.material._settings = clinic.site.settings = settings
+    charged = clinic.charged()
+    assert clinic.ask(2).envelope.kind == "refusal"
+    assert clinic.charged() == charged
