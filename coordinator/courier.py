@@ -96,16 +96,22 @@ class Courier:
 
         A site that gives none within `deadline_seconds` (from now on, for all sites together) yields "no_reply", one
         whose reply is no parcel or has a longer payload "malformed". Drop each reply before asking for the next: that
-        keeps one in memory. Raises KeyError for a site without a node, Unreachable when the grid takes no messages.
+        keeps one in memory. A site without a node (it was taken off the roster) has "no_reply" at once. Raises
+        Unreachable when the grid takes no messages.
         """
         end = self._clock() + deadline_seconds
         pieces: dict[int, ArrayRecord] = {}  # sites that get the same payload get the same objects
         errands = {}
-        for site in sorted(parcels):
+        for site in sorted(parcels.keys() & self._nodes.keys()):
             payload = parcels[site].payload
-            errands[site] = _Errand(self._nodes[site], parcels[site], pieces.setdefault(id(payload), cut(payload)))
+            if id(payload) not in pieces:
+                pieces[id(payload)] = cut(payload)
+            errands[site] = _Errand(self._nodes[site], parcels[site], pieces[id(payload)])
         seen = self._deliver(errands, phase, server_round, end)
-        for site in list(errands):
+        for site in sorted(parcels):
+            if site not in errands:
+                yield site, "no_reply"
+                continue
             while (reply := self._pull(errands[site], max_payload_bytes)) is None and self._clock() < end:
                 self._sleep(self._poll_seconds)
                 if self._clock() - seen >= PRESENCE_SECONDS:

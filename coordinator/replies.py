@@ -73,7 +73,7 @@ class Desk:
     def __init__(self, recipe: Recipe, journal: Journal, courier: Courier, key: SigningKey) -> None:
         self._roster = recipe.opened.roster
         self._run_id = recipe.settings.run.run_id
-        self._deadline = recipe.settings.rounds.deadline_seconds
+        self._rules = recipe.settings.rounds
         self._largest = recipe.contract.payload_bytes + HEADROOM
         self._journal, self._courier, self._key = journal, courier, key
         self.seen: dict[SiteId, int] = {}
@@ -107,7 +107,7 @@ class Desk:
             parcels,
             phase=phase,
             server_round=parcels[sites[0]].envelope.server_round,
-            deadline_seconds=self._deadline,
+            deadline_seconds=self._rules.hello_seconds if phase == "hello" else self._rules.deadline_seconds,
             max_payload_bytes=self._largest,
         )
         for site, reply in replies:

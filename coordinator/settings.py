@@ -116,6 +116,9 @@ class RoundsSection(BaseModel):
     model_config = STRICT
     min_sites: int = Field(default=2, ge=1, le=10_000, description="updates without which a round is aborted")
     deadline_seconds: float = Field(default=3600.0, gt=0, le=604_800, description="seconds a phase waits for its sites")
+    hello_seconds: float = Field(
+        default=60.0, gt=0, le=604_800, description="seconds that absent sites are waited for before each round"
+    )
     evaluate: bool = Field(default=True, description="ask sites for noised counts on their dev split after each round")
 
 

@@ -117,6 +117,7 @@ class StorageFailed(CollabError):
     """The disk refused a write (full, or failing). What was being written is wholly there or wholly absent."""
 
     exit_code = 5
+    reason = "storage"
 
 
 class Unreachable(CollabError):

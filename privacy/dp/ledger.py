@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from privacy.canonical import DecimalString, digest_of
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit, epsilon_string
-from privacy.errors import BudgetExceeded, CollabError, IntegrityError, PlanRefused
+from privacy.errors import BudgetExceeded, IntegrityError, PlanRefused, StorageFailed
 from privacy.identifiers import Digest, RunId, SiteId
 
 Epsilon = Callable[[Sequence[PrivacyEvent], float], float]
@@ -206,7 +206,7 @@ class Ledger:
                     db.execute("ROLLBACK")
                 raise
         except sqlite3.DatabaseError as error:
-            raise CollabError(
+            raise StorageFailed(
                 f"the privacy ledger could not be read or written ({error}); nothing was trained",
                 next_step="free disk space and check that the file is this site's ledger, then start again",
             ) from error

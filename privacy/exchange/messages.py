@@ -48,6 +48,7 @@ ReasonCode = Literal[
     "run_unknown",
     "signature",
     "stale_proof",
+    "storage",
     "wrong_shape",
 ]
 """All that a failure may say across a border."""

@@ -247,3 +247,9 @@ def test_waiting_for_sites_ends_when_enough_are_there_or_in_an_error(clock: Cloc
 def test_a_stranger_online_is_not_a_site(clock: Clock) -> None:
     courier = Courier(grid_with(clock), {"hospital_a": 2}, clock=clock, sleep=clock.sleep)
     assert courier.online() == {"hospital_a"}
+
+
+def test_a_site_that_was_taken_off_the_roster_is_missing_at_once(clock: Clock) -> None:
+    parcels = {site: parcel("coordinator", b"model") for site in (*NODES, "zz_gone")}
+    assert exchange(grid_with(clock), clock, parcels) == [*ALL, ("zz_gone", "no_reply")]
+    assert clock.now == 0.0
