@@ -9,7 +9,6 @@ the site's own reports. A plan that was answered gets the same bytes again and i
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable
 from typing import get_args
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from client import device, guard
+from client.budget import Budget
 from client.enrolment import SiteIdentity
 from client.evaluation import noised_metrics
 from client.material import Material
@@ -28,27 +28,17 @@ from privacy.audit.checkpoint import check_proof
 from privacy.audit.entries import EvaluationPlanned, RoundPlanned, RunOpened
 from privacy.audit.keys import VerifyKey
 from privacy.audit.note import NoteKey
-from privacy.canonical import decimal_string, digest_of
-from privacy.dp.ledger import Ledger, Reservation
-from privacy.dp.params import PrivacyEvent, PrivacySpent
+from privacy.canonical import digest_of
+from privacy.dp.ledger import Ledger
 from privacy.dp.training import StepRecord
 from privacy.errors import ContractError, IntegrityError, PlanRefused
 from privacy.exchange.delivery import Delivery
 from privacy.exchange.messages import Kind, Parcel, ReasonCode, Refusal, SiteHello, SiteUpdate, open_parcel, seal
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, RunId, sha256
-from privacy.randomness import SEED_BYTES, SecretSeed
 from privacy.update.clip import clip
 from privacy.update.delta import ModelContract, model_vector
 from privacy.update.quantize import check_bound, encode, quantize
-
-FreshNonce = Callable[[Digest], bytes]
-"""32 bytes that were never used before, for a plan's digest: from the operating system, or from a scenario's seed."""
-
-
-def system_nonce(plan_digest: Digest) -> bytes:
-    """A nonce from the operating system, as every real site draws it."""
-    return secrets.token_bytes(SEED_BYTES)
 
 
 class Site:
@@ -56,12 +46,11 @@ class Site:
 
     def __init__(self, folder: SiteFolder, identity: SiteIdentity) -> None:
         self.folder, self.settings, self.identity = folder, folder.settings, identity
-        self.fresh_nonce: FreshNonce = self._simulated_nonce if identity.simulated else system_nonce
         self.state = SiteState(folder.state)
         self.ledger = Ledger(folder.ledger)
         self.material = Material(folder, identity.site_key)
+        self.budget = Budget(self.ledger, self.settings, identity, self.material)
         self.reports = SiteReports(folder.reports)
-        self._reservation: Reservation | None = None
         self._reported: set[RunId] = set()
         self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
         self._log = NoteKey.parse(identity.kit.log_vkey)
@@ -75,7 +64,7 @@ class Site:
             delivery = open_parcel(parcel, Delivery, self._coordinator)
             asked = _asked(delivery)
             self._check(parcel, delivery)
-            self._reservation = None
+            self.budget.forget()
             stored = self.state.reply(asked, parcel.envelope.phase)
             return stored if stored is not None else self._respond(parcel, delivery, asked)
         except Exception as error:
@@ -141,9 +130,9 @@ class Site:
         self.material.examples(contract, opened.public_seed, "train")
         self._prepared(plan.run_id)
 
-        nonce = self.fresh_nonce(asked)
-        spent = self._reserve(plan, asked, nonce)
-        seed = SecretSeed.for_attempt(self.identity.site_key, nonce, asked)
+        nonce = self.budget.fresh_nonce(asked)
+        spent = self.budget.charge_round(plan, asked, nonce)
+        seed = self.budget.seed(nonce, asked)
         trained = self.material.train(plan, contract, opened.public_seed, model_in, seed, self._on_step(plan))
 
         member = plan.cohort[self.identity.name]
@@ -165,7 +154,7 @@ class Site:
         )
         reply = self._seal(parcel, "site_update", asked, update, payload)
         self.state.remember_reply(asked, "update", reply)
-        self._settle()
+        self.budget.settle()
         self.reports.trained(plan, trained.steps, trained.examples, spent, self.settings, len(payload))
         return reply
 
@@ -178,81 +167,17 @@ class Site:
         model = self._model(contract, parcel.payload, plan.model_digest)
         counts = self.material.count(contract, opened.public_seed, model)
 
-        nonce = self.fresh_nonce(asked)
+        nonce = self.budget.fresh_nonce(asked)
         public = self.settings.site.role == "evaluator"
         noise_multiplier = None if public else plan.noise_multiplier
-        spent = None if noise_multiplier is None else self._charge_counts(plan, noise_multiplier, asked, nonce)
-        seed = SecretSeed.for_attempt(self.identity.site_key, nonce, asked)
+        spent = None if noise_multiplier is None else self.budget.charge_counts(plan, noise_multiplier, asked, nonce)
+        seed = self.budget.seed(nonce, asked)
         metrics = noised_metrics(counts, noise_multiplier, seed, asked, spent, self._seen_tree_size())
         reply = self._seal(parcel, "site_metrics", asked, metrics)
         self.state.remember_reply(asked, "evaluate", reply)
-        self._settle()
+        self.budget.settle()
         self.reports.evaluated(plan, counts, spent, self.settings)
         return reply
-
-    # -- the budget ---------------------------------------------------------------------------------------------------
-
-    def _reserve(self, plan: RoundPlan, asked: Digest, nonce: bytes) -> PrivacySpent | None:
-        if plan.privacy is None:
-            return None
-        event = plan.privacy.event()
-        return self._charge(event, plan.privacy.target_delta, plan.run_id, plan.server_round, "train", asked, nonce)
-
-    def _charge_counts(self, plan: EvaluationPlan, noise_multiplier: str, asked: Digest, nonce: bytes) -> PrivacySpent:
-        event = PrivacyEvent(noise_multiplier=noise_multiplier, sample_rate="1", steps=1, partition="dev")
-        return self._charge(event, plan.target_delta, plan.run_id, plan.server_round, "evaluate", asked, nonce)
-
-    def _charge(
-        self,
-        event: PrivacyEvent,
-        delta: str,
-        run_id: str,
-        server_round: int,
-        purpose: str,
-        asked: Digest,
-        nonce: bytes,
-    ) -> PrivacySpent:
-        """Reserve in the ledger (fsync) before any release is computed. Returns what this run spent so far."""
-        policy, dataset = self.settings.policy, self.settings.data.dataset
-        self._check_first_plan(run_id, server_round, purpose, asked)
-        self.ledger.pin_split(dataset, policy.unit, self.material.split_digest())
-        self._reservation = self.ledger.reserve(
-            dataset,
-            policy.unit,
-            decimal_string(policy.delta),
-            decimal_string(policy.epsilon_limit),
-            (event,),
-            site=self.identity.name,
-            run_id=run_id,
-            server_round=server_round,
-            purpose=purpose,
-            plan_digest=asked,
-            nonce=nonce,
-        )
-        return self.ledger.spent(dataset, policy.unit, delta, run_id=run_id)
-
-    def _check_first_plan(self, run_id: str, server_round: int, purpose: str, asked: Digest) -> None:
-        """A round is planned once: other plans of it would be rounds that no policy counts. Attempts may repeat."""
-        here = (run_id, server_round, purpose)
-        for row in self.ledger.history(self.settings.data.dataset, self.settings.policy.unit):
-            if (row.run_id, row.server_round, row.purpose) == here and row.plan_digest != asked:
-                raise IntegrityError(
-                    f"round {server_round} of run {run_id} was planned otherwise before",
-                    reason="replayed",
-                    next_step="a new run needs a new run_id; if this is none, ask the coordinator what happened",
-                )
-
-    def _settle(self) -> None:
-        """What was reserved was released. Without this row it stays charged all the same."""
-        reservation, self._reservation = self._reservation, None
-        if reservation is not None:
-            self.ledger.settle(reservation)
-
-    def _simulated_nonce(self, asked: Digest) -> bytes:
-        """A simulated site's nonce: from its known key, another one at each attempt at a plan."""
-        history = self.ledger.history(self.settings.data.dataset, self.settings.policy.unit)
-        attempt = sum(row.plan_digest == asked for row in history)
-        return self.identity.site_key.derive(f"simulated-nonce/{asked}/{attempt}").expose("simulated nonce")
 
     # -- what the site itself is told ---------------------------------------------------------------------------------
 
