@@ -6,10 +6,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 
-from client.corpus import load_corpus
+from client.corpus import CorpusReport, load_corpus
 from client.material import Material
 from client.pretrained import PACKAGED_DIGEST, load_packaged, pretrained_digest
-from client.settings import SiteFolder
+from client.settings import PolicySection, SiteFolder
 from privacy.canonical import Json
 from privacy.errors import IntegrityError
 from privacy.identifiers import Digest
@@ -36,6 +36,22 @@ def examine(folder: SiteFolder, site_key: SecretSeed | None, progress: Progress)
     found = {"corpus": _flat(corpus.as_json())} | found
     found["models"] = dict(models(folder))
     found["policy"] = plain(folder.settings.policy) | {"policy digest": folder.settings.policy_digest}
+    if warnings := _warnings(folder.settings.policy, corpus):
+        found["think again"] = dict(warnings)
+    return found
+
+
+def _warnings(policy: PolicySection, corpus: CorpusReport) -> dict[str, str]:
+    """What the policy says that this data makes doubtful. Said here alone: it tells of exact sizes."""
+    units = sum((corpus.patients if policy.unit == "patient" else corpus.rows).values())
+    found = {}
+    if units and policy.delta * units >= 1:
+        found["policy.delta"] = f"{policy.delta} is not below 1 / {units} {policy.unit}s: a whole unit could be exposed"
+    if units and not units / 2 <= policy.size_bucket <= 2 * units:
+        found["policy.size_bucket"] = (
+            f"{policy.size_bucket} is far from the {units} {policy.unit}s here: gradients are divided by it, so "
+            "a training step is too small, or too large"
+        )
     return found
 
 

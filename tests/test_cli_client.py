@@ -165,6 +165,20 @@ def test_check_reads_and_anonymizes_and_nothing_leaves(here: Path, capsys: pytes
     assert "Invented note" not in said
 
 
+def test_check_doubts_a_delta_and_a_size_bucket_that_do_not_fit_the_data(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*AT_SITE, "check", "--json"]) == 0
+    assert "think again" not in capsys.readouterr().out
+    (here / "sites/hospital_a.toml").write_text(
+        SITE.replace("delta = 1e-5", "delta = 0.09").replace("size_bucket = 32", "size_bucket = 4096")
+    )
+    assert cli.main([*AT_SITE, "check", "--json"]) == 0
+    doubts = json.loads(capsys.readouterr().out.splitlines()[-1])["think again"]
+    assert "30 records" in doubts["policy.delta"]
+    assert "4096 is far from the 30 records" in doubts["policy.size_bucket"]
+
+
 def test_a_missing_column_is_told_before_the_site_connects(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toml = here / "sites/hospital_a.toml"
     toml.write_text(SITE.replace("[policy]", 'label_column = "diagnosis"\n[policy]'))
