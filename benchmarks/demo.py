@@ -22,6 +22,8 @@ from typing import Any
 
 from report import Row, of_repeats, write_report
 
+os.environ.setdefault("COLUMNS", "180")  # the table is wide, also where it is no terminal that reads it
+
 SCENARIO = "three-hospitals"
 SEEDS = (1, 2, 3)
 MARGIN = 0.20
