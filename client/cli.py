@@ -28,6 +28,7 @@ from privacy.terminal import (
     Pinned,
     Yes,
     confirm_fingerprint,
+    end,
     example,
     new_app,
     print_facts,
@@ -242,8 +243,9 @@ def _shown(folder: SiteFolder) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The entry point."""
-    return run_command_line(app, "collab-client", arguments)
+    """The entry point. Without `arguments` they are this process's own, and it ends here."""
+    code = run_command_line(app, "collab-client", arguments)
+    return end(code) if arguments is None else code
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from privacy.terminal import (
     Pinned,
     Yes,
     confirm_fingerprint,
+    end,
     example,
     new_app,
     print_facts,
@@ -197,8 +198,9 @@ def _say_now(sentence: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The entry point."""
-    return run_command_line(app, "collab-coordinator", arguments)
+    """The entry point. Without `arguments` they are this process's own, and it ends here."""
+    code = run_command_line(app, "collab-coordinator", arguments)
+    return end(code) if arguments is None else code
 
 
 if __name__ == "__main__":

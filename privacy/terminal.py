@@ -8,6 +8,7 @@ asks for it: the text of an unforeseen error may quote a record. Results go to s
 
 from __future__ import annotations
 
+import atexit
 import errno
 import json
 import os
@@ -18,7 +19,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import click
 import typer
@@ -81,6 +82,18 @@ def run(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> 
     if DEBUG in given:
         traceback.print_exception(failure)
     return code
+
+
+def end(code: int) -> NoReturn:
+    """End this process with `code`, after all that is registered for its end.
+
+    The interpreter's own teardown is left out: threads of native libraries that still run abort in it at times
+    ("terminate called without an active exception"), and a clean end would then be told as a crash.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _tell(error: BaseException, name: str) -> int:

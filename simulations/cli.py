@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -79,4 +78,4 @@ def list_command(as_json: terminal.AsJson = False, debug: terminal.Debug = False
 
 def main() -> None:
     """Entry point."""
-    sys.exit(terminal.run(app, "collab-sim"))
+    terminal.end(terminal.run(app, "collab-sim"))
