@@ -194,7 +194,7 @@ def _settings(**changes: dict[str, object]) -> FederationSettings:
         "task": {"labels": LABELS, "max_tokens": 64},
         "training": {"scope": "head", "optimizer": "sgd", "rounds": 2, "steps_per_round": 20, "sample_rate": 0.05},
         "update": {"clip_norm": 0.5, "scale_log2": 20},
-        "rounds": {"min_sites": 2, "deadline_seconds": 5.0},
+        "rounds": {"min_sites": 2, "deadline_seconds": 5.0, "hello_seconds": 5.0},
     }
     for section, values in changes.items():
         base[section] = base.get(section, {}) | values

@@ -179,7 +179,7 @@ def test_a_site_that_gives_no_reply_is_logged_and_the_round_goes_on_without_it(m
 
 
 def test_a_site_that_is_not_there_before_the_deadline_is_greeted_again_in_the_next_round(make_stage: MakeStage) -> None:
-    stage = make_stage(rounds={"deadline_seconds": 0.2})
+    stage = make_stage(rounds={"deadline_seconds": 0.2, "hello_seconds": 0.2})
     stage.gone = {"cedar"}
 
     def back(entry: AuditEntry) -> None:
@@ -215,7 +215,7 @@ def test_too_few_updates_abort_the_round_and_the_next_start_goes_on(make_stage: 
 
 
 def test_too_few_sites_end_the_run_for_now_and_ask_nobody_to_train(make_stage: MakeStage) -> None:
-    stage = make_stage(rounds={"deadline_seconds": 0.2})
+    stage = make_stage(rounds={"deadline_seconds": 0.2, "hello_seconds": 0.2})
     stage.gone = {"birch", "cedar"}
     with pytest.raises(Unreachable, match="1 of at least 2"):
         stage.run()

@@ -60,6 +60,7 @@ scale_log2 = 20
 [federation.rounds]
 min_sites = 2
 deadline_seconds = 30.0
+hello_seconds = 30.0
 """
 
 
