@@ -1,67 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a site anonymizes: engine, language, countries, its own formats and terms, and when to refuse.
 
-Rules: unknown keys are refused; every field has a unit and a bound; a pattern that a site writes must be cheap to
-match on any text, so only bounded repetition is allowed in it.
+Rules: unknown keys are refused; every field has a unit and a bound; a pattern that a site writes must be cheap to match
+on any text (privacy.text.site_patterns).
 """
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-_REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}|\?")
-_MAX_CHOICES = 10_000
-
-
-def _check_site_pattern(pattern: str) -> str:
-    """A pattern with bounded repetition only: its cost on any text is bounded, whatever the text.
-
-    Allowed: literals, classes, alternation, `(?:...)`, `?`, `{n}`, `{m,n}`. Refused: `*`, `+`, `{n,}`, a repeated
-    group, look-around, back-references, flags, and anything that matches the empty string or fewer than three
-    characters.
-    """
-    outside = re.sub(r"\[(?:\\.|[^\]\\])+\]", "C", re.sub(r"\\[^dDwWsSbBAZ1-9]", "L", pattern))
-    if re.search(r"[*+]", outside):
-        raise ValueError("unbounded repetition is refused: write {m,n}")
-    if re.search(r"\(\?(?!:)|\\[1-9]", outside):
-        raise ValueError("look-around, flags, named groups and back-references are refused")
-    if re.search(r"\)\s*[{?]", outside):
-        raise ValueError("a repeated group is refused: repeat a character or a class")
-    choices = 1
-    for low, high in _repeats(outside):
-        if high > 64:
-            raise ValueError("a repetition is bounded by 64")
-        choices *= high - low + 1
-    if choices > _MAX_CHOICES:
-        raise ValueError("too many variable repetitions: the pattern could be slow on some texts")
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ValueError("not a valid regular expression") from error
-    if any(compiled.fullmatch(probe) for probe in ("", "1", "a", "A", "-", "12", "ab", "AB")):
-        raise ValueError("the pattern must not match fewer than three characters")
-    return pattern
-
-
-def _repeats(pattern: str) -> list[tuple[int, int]]:
-    repeats = []
-    for match in _REPEAT.finditer(pattern):
-        if pattern[: match.start()].endswith("(") or match.group().startswith("?"):
-            low, high = (0, 1) if not pattern[: match.start()].endswith("(") else (0, 0)
-        else:
-            low = int(match.group(1))
-            if match.group(2) == "":
-                raise ValueError("unbounded repetition is refused: write {m,n}")
-            high = low if match.group(2) is None else int(match.group(2))
-        repeats.append((low, high))
-    return repeats
-
-
-SitePattern = Annotated[str, Field(min_length=3, max_length=200), AfterValidator(_check_site_pattern)]
-"""A regular expression of a site's own number format, cheap to match on any text."""
+from privacy.text.site_patterns import SitePattern
 
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 SiteTerm = Annotated[str, Field(min_length=2, max_length=100)]
@@ -76,6 +26,12 @@ class TextSettings(BaseModel):
         default="presidio",
         pattern=r"^[a-z][a-z0-9_]{0,31}$",
         description="Which engine finds identifiers: the name of a file in privacy/text/engines (1 to 32 characters).",
+    )
+    names: str = Field(
+        default="none",
+        pattern=r"^[a-z][a-z0-9_]{0,31}$",
+        description="Which model finds names, places and organisations: the name of a file in privacy/text/ner (1 to "
+        "32 characters).",
     )
     language: Literal["en"] = Field(
         default="en", description="Language of the text, ISO 639-1; only 'en' has recognizers and lists today."

@@ -1,43 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of people by rules and lists: titles, labels, credentials, initials, listed names, then every recurrence.
+"""Names of people by rules and lists: titles, labels, credentials, initials, listed names.
 
 The first defence, not the last: a name that no rule announces and no list holds passes (docs/anonymization.md says how
 many). Rules: lists decide only for capitalised words; eponyms before a clinical noun ("Foley catheter") stay; what one
-document shows to be a name is masked throughout that document and in no other.
+document shows to be a name is masked throughout it by privacy.text.propagation.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from privacy.text import lists
 from privacy.text.recognizers import _name_cues as cues
-from privacy.text.recognizers import _vocabulary as vocabulary
-from privacy.text.recognizers._tokens import Token, tokens_of
 from privacy.text.records import Finding
 from privacy.text.settings import TextSettings
+from privacy.text.tokens import JOINS, Token, is_eponym, tokens_of
 
 _SUFFIX = re.compile(
     r"(?:ova|owski|ewski|inski|ynski|czyk|wicz|vich|vych|enko|chuk|escu|iewicz|sson|sdottir|opoulos|akis|yan|shvili|adze|"
     r"inen|ishvili|oglu|ellini|ucci|acci|hardt|mann|stein|berg|quist|gaard|strom)$"
 )
-_JOIN = frozenset({" ", ". ", "-", "  "})
 
 
 class Names:
-    """The recognizer of PERSON. Each rule yields spans of tokens; what follows from them is propagated at the end."""
+    """The recognizer of PERSON. Each rule yields spans of tokens; recurrences: privacy.text.propagation."""
 
     name = "names"
     entity_types: tuple[str, ...] = ("PERSON",)
 
     def __init__(self) -> None:
-        self._first = vocabulary.packaged("first_names")
-        self._last = vocabulary.packaged("surnames")
-        self._short = vocabulary.packaged("short_names")
-        self._function_words = vocabulary.packaged("function_words")
-        self._eponyms = vocabulary.packaged("eponyms")
-        self._clinical_nouns = vocabulary.packaged("clinical_nouns")
-        self._no_name = vocabulary.no_name()
+        self._first = lists.words("first_names")
+        self._last = lists.words("surnames")
+        self._short = lists.words("short_names")
+        self._function_words = lists.words("function_words")
+        self._eponyms = lists.words("eponyms")
+        self._no_name = lists.no_name()
 
     def find(self, text: str) -> list[Finding]:
         """Every name, as found by every rule; may overlap."""
@@ -45,8 +43,6 @@ class Names:
         spans: dict[tuple[int, int], float] = {}
         for first, last, score in (*self._announced(text, tokens), *self._listed(text, tokens)):
             spans[first, last] = max(score, spans.get((first, last), 0.0))
-        for index in self._recurring(text, tokens, spans) if spans else ():
-            spans.setdefault((index, index), 0.6)
         return [
             Finding(tokens[first].start, tokens[last].name_end, "PERSON", score, self.name)
             for (first, last), score in sorted(spans.items())
@@ -71,7 +67,7 @@ class Names:
         prose = match.groupdict().get("prose") is not None
         if not run or not self._suffices(rule, [tokens[i] for i in run], prose):
             return None
-        if not rule.trusts_first and self._is_eponym(match.string, tokens, run[-1]):
+        if not rule.trusts_first and is_eponym(match.string, tokens, run[-1]):
             return None
         return run[0], run[-1]
 
@@ -120,10 +116,10 @@ class Names:
         between = text[token.end : following.start]
         if between == ". " and not token.initial:
             return False
-        return token.capital and (following.capital or following.particle) and between in _JOIN
+        return token.capital and (following.capital or following.particle) and between in JOINS
 
     def _listed_in(self, text: str, tokens: list[Token], first: int, last: int) -> Iterator[tuple[int, int, float]]:
-        run = [i for i in range(first, last + 1) if not self._is_eponym(text, tokens, i)]
+        run = [i for i in range(first, last + 1) if not is_eponym(text, tokens, i)]
         for i in run:
             token = tokens[i]
             alone = not any(self._may_be_name(tokens[j]) for j in run if abs(i - j) == 1)
@@ -191,29 +187,6 @@ class Names:
 
     def _is_listed(self, token: Token) -> bool:
         return token.plain in self._first or token.plain in self._last
-
-    def _is_eponym(self, text: str, tokens: list[Token], index: int) -> bool:
-        """Whether the word names a disease, sign or device: it stands right before a clinical noun."""
-        if index + 1 >= len(tokens):
-            return False
-        between = text[tokens[index].end : tokens[index + 1].start]
-        return between in _JOIN and tokens[index + 1].plain in self._clinical_nouns
-
-    # What the document has shown to be a name is one everywhere in it.
-
-    def _recurring(self, text: str, tokens: list[Token], spans: Iterable[tuple[int, int]]) -> list[int]:
-        inside = {index for first, last in spans for index in range(first, last + 1)}
-        known = {tokens[index].plain for index in inside if self._spreads(tokens[index])}
-        return [
-            index
-            for index, token in enumerate(tokens)
-            if token.capital
-            and (token.plain in known or ("-" in token.plain and not known.isdisjoint(token.plain.split("-"))))
-            and not self._is_eponym(text, tokens, index)
-        ]
-
-    def _spreads(self, token: Token) -> bool:
-        return self._may_be_name(token) and not token.initial and len(token.plain) >= 3
 
 
 def build(settings: TextSettings) -> Names:

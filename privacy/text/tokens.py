@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words of a text as the name recognizer sees them."""
+"""Words of a text, as name rules and propagation see them."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from privacy.text.recognizers._vocabulary import plain
+from privacy.text.lists import plain, words
+
+JOINS = frozenset({" ", ". ", "-", "  "})
+"""What may stand between two words of one name."""
 
 PARTICLES = frozenset(
     (
@@ -62,3 +65,11 @@ def tokens_of(text: str) -> list[Token]:
         lower = plain(word)
         found.append(Token(start, end, own, word, lower, capital, shouted, initial, lower in PARTICLES and not shouted))
     return found
+
+
+def is_eponym(text: str, tokens: list[Token], index: int) -> bool:
+    """Whether the word names a disease, sign or device: it stands right before a clinical noun ("Foley catheter")."""
+    if index + 1 >= len(tokens):
+        return False
+    between = text[tokens[index].end : tokens[index + 1].start]
+    return between in JOINS and tokens[index + 1].plain in words("clinical_nouns")
