@@ -19,10 +19,10 @@ from typing import Final
 
 from privacy.errors import SettingsError
 from privacy.randomness import PublicSeed
+from privacy.text.generator.dice import Dice
 from privacy.text.report import PlantedSpan
 from simulations._phrases import cardiology, gastroenterology, neurology, people, pulmonology, shapes
 from simulations._phrases.condition import Condition
-from simulations._phrases.dice import Dice
 from simulations._phrases.layouts import LAYOUTS, NEUTRAL, Layout
 from simulations._phrases.writer import Writer, identifiers_in
 
@@ -129,7 +129,7 @@ def _checked_mix(style: str, mix: Mapping[str, int] | None) -> Mapping[str, int]
 
 def _labels(seed: PublicSeed, mix: Mapping[str, int]) -> Iterator[str]:
     """Labels without end: every run of sum(mix) holds each as often as `mix` says, in a random order of its own."""
-    dice = Dice(seed.derive("labels"))
+    dice = Dice(seed.derive("labels").numpy_generator())
     block = [label for label in LABELS for _ in range(mix[label])]
     while True:
         yield from dice.shuffled(block)
@@ -139,7 +139,7 @@ def _notes(
     home: PublicSeed, patients: Iterable[int], layout_of: Callable[[int], Layout], mix: Mapping[str, int]
 ) -> Iterator[Note]:
     labels = _labels(home, mix)
-    staff_dice = Dice(home.derive("clinicians"))
+    staff_dice = Dice(home.derive("clinicians").numpy_generator())
     staff = [_full_name(staff_dice) for _ in range(24)]
     for number in patients:
         patient = _Patient(home, number, staff)
@@ -155,7 +155,7 @@ class _Patient:
     """One invented person: constant name, age and numbers, and per service two illnesses that their notes are about."""
 
     def __init__(self, home: PublicSeed, number: int, staff: list[str]) -> None:
-        self.dice = dice = Dice(home.derive(f"patient/{number}"))
+        self.dice = dice = Dice(home.derive(f"patient/{number}").numpy_generator())
         self.patient_id = f"{home.hex()[:8]}-p{number:04d}"
         self.staff = staff
         self.visits = dice.choose(_NOTES_A_PATIENT)

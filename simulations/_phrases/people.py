@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from privacy.text.generator.dice import Dice
 from simulations._phrases.condition import listed
-from simulations._phrases.dice import Dice
 
 
 def _words(text: str) -> tuple[str, ...]:

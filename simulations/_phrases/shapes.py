@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime
 import unicodedata
 
+from privacy.text.generator.dice import Dice
 from simulations._phrases.condition import listed
-from simulations._phrases.dice import Dice
 
 _MONTHS = listed(
     """

@@ -30,7 +30,10 @@ PLACES = (
 FIRST = ("first_names", "first_names_male", "first_names_female", "first_names_nonbinary", "first_romanized_names")
 LAST = ("last_names", "last_names_male", "last_names_female", "last_romanized_names")
 TOWNS = ("cities", "municipalities", "towns", "provinces", "bairros", "concelhos", "province_lgus", "villages")
+ENGLISH = ("en_GB", "en_IE", "en_IN", "en_NZ", "en_US", "es_MX")
+STREETS = ("cs_CZ", "da_DK", "hr_HR", "id_ID", "pl_PL", "sk_SK", "sl_SI", "vi_VN", "zu_ZA", "az_AZ")
 MOST_PLACES = 500
+MOST_STREETS = 150
 """Of one locale: every nth is kept, or a few countries would be all the world."""
 
 ABBREVIATIONS = frozenset(
@@ -69,15 +72,15 @@ def _collect(attributes: tuple[str, ...], locales: tuple[str, ...] = LOCALES) ->
     return set().union(*(_words(_listed("person", locale, attributes)) for locale in locales))
 
 
-def _natural(attributes: tuple[str, ...]) -> set[str]:
-    return set().union(*(_spelled(_listed("person", locale, attributes)) for locale in LOCALES))
+def _natural(attributes: tuple[str, ...], locales: tuple[str, ...] = LOCALES) -> set[str]:
+    return set().union(*(_spelled(_listed("person", locale, attributes)) for locale in locales))
 
 
-def _places() -> set[str]:
+def _sampled(locales: tuple[str, ...], attributes: tuple[str, ...], most: int) -> set[str]:
     found: set[str] = set()
-    for locale in PLACES:
-        towns = sorted(_spelled(_listed("address", locale, TOWNS)))
-        found.update(towns[:: -(-len(towns) // MOST_PLACES) or 1])
+    for locale in locales:
+        names = sorted(_spelled(_listed("address", locale, attributes)))
+        found.update(names[:: -(-len(names) // most) or 1])
     return found
 
 
@@ -96,7 +99,11 @@ def main() -> None:
         ("female", female - male),
         ("male", male - female),
         ("family", _natural(LAST)),
-        ("places", _places()),
+        ("female_english", _natural(("first_names_female",), ENGLISH)),
+        ("male_english", _natural(("first_names_male",), ENGLISH)),
+        ("family_english", _natural(LAST, ENGLISH)),
+        ("places", _sampled(PLACES, TOWNS, MOST_PLACES)),
+        ("streets_abroad", _sampled(STREETS, ("streets", "street_names"), MOST_STREETS)),
     ):
         (DATA / f"{name}.txt").write_text("\n".join(sorted(found)) + "\n", encoding="utf-8")
 

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dice: choices drawn from one public seed's Philox generator, in batches, since a numpy call a choice is slow."""
+"""Dice: choices drawn from a numpy generator, in batches, since a numpy call a choice is slow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeVar
 
-from privacy.randomness import PublicSeed
+import numpy as np
 
 T = TypeVar("T")
 _BATCH = 256
 
 
 class Dice:
-    """A stream of choices fixed by `seed`. Uniform up to 2^-53: good for inventing text, not for privacy."""
+    """A stream of choices fixed by `generator`. Uniform up to 2^-53: good for inventing text, not for privacy."""
 
-    def __init__(self, seed: PublicSeed) -> None:
-        self._generator = seed.numpy_generator()
+    def __init__(self, generator: np.random.Generator) -> None:
+        self._generator = generator
         self._drawn: list[float] = []
 
     def uniform(self) -> float:
@@ -45,3 +45,20 @@ class Dice:
 
     def digits(self, count: int) -> str:
         return "".join(self.choose("0123456789") for _ in range(count))
+
+    def letters(self, count: int) -> str:
+        """Capital letters that are not read as digits."""
+        return "".join(self.choose("ABCDEFGHJKLMNPRSTUVWXYZ") for _ in range(count))
+
+    def shaped(self, shape: str) -> str:
+        """`shape` with each # replaced by a digit, each @ by a capital letter and each ^ by either."""
+        return "".join(
+            self.choose("0123456789")
+            if c == "#"
+            else self.choose("ABCDEFGHJKLMNPRSTUVWXYZ")
+            if c == "@"
+            else self.choose("0123456789ABCDEFGHJKLMNPRSTUVWXYZ")
+            if c == "^"
+            else c
+            for c in shape
+        )

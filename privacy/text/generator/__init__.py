@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Invented texts with identifiers at known places: what the built-in name model is trained on, and checked with.
+
+Nothing here was copied or paraphrased from an evaluation set: the carriers in `templates/` were written for this
+project by authors who had opened none, and a test holds them against every shared text. `clinical` and `general` are
+for training; `notes` is for checking alone, never trained on. The reading order is `dice`, `people`, `places`,
+`bodies`, `dates`, `numbers`, `figures`, `slots`, `templates`, `documents`.
+"""
