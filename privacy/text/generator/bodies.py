@@ -121,6 +121,12 @@ _AGENCIES = (
     "{place} Social Insurance Office",
     "{place} Immigration Tribunal",
     "{place} Land Registry",
+    "{nationality} Government",
+    "{nationality} Army",
+    "{nationality} Embassy",
+    "{nationality} Parliament",
+    "Government of {country}",
+    "{place} Regional Hospital Board",
 )
 _FIELDS = (
     "Health",
@@ -238,7 +244,13 @@ def school(dice: Dice) -> str:
 def agency(dice: Dice) -> str:
     place = places.city(dice) if dice.chance(0.8) else places.region(dice)
     form = dice.choose(_AGENCIES)
-    return form.replace("{place}", place).replace("{country}", places.country(dice)).replace("{}", dice.choose(_FIELDS))
+    people_of = dice.choose(lists.entries("nationalities"))
+    return (
+        form.replace("{place}", place)
+        .replace("{country}", places.country(dice))
+        .replace("{nationality}", people_of)
+        .replace("{}", dice.choose(_FIELDS))
+    )
 
 
 def team(dice: Dice) -> str:

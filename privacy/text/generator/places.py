@@ -254,6 +254,12 @@ def _continental(dice: Dice) -> list[str]:
     return [first, last]
 
 
+def _military(dice: Dice) -> list[str]:
+    unit = dice.choose(("PSC {}, Box {}", "PSC {} Box {}", "Unit {} Box {}", "CMR {}, Box {}"))
+    office = f"{dice.choose(('APO', 'FPO', 'DPO'))} {dice.choose(('AE', 'AP', 'AA'))} {dice.digits(5)}"
+    return [unit.format(dice.integer(1, 9999), dice.integer(1, 9999)), office]
+
+
 def _box(dice: Dice) -> list[str]:
     box = dice.choose(("P.O. Box {}", "PO Box {}", "Post Office Box {}", "Private Bag {}", "PSC {}, Box 4")).format(
         dice.integer(1, 9999)
@@ -262,18 +268,9 @@ def _box(dice: Dice) -> list[str]:
 
 
 _FORMS: tuple[Callable[[Dice], list[str]], ...] = (
-    _us,
-    _us,
-    _us,
-    _us,
-    _uk,
-    _uk,
-    _commonwealth,
-    _commonwealth,
-    _continental,
-    _continental,
-    _continental,
-    _box,
+    *(_us, _us, _us, _us, _us, _us, _us, _us, _uk, _uk, _uk, _uk),
+    *(_commonwealth, _commonwealth, _commonwealth, _commonwealth),
+    *(_continental, _continental, _continental, _continental, _continental, _continental, _box, _box, _military),
 )
 
 
@@ -281,6 +278,8 @@ def address(dice: Dice) -> str:
     """A postal address on one line, whole or only its street."""
     if dice.chance(0.3):
         return street(dice)
+    if dice.chance(0.05):
+        return f"{dice.choose(('corner of', 'the corner of', 'intersection of'))} {_road(dice)} and {_road(dice)}"
     lines = dice.choose(_FORMS)(dice)
     if dice.chance(_COUNTRY_LINES):
         lines.append(country(dice))

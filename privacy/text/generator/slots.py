@@ -37,6 +37,11 @@ def _demonym(dice: Dice) -> str:
     return dice.choose(lists.entries("nationalities" if dice.chance(0.8) else "religions"))
 
 
+def _job(dice: Dice) -> str:
+    job = _listed("occupations", dice)
+    return job[0].upper() + job[1:] if dice.chance(0.15) else job
+
+
 _GROUPS: tuple[tuple[str | None, str | None, dict[str, Invent]], ...] = (
     (
         "PERSON",
@@ -102,7 +107,7 @@ _GROUPS: tuple[tuple[str | None, str | None, dict[str, Invent]], ...] = (
     ),
     ("AGE", "AGE", {"old_age": dates.old_age}),
     ("AGE_UNDER_90", "AGE", {"age": dates.age}),
-    ("DEMOGRAPHIC", "DEMOGRAPHIC", {"nationality": _demonym, "job": partial(_listed, "occupations")}),
+    ("DEMOGRAPHIC", "DEMOGRAPHIC", {"nationality": _demonym, "job": _job}),
     ("MEDICAL_RECORD_NUMBER", "ID", {"mrn": numbers.mrn}),
     ("US_SSN", "ID", {"ssn": numbers.ssn}),
     ("PHONE_NUMBER", "ID", {"phone": numbers.phone}),

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The built-in name model (privacy.text.tagger): names, places, organisations, dates, ages and numbers in English.
+
+It runs on its own frozen copy of the packaged MiniLM, whatever BERT the site fine-tunes. A word that names a disease, a
+sign or a device ("Foley catheter") is left alone; an age is a finding only from 90 on, as Safe Harbor has it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import torch
+
+from privacy.canonical import decimal_string, digest_of
+from privacy.identifiers import Digest
+from privacy.text.records import Finding
+from privacy.text.settings import TextSettings
+from privacy.text.tagger import weights
+from privacy.text.tagger.decoding import Span
+from privacy.text.tagger.network import load_backbone
+from privacy.text.tagger.tagger import Tagger
+from privacy.text.tokens import Token, is_eponym, tokens_of
+
+TYPES: Final = {
+    "PERSON": "PERSON",
+    "LOCATION": "LOCATION",
+    "ORGANIZATION": "ORGANIZATION",
+    "DATE_TIME": "DATE_TIME",
+    "DEMOGRAPHIC": "DEMOGRAPHIC",
+    "ID": "ID_NUMBER",
+}
+"""What the model's labels are called as findings; AGE is decided by its number."""
+
+OLD: Final = 90
+_NUMBER = re.compile(r"\d+")
+
+
+class BuiltIn:
+    """A packaged tagger as a recognizer of names. Use it from one thread."""
+
+    def __init__(self, name: str, tagger: Tagger, fingerprint: Digest) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self._tagger = tagger
+
+    def find(self, text: str) -> list[Finding]:
+        """Every finding in `text`."""
+        spans = self._tagger.tag(text)
+        if not spans:
+            return []
+        tokens = tokens_of(text)
+        found = (self._finding(text, span, tokens) for span in spans)
+        return [finding for finding in found if finding is not None]
+
+    def _finding(self, text: str, span: Span, tokens: list[Token]) -> Finding | None:
+        if span.label == "AGE":
+            ages = [int(number) for number in _NUMBER.findall(text[span.start : span.end]) if len(number) <= 3]
+            kept = bool(ages) and max(ages) >= OLD
+            return Finding(span.start, span.end, "AGE", span.score, self.name) if kept else None
+        if span.label == "PERSON" and _names_a_thing(text, span, tokens):
+            return None
+        return Finding(span.start, span.end, TYPES[span.label], span.score, self.name)
+
+
+def _names_a_thing(text: str, span: Span, tokens: list[Token]) -> bool:
+    inside = [at for at, token in enumerate(tokens) if span.start <= token.start < span.end]
+    return len(inside) == 1 and is_eponym(text, tokens, inside[0])
+
+
+def load(name: str) -> BuiltIn:
+    """The packaged tagger of that name. Raises SettingsError or IntegrityError if its weights are not the packaged."""
+    backbone, packaged = load_backbone(), weights.PACKAGED[name]
+    fingerprint = digest_of(
+        {
+            "backbone": backbone.digest,
+            "weights": packaged.digest,
+            "threshold": decimal_string(packaged.threshold),
+            "torch": torch.__version__,
+        }
+    )
+    return BuiltIn(name, Tagger(weights.classifier(name, backbone), backbone, packaged.threshold), fingerprint)
+
+
+def build(settings: TextSettings) -> BuiltIn:
+    """The built-in model. Raises what `load` raises."""
+    return load("builtin")

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The student: gated convolutions over the backbone's word embeddings, some tenth of the encoder's work.
+
+It knows nothing of what stands farther than its reach (16 word pieces to each side), and learns from the larger
+model's probabilities on invented text. Residual blocks with gated linear units: Dauphin et al. 2017; distillation:
+Hinton et al. 2015.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from privacy.text.tagger.encoding import SHAPES
+from privacy.text.tagger.network import OUTPUTS, Backbone
+
+WIDTH: Final = 160
+DILATIONS: Final = (1, 2, 4, 8, 1)
+
+
+class Student(nn.Module):
+    """The trainable part over the frozen word embeddings of `backbone`."""
+
+    def __init__(self, backbone: Backbone, width: int = WIDTH) -> None:
+        super().__init__()
+        self._words = backbone.tensors["embeddings.word_embeddings.weight"]
+        self.project = nn.Linear(self._words.shape[1], width)
+        self.shape_embedding = nn.Parameter(torch.zeros(SHAPES, width))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in DILATIONS)
+        self.gates = nn.ModuleList(nn.Linear(3 * width, 2 * width) for _ in DILATIONS)
+        self.head = nn.Linear(width, OUTPUTS)
+
+    def forward(self, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
+        """Logits of shape (rows, pieces, OUTPUTS)."""
+        seen = mask[:, :, None].to(torch.float32)
+        hidden = (self.project(self._words[ids] * 4.0) + self.shape_embedding[shapes]) * seen
+        for norm, gate, dilation in zip(self.norms, self.gates, DILATIONS, strict=True):
+            hidden = hidden + F.glu(gate(_neighbours(norm(hidden) * seen, dilation)), dim=-1) * seen
+        return self.head(hidden)  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def probabilities(self, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
+        """Probabilities of shape (rows, pieces, OUTPUTS)."""
+        return self.forward(ids, shapes, mask).softmax(-1)
+
+
+def _neighbours(hidden: Tensor, distance: int) -> Tensor:
+    """Each piece between the ones `distance` before and behind it: (rows, pieces, width) to (rows, pieces, 3 width)."""
+    padded = F.pad(hidden, (0, 0, distance, distance))
+    length = hidden.shape[1]
+    return torch.cat((padded[:, :length], hidden, padded[:, 2 * distance :]), dim=-1)

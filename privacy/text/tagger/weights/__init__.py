@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The packaged deltas of the name models, by name and SHA-256: other bytes than these are never used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from privacy.errors import IntegrityError, SettingsError
+from privacy.identifiers import Digest, sha256
+from privacy.text.tagger.network import Backbone, Classifier, Network
+from privacy.text.tagger.student import Student
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """`file` in this folder has the SHA-256 `digest`; a word is found if its probability of O is below `threshold`."""
+
+    file: str
+    digest: Digest
+    threshold: float
+
+
+PACKAGED: Final = {
+    "builtin": Packaged("builtin.safetensors", "0" * 64, 0.5),
+    "student": Packaged("student.safetensors", "0" * 64, 0.5),
+}
+
+
+def read(packaged: Packaged) -> dict[str, Tensor]:
+    """The tensors, as float32.
+
+    Raises SettingsError if the file is not there, IntegrityError if it holds other bytes than it should.
+    """
+    again = "install collab again: the weights of the name model come with it"
+    try:
+        data = (resources.files("privacy.text.tagger.weights") / packaged.file).read_bytes()
+    except OSError:
+        raise SettingsError(f"the name model's {packaged.file} is not there", next_step=again) from None
+    if sha256(data) != packaged.digest:
+        raise IntegrityError(f"the name model's {packaged.file} was altered", next_step=again)
+    try:
+        return {name: tensor.float() for name, tensor in load(data).items()}
+    except SafetensorError:
+        raise IntegrityError(f"the name model's {packaged.file} cannot be read", next_step=again) from None
+
+
+def into_network(tensors: dict[str, Tensor], backbone: Backbone) -> Network:
+    """The larger model with these arrays; layers and rank follow from them."""
+    layers = 1 + max(int(name.split(".", 1)[1].split("/", 1)[0]) for name in tensors if name.startswith("deltas."))
+    network = Network(backbone, layers, tensors["deltas.0/output/dense/A"].shape[0])
+    network.load_state_dict(tensors)
+    return network.requires_grad_(False)
+
+
+def into_student(tensors: dict[str, Tensor], backbone: Backbone) -> Student:
+    """The student with these arrays."""
+    student = Student(backbone)
+    student.load_state_dict(tensors)
+    return student.requires_grad_(False)
+
+
+def classifier(name: str, backbone: Backbone) -> Classifier:
+    """The packaged classifier of that name. Raises what `read` raises."""
+    into = into_student if name == "student" else into_network
+    return into(read(PACKAGED[name]), backbone)
