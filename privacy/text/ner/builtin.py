@@ -8,6 +8,7 @@ sign or a device ("Foley catheter") is left alone; an age is a finding only from
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Final
 
 import torch
@@ -75,11 +76,11 @@ def load(name: str) -> BuiltIn:
         {
             "backbone": backbone.digest,
             "weights": packaged.digest,
-            "threshold": decimal_string(packaged.threshold),
+            "thresholds": {name: decimal_string(value) for name, value in asdict(packaged.thresholds).items()},
             "torch": torch.__version__,
         }
     )
-    return BuiltIn(name, Tagger(weights.classifier(name, backbone), backbone, packaged.threshold), fingerprint)
+    return BuiltIn(name, Tagger(weights.classifier(name, backbone), backbone, packaged.thresholds), fingerprint)
 
 
 def build(settings: TextSettings) -> BuiltIn:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Probabilities of word pieces to spans of whole words.
 
-A word is found when the probability of "nothing" of its least certain piece lies below the threshold: recall first. Its
-label is the likeliest of its pieces together. Words of one label that follow each other without a break are one span.
+A word is found when the probability of "nothing" of its least certain piece lies below the word's threshold: recall
+first. Its label is the likeliest of its pieces together. Words of one label that follow each other without a break are
+one span.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,11 +47,14 @@ class _Word:
 
 
 def decode(
-    segment: str, offsets: Sequence[tuple[int, int]], probabilities: NDArray[np.float32], threshold: float
+    segment: str,
+    offsets: Sequence[tuple[int, int]],
+    probabilities: NDArray[np.float32],
+    threshold: Callable[[str], float],
 ) -> tuple[list[Span], bool]:
     """The spans in `segment`, and whether any decision was close.
 
-    `probabilities` has shape (pieces, OUTPUTS); a word is found if its probability of O lies below `threshold`.
+    `probabilities` has shape (pieces, OUTPUTS); a word is found if its probability of O lies below its `threshold`.
     """
     spans: list[Span] = []
     open_label, close, at = "", False, 0
@@ -63,7 +67,7 @@ def decode(
             at += 1
         if not pieces:
             continue
-        word = _decide(probabilities[pieces], threshold)
+        word = _decide(probabilities[pieces], threshold(match.group()))
         close |= word.close
         if not word.label:
             open_label = ""

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import torch
 
+from privacy.text.tagger.caution import Caution, Thresholds
 from privacy.text.tagger.decoding import Span, decode
 from privacy.text.tagger.encoding import Encoded, batch, encode
 from privacy.text.tagger.network import Backbone, Classifier
@@ -28,12 +29,12 @@ Spans = tuple[Span, ...]
 
 
 class Tagger:
-    """A trained classifier at work, in one thread. `threshold` bounds the probability of "nothing" of a found word."""
+    """A trained classifier at work, in one thread."""
 
-    def __init__(self, classifier: Classifier, backbone: Backbone, threshold: float) -> None:
+    def __init__(self, classifier: Classifier, backbone: Backbone, thresholds: Thresholds) -> None:
         self._classifier = classifier
         self._tokenizer = backbone.tokenizer
-        self._threshold = threshold
+        self._threshold = Caution(backbone.tokenizer, thresholds).threshold
         self._known: OrderedDict[str, Spans] = OrderedDict()
 
     def tag(self, text: str) -> list[Span]:

@@ -13,22 +13,23 @@ from torch import Tensor
 
 from privacy.errors import IntegrityError, SettingsError
 from privacy.identifiers import Digest, sha256
+from privacy.text.tagger.caution import Thresholds
 from privacy.text.tagger.network import Backbone, Classifier, Network
 from privacy.text.tagger.student import Student
 
 
 @dataclass(frozen=True)
 class Packaged:
-    """`file` in this folder has the SHA-256 `digest`; a word is found if its probability of O is below `threshold`."""
+    """`file` in this folder has the SHA-256 `digest`."""
 
     file: str
     digest: Digest
-    threshold: float
+    thresholds: Thresholds
 
 
 PACKAGED: Final = {
-    "builtin": Packaged("builtin.safetensors", "0" * 64, 0.5),
-    "student": Packaged("student.safetensors", "0" * 64, 0.5),
+    "builtin": Packaged("builtin.safetensors", "0" * 64, Thresholds(0.5, 0.8, 0.93)),
+    "student": Packaged("student.safetensors", "0" * 64, Thresholds(0.5, 0.8, 0.93)),
 }
 
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from privacy.text.tagger.caution import Thresholds
 from privacy.text.tagger.decoding import MARGIN, decode
 from privacy.text.tagger.encoding import Encoded, batch, encode, shape_of
 from privacy.text.tagger.network import LABELS, OUTPUTS, Backbone, Network, encode_layer, load_backbone
@@ -87,20 +88,22 @@ def certain(*labels: str) -> np.ndarray:
 def test_words_of_one_label_are_one_span_and_a_new_beginning_is_another() -> None:
     text = "Ana Ruiz, Bo Li."
     offsets = [(0, 3), (4, 8), (8, 9), (10, 12), (13, 15), (15, 16)]
-    spans, close = decode(text, offsets, certain("B-PERSON", "I-PERSON", "O", "B-PERSON", "I-PERSON", "O"), 0.5)
+    spans, close = decode(
+        text, offsets, certain("B-PERSON", "I-PERSON", "O", "B-PERSON", "I-PERSON", "O"), lambda word: 0.5
+    )
     assert [text[span.start : span.end] for span in spans] == ["Ana Ruiz", "Bo Li"]
     assert not close
 
 
 def test_a_word_is_found_whole_if_one_of_its_pieces_is() -> None:
-    spans, _ = decode("Zorblatt", [(0, 3), (3, 8)], certain("O", "I-PERSON"), 0.5)
+    spans, _ = decode("Zorblatt", [(0, 3), (3, 8)], certain("O", "I-PERSON"), lambda word: 0.5)
     assert (spans[0].start, spans[0].end) == (0, 8)
 
 
 def test_a_decision_near_its_tipping_point_is_called_close() -> None:
     rows = certain("B-PERSON")
     rows[0, 0] = 0.5 + MARGIN / 2
-    assert decode("Ana", [(0, 3)], rows, 0.5) == ([], True)
+    assert decode("Ana", [(0, 3)], rows, lambda word: 0.5) == ([], True)
 
 
 class Recording:
@@ -116,7 +119,7 @@ class Recording:
 
 def test_a_close_segment_is_computed_again_alone_and_each_segment_once(backbone: Backbone) -> None:
     classifier = Recording()
-    tagger = Tagger(classifier, backbone, 0.5)
+    tagger = Tagger(classifier, backbone, Thresholds(0.5, 0.5, 0.5))
     tagger.tag("Ana Ruiz\nBo Li\nAna Ruiz")
     assert classifier.rows == [2, 1, 1]
     tagger.tag("Bo Li\nAna Ruiz")

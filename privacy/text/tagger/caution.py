@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How sure the model must be that a word is nothing: nearly, unless the word is an ordinary one in lower case.
+
+An ordinary word is a whole word of the backbone's vocabulary that stands in no list of names, places or peoples. A
+Bayesian would call this a prior; it is what lets the model be recall-first on names without masking prose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from tokenizers import Tokenizer
+
+from privacy.text import lists
+
+_NAMED = ("female", "male", "family", "places", "cities", "countries", "regions", "nationalities", "religions")
+_MONTHS = frozenset(
+    ("january", "february", "april", "june", "july", "august", "september", "october", "november", "december")
+)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """A word is found if its probability of being nothing lies below the threshold of its kind."""
+
+    ordinary: float
+    """Of an ordinary word in lower case."""
+    capitalised: float
+    """Of an ordinary word that is written with a capital."""
+    other: float
+    """Of every other word, and of numbers."""
+
+
+class Caution:
+    """The threshold of each word."""
+
+    def __init__(self, tokenizer: Tokenizer, thresholds: Thresholds) -> None:
+        self._ordinary = _ordinary(tokenizer)
+        self._thresholds = thresholds
+
+    def threshold(self, word: str) -> float:
+        """What the probability of "nothing" of `word` must stay below for it to be found."""
+        if word.lower() not in self._ordinary:
+            return self._thresholds.other
+        return self._thresholds.ordinary if word.islower() else self._thresholds.capitalised
+
+
+def _ordinary(tokenizer: Tokenizer) -> frozenset[str]:
+    known = {word for word in tokenizer.get_vocab() if len(word) >= 2 and word.isalpha()}
+    return frozenset(known - _names())
+
+
+@cache
+def _names() -> frozenset[str]:
+    named = {lists.plain(word) for name in _NAMED for entry in lists.entries(name) for word in entry.split()}
+    common = lists.words("function_words") | lists.words("ordinary_words")
+    return frozenset((named | lists.words("first_names") | lists.words("surnames") | _MONTHS) - common)
