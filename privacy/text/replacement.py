@@ -1,42 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings become tags such as `<PERSON>`. Our own replacement: Presidio's anonymizer merges neighbours of one type.
+"""Findings become what stands in their place: a tag such as `<PERSON>`, or what `write` makes of them.
 
-Rules: the union of all findings is replaced, so no character that any recognizer reported survives; overlapping
-findings become one with the strongest label, neighbours that only touch stay two; a tag that stands in the text
-already is never touched, so replacing twice changes nothing.
+Our own replacement: Presidio's anonymizer merges neighbours of one type. Rules: the union of all findings is replaced,
+so no character that any recognizer reported survives; overlapping findings become disjoint ones (`overlaps`), neighbours
+stay apart; a tag that stands in the text already is never touched, so tagging twice changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from privacy.errors import AnonymizationError
+from privacy.text.overlaps import disjoint
 from privacy.text.records import ENTITY_TYPES, Finding
+from privacy.text.surrogates.modes import flag_types
 from privacy.text.view import TAG
 
+Write = Callable[[str, str], str | None]
+"""What stands in place of a finding of this type with these words; None: the words stay (a type that may be kept)."""
 
-def replace(text: str, findings: Iterable[Finding]) -> tuple[str, tuple[Finding, ...]]:
-    """`text` with every finding replaced by its tag, and the disjoint, sorted findings that were replaced.
 
-    Their offsets are those of `text`. Where findings overlap, the union is replaced and named by the highest score,
-    then the longest span, then the alphabet. Raises AnonymizationError for a span outside the text or an unknown type.
+def tag(entity_type: str, words: str) -> str:
+    """The tag of a finding, whatever its words."""
+    return f"<{entity_type}>"
+
+
+def resolve(text: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The disjoint, sorted findings that are to be replaced: outside tags, and of types that are replaced at all.
+
+    Raises AnonymizationError for a span outside the text or an unknown type.
     """
     found = sorted(set(findings))
     for finding in found:
         _check(finding, len(text))
-    resolved = tuple(_union(_outside_tags(text, found)))
+    return disjoint(text, _outside_tags(text, [f for f in found if f.entity_type not in flag_types()]))
+
+
+def replace(text: str, findings: Iterable[Finding], write: Write = tag) -> tuple[str, tuple[Finding, ...]]:
+    """`text` with every finding replaced by what `write` makes of it, and the findings that were replaced.
+
+    Their offsets are those of `text`. Raises AnonymizationError for a span outside the text or an unknown type.
+    """
+    replaced = []
     pieces: list[str] = []
     position = 0
-    for finding in resolved:
-        pieces += (text[position : finding.start], f"<{finding.entity_type}>")
+    for finding in resolve(text, findings):
+        written = write(finding.entity_type, text[finding.start : finding.end])
+        if written is None:
+            continue
+        pieces += (text[position : finding.start], written)
         position = finding.end
-    return "".join([*pieces, text[position:]]), resolved
+        replaced.append(finding)
+    return "".join([*pieces, text[position:]]), tuple(replaced)
 
 
 def _check(finding: Finding, length: int) -> None:
     if not 0 <= finding.start < finding.end <= length:
         raise AnonymizationError("a finding lies outside its text", next_step="report the engine's fingerprint")
-    if finding.entity_type not in ENTITY_TYPES:
+    if finding.entity_type not in ENTITY_TYPES | flag_types():
         raise AnonymizationError("a finding has an unknown type", next_step="add its type to records.ENTITY_TYPES")
 
 
@@ -55,21 +76,3 @@ def _outside_tags(text: str, found: list[Finding]) -> list[Finding]:
                     cut.append(Finding(start, end, piece.entity_type, piece.score, piece.recognizer))
         pieces = cut
     return sorted(set(pieces))
-
-
-def _union(found: list[Finding]) -> list[Finding]:
-    groups: list[list[Finding]] = []
-    end = -1
-    for finding in found:
-        if finding.start < end:
-            groups[-1].append(finding)
-        else:
-            groups.append([finding])
-        end = max(end, finding.end)
-    return [_strongest(group) for group in groups]
-
-
-def _strongest(group: list[Finding]) -> Finding:
-    best = min(group, key=lambda f: (-f.score, f.start - f.end, f.entity_type, f.recognizer, f.start))
-    start, end = group[0].start, max(finding.end for finding in group)
-    return Finding(start, end, best.entity_type, best.score, best.recognizer)

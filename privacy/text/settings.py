@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from privacy.text.site_patterns import SitePattern
+from privacy.text.surrogates.modes import ReplacementSettings, from_word
 
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 SiteTerm = Annotated[str, Field(min_length=2, max_length=100)]
@@ -49,8 +50,9 @@ class TextSettings(BaseModel):
         le=0.5,
         description="Findings that score below it are dropped (no unit, 0 to 0.5). Lower masks more.",
     )
-    replacement: Literal["tag"] = Field(
-        default="tag", description="What stands where a finding stood: 'tag' writes its type, such as <PERSON>."
+    replacement: Annotated[ReplacementSettings, BeforeValidator(from_word)] = Field(
+        default_factory=ReplacementSettings,
+        description="What stands where a finding stood: a default and a mode by type; a word alone is the default.",
     )
     mrn_pattern: SitePattern | None = Field(
         default=None,
