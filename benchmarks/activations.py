@@ -111,7 +111,8 @@ class SharedMaterial(Material):
         }
         kept = sum(len(rows) for rows in records.values())
         fingerprint = str(self._activations.texts.facts["engine"])
-        report = AnonymizationReport(kept, kept, (), (), 1.0, 1.0, kept, 0.0, fingerprint)
+        replacement = self._settings.text.replacement.digest
+        report = AnonymizationReport(kept, kept, (), (), 1.0, 1.0, kept, 0.0, fingerprint, replacement)
         return Anonymized(records, corpus.report, report)
 
     def examples(self, contract: ModelContract, public_seed: HexBytes, split: Split) -> TextExamples:

@@ -23,6 +23,7 @@ from privacy.text.anonymize import Anonymizer
 from privacy.text.cache import SpanCache
 from privacy.text.records import TextRow
 from privacy.text.settings import TextSettings
+from privacy.text.surrogates.keyed import SurrogateKey
 from simulations.corpora import write_lines
 from simulations.partition import Partition, Row, by_field, dirichlet, read_rows
 
@@ -31,6 +32,7 @@ CHUNK = 500
 """Rows between two commits of the span cache. A row's treatment depends on it alone, so chunks change nothing."""
 
 _CACHE_KEY = bytes(32)  # the corpora of benchmarks are public: this cache protects nobody
+_SURROGATE_KEY = SurrogateKey(bytes(32), "record")  # nor do these surrogates
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,13 @@ def prepare(
     settings = TextSettings()
     engine = engines.load(settings)
     sources = {split: sha256((data / f"{split}.jsonl").read_bytes()) for split in SPLITS}
-    recipe = {"sources": sources, "engine": engine.fingerprint, "split": corpus.split, "quick": quick}
+    recipe = {
+        "sources": sources,
+        "engine": engine.fingerprint,
+        "replacement": settings.replacement.digest,
+        "split": corpus.split,
+        "quick": quick,
+    }
     digest, facts_file = digest_of(recipe), out / "anonymized.json"
     if facts_file.exists() and (facts := json.loads(facts_file.read_text()))["digest"] == digest:
         return Texts(corpus, _read(out / "anonymized.jsonl"), digest, facts)
@@ -107,7 +115,7 @@ def prepare(
     out.mkdir(parents=True, exist_ok=True)
     found, kept_words = [], 0.0
     with SpanCache(out / "spans.sqlite", _CACHE_KEY) as cache:
-        anonymizer = Anonymizer(engine, settings, cache)
+        anonymizer = Anonymizer(engine, settings, cache, _SURROGATE_KEY)
         for start in range(0, len(given), CHUNK):
             part = given[start : start + CHUNK]
             records, report = anonymizer.run([TextRow(row.id, row.text, row.label, None) for row in part])

@@ -82,6 +82,7 @@ def _anonymization(report: AnonymizationReport) -> dict[str, Json]:
         "characters kept": f"{report.characters_kept_fraction:.3f}",
         "from cache": report.from_cache,
         "engine": report.engine_fingerprint,
+        "replacement": report.replacement_digest,
     }
 
 

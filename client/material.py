@@ -36,6 +36,7 @@ from privacy.text.anonymize import Anonymizer
 from privacy.text.cache import SpanCache
 from privacy.text.records import AnonymizedRecord, TextRow
 from privacy.text.report import AnonymizationReport, commitment
+from privacy.text.surrogates.keyed import SurrogateKey
 from privacy.update.delta import ModelContract, flatten, unflatten
 
 Split = Literal["train", "dev", "test"]
@@ -72,7 +73,7 @@ class _Workbench:
 
 
 class Material:
-    """The site's texts and models in this process. `site_key` keys the split, the cache and the choice of dev notes."""
+    """The site's texts and models in this process. `site_key` keys split, cache, surrogates and choice of dev notes."""
 
     def __init__(
         self, folder: SiteFolder, site_key: SecretSeed, progress: Progress = lambda what, done, total: None
@@ -99,7 +100,8 @@ class Material:
         engine = engines.load(self._settings.text)
         cache_key = self._key.derive("span-cache").expose("span cache")
         with SpanCache(self._folder.spans, cache_key) as cache:
-            anonymizer = Anonymizer(engine, self._settings.text, cache)
+            key = SurrogateKey(self._key.derive("surrogates").expose("surrogates"), self._settings.policy.unit)
+            anonymizer = Anonymizer(engine, self._settings.text, cache, key)
             records, report = anonymizer.run(rows, lambda done, total: self.progress("anonymizing", done, total))
         return Anonymized(_by_split(by_split, records), corpus.report, report)
 

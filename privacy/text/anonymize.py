@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows in, anonymized records and a report out. The one way from private text to text that may be trained on.
 
-Rules: what happens to a row depends on that row alone, never on another one, nor on the order or the number of rows; a
-row whose analysis fails is dropped and counted; too many of those and nothing comes out. The cache only saves time.
+Rules: what is found in a row depends on that row alone, and what stands in its place on its privacy unit alone, never
+on another one, nor on the order of rows; a row whose analysis fails is dropped and counted; too many of those and
+nothing comes out. The cache holds findings only, so it serves every mode of replacement, and only saves time.
 """
 
 from __future__ import annotations
@@ -10,50 +11,62 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from privacy.errors import AnonymizationError
+from privacy.identifiers import Digest
 from privacy.text import analysis
 from privacy.text.analysis import Outcome, Reason
 from privacy.text.cache import SpanCache
 from privacy.text.engines import Engine
 from privacy.text.records import AnonymizedRecord, TextRow
-from privacy.text.replacement import replace
 from privacy.text.report import AnonymizationReport, FindingCount
 from privacy.text.settings import TextSettings
+from privacy.text.surrogates.keyed import SurrogateKey
+from privacy.text.surrogates.unit import write_records
 
 Progress = Callable[[int, int], None]
 """Called with the number of rows done and of all rows."""
 
 
 class Anonymizer:
-    """Anonymizes rows with `engine` under `settings`. `engine` must be the one that `settings` build."""
+    """Anonymizes rows with `engine` under `settings`. `engine` must be the one that `settings` build.
 
-    def __init__(self, engine: Engine, settings: TextSettings, cache: SpanCache | None = None) -> None:
+    `key` drives surrogates and shifts; it may be missing if no mode of `settings.replacement` needs it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: TextSettings,
+        cache: SpanCache | None = None,
+        key: SurrogateKey | None = None,
+    ) -> None:
         self._engine = engine
         self._settings = settings
         self._cache = cache
+        self._key = key
 
     def run(
         self, rows: Iterable[TextRow], progress: Progress | None = None
     ) -> tuple[list[AnonymizedRecord], AnonymizationReport]:
         """The anonymized rows, in order and without the refused ones, and the report.
 
-        Raises AnonymizationError if more than `max_refused_fraction` of the rows were refused, if a worker fails, or if
-        a row has been anonymized already: its offsets would be those of tags.
+        All rows of a patient go into one call if their surrogates are to agree. Raises AnonymizationError if more than
+        `max_refused_fraction` of the rows were refused, if a worker fails, if the replacement needs a key and has none,
+        or if a row has been anonymized already: its offsets would be those of tags.
         """
         started = time.monotonic()
         given = list(rows)
         if not all(isinstance(row, TextRow) for row in given):
             raise AnonymizationError("only a TextRow can be anonymized", next_step="pass the original rows, once")
         outcomes, from_cache = self._outcomes(given, progress)
-        records = [
-            _record(row, outcome) for row, outcome in zip(given, outcomes, strict=True) if isinstance(outcome, tuple)
-        ]
+        analyzed = [(row, found) for row, found in zip(given, outcomes, strict=True) if isinstance(found, tuple)]
         refused = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
         self._check_refused(sum(refused.values()), len(given), refused)
-        originals = [row for row, outcome in zip(given, outcomes, strict=True) if isinstance(outcome, tuple)]
-        report = _report(originals, records, refused, from_cache, time.monotonic() - started, self._engine.fingerprint)
-        return records, report
+        records = write_records(self._settings, self._key, analyzed)
+        counted = _Counted([row for row, _ in analyzed], records, refused, from_cache, time.monotonic() - started)
+        return records, _report(counted, self._engine.fingerprint, self._settings.replacement.digest)
 
     def _outcomes(self, rows: Sequence[TextRow], progress: Progress | None) -> tuple[list[Outcome], int]:
         known = [self._known(row.text) for row in rows]
@@ -93,21 +106,19 @@ class Anonymizer:
         )
 
 
-def _record(row: TextRow, findings: Outcome) -> AnonymizedRecord:
-    if isinstance(findings, str):
-        raise AnonymizationError("a refused row has no record", next_step="report this: it is a bug")
-    text, replaced = replace(row.text, findings)
-    return AnonymizedRecord(row.record_id, text, row.label, row.patient_id, replaced)
+@dataclass(frozen=True, repr=False)
+class _Counted:
+    """What a report counts."""
+
+    originals: Sequence[TextRow]
+    records: Sequence[AnonymizedRecord]
+    refused: Counter[Reason]
+    from_cache: int
+    seconds: float
 
 
-def _report(
-    originals: Sequence[TextRow],
-    records: Sequence[AnonymizedRecord],
-    refused: Counter[Reason],
-    from_cache: int,
-    seconds: float,
-    fingerprint: str,
-) -> AnonymizationReport:
+def _report(run: _Counted, fingerprint: Digest, replacement: Digest) -> AnonymizationReport:
+    originals, records, refused = run.originals, run.records, run.refused
     counts = Counter((f.entity_type, f.recognizer) for record in records for f in record.findings)
     characters = sum(len(row.text) for row in originals)
     removed = sum(f.end - f.start for record in records for f in record.findings)
@@ -120,9 +131,10 @@ def _report(
         findings=tuple(FindingCount(kind, by, count) for (kind, by), count in sorted(counts.items())),
         characters_kept_fraction=round(1 - removed / characters, 6) if characters else 1.0,
         words_kept_fraction=round(kept_words / words, 6) if words else 1.0,
-        from_cache=from_cache,
-        seconds=round(seconds, 3),
+        from_cache=run.from_cache,
+        seconds=round(run.seconds, 3),
         engine_fingerprint=fingerprint,
+        replacement_digest=replacement,
     )
 
 

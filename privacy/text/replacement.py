@@ -2,8 +2,8 @@
 """Findings become what stands in their place: a tag such as `<PERSON>`, or what `write` makes of them.
 
 Our own replacement: Presidio's anonymizer merges neighbours of one type. Rules: the union of all findings is replaced,
-so no character that any recognizer reported survives; overlapping findings become disjoint ones (`overlaps`), neighbours
-stay apart; a tag that stands in the text already is never touched, so tagging twice changes nothing.
+so no character that any recognizer reported survives; overlapping findings become disjoint ones (`overlaps`) and
+neighbours stay apart; a tag that stands in the text already is never touched, so tagging twice changes nothing.
 """
 
 from __future__ import annotations

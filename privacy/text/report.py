@@ -31,6 +31,7 @@ class AnonymizationReport:
     """One run. `rows` = returned + refused; fractions are of the returned rows' original characters and words.
 
     `refused` holds pairs of reason and count; `from_cache` counts rows whose spans came from the site's cache.
+    The fingerprint says what finds, the digest of the replacement settings what stands in place of a finding.
     """
 
     rows: int
@@ -42,6 +43,7 @@ class AnonymizationReport:
     from_cache: int
     seconds: float
     engine_fingerprint: Digest
+    replacement_digest: Digest
 
     def to_json(self) -> str:
         """The report as JSON with sorted keys, for the site's own files."""

@@ -2,10 +2,11 @@
 """The word lists of this room, packaged in `data/`: what recognizers look up, and what invented texts are made of.
 
 Two kinds. Lists of single words in lower case without accents, for look-ups (`words`): `first_names`, `surnames` and
-`ordinary_words` are derived from Faker (`derive`); `function_words`, `plain_words`, `eponyms` and `clinical_nouns` are
-hand-written. Lists of entries in natural spelling, one a line (`entries`): `female`, `male`, `family` and `places` are
-derived from Faker as well, the others are hand-written. A plain word is no name by itself, yet it is masked after a
-title or a first name, or where the document has shown it to be somebody's name. No list was taken from evaluation data.
+`ordinary_words` are derived from Faker (`derive`); `function_words`, `plain_words`, `eponyms`, `clinical_nouns` and
+`kinds_of_place` are hand-written. Lists of entries in natural spelling, one a line (`entries`): `female`, `male`,
+`family` and `places` are derived from Faker as well, the others are hand-written. A plain word is no name by itself,
+yet it is masked after a title or a first name, or where the document has shown it to be somebody's name. No list was
+taken from evaluation data.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class ReplacementSettings(BaseModel):
 
     default: Literal["tag", "surrogate"] = Field(
         default="tag",
-        description="What stands where a finding stood: 'tag' writes its type, such as <PERSON>; 'surrogate' an invented "
-        "value under the site's key (dates are shifted then, ages generalized, site terms tagged).",
+        description="What stands where a finding stood: 'tag' writes its type, such as <PERSON>; 'surrogate' an "
+        "invented value under the site's key (dates are shifted then, ages generalized, site terms tagged).",
     )
     by_type: dict[str, str] = Field(
         default_factory=dict,
