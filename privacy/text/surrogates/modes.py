@@ -91,7 +91,9 @@ class ReplacementSettings(BaseModel):
     @property
     def digest(self) -> Digest:
         """Changes with anything of these settings, and with the meaning of the modes."""
-        return digest_of({"version": VERSION, "default": self.default, "by_type": dict(self.by_type)})
+        return digest_of(
+            {"version": VERSION, "default": self.default, "by_type": sorted(map(list, self.by_type.items()))}
+        )
 
 
 def from_word(value: Any) -> Any:

@@ -67,10 +67,10 @@ class Names:
 
 
 def _parts(text: str) -> list[tuple[re.Match[str], Literal["name", "kept"]]] | None:
-    """The words of a finding and whether each is replaced; None if there is anything but words between them."""
+    """The words of a finding and whether each is replaced; None if there is more than words of Latin letters."""
     matches = list(_PART.finditer(text))
     gaps = _PART.sub("", text)
-    if not _BETWEEN.issuperset(gaps):
+    if not (_BETWEEN.issuperset(gaps) and all(map(_is_latin, matches))):
         return None
     found: list[tuple[re.Match[str], Literal["name", "kept"]]] = []
     for index, match in enumerate(matches):
@@ -79,16 +79,20 @@ def _parts(text: str) -> list[tuple[re.Match[str], Literal["name", "kept"]]] | N
     return found
 
 
+def _is_latin(part: re.Match[str]) -> bool:
+    return part.group().isascii() or all("LATIN" in unicodedata.name(letter, "") for letter in part.group())
+
+
 def _is_kept(text: str, match: re.Match[str], *, first: bool, follows: bool) -> bool:
     word, lower = match.group(), match.group().lower()
     if len(word) == 1:
         return True  # an initial, or the s of a possessive
-    if first and follows and lower in TITLES:
+    if first and lower in TITLES:
         return True
     if len(word) == 2 and word.isupper() and first and follows and not text.isupper():
         return True  # initials without points: "JK Lopez"
-    if word.islower() and lower in PARTICLES and follows:
-        return text[match.end() :].lstrip(" -'")[:1].isupper() or lower != plain(text)
+    if word.islower() and lower in PARTICLES:
+        return any(part.group()[0].isupper() for part in _PART.finditer(text, match.end()))
     return not first and lower in AFTER_NAME and not word.islower()
 
 
@@ -182,11 +186,11 @@ def _everybody(role: Role) -> tuple[str, ...]:
     else:
         names = lists.entries(role)
     barred = lists.no_name() | lists.words("eponyms") | PARTICLES | TITLES | AFTER_NAME
-    return tuple(
-        sorted(
-            name for name in names if len(name) > 2 and name.isascii() and name.isalpha() and plain(name) not in barred
-        )
-    )
+    return tuple(sorted(name for name in names if len(name) > 2 and _is_simple(name) and plain(name) not in barred))
+
+
+def _is_simple(name: str) -> bool:
+    return name.isascii() and name.isalpha() and name.istitle()
 
 
 @cache

@@ -35,6 +35,7 @@ def test_settings_are_read_from_json_and_every_field_says_what_it_is() -> None:
         {"max_refused_fraction": 1.5},
         {"language": "xx"},
         {"replacement": "keep"},
+        {"replacement": {"default": "shift"}},
     ],
 )
 def test_settings_outside_their_bounds_are_refused(bad: dict[str, object]) -> None:
