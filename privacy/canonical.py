@@ -47,12 +47,17 @@ def decimal_string(value: float | int | Decimal) -> DecimalString:
     return "0" if text in ("-0", "") else text
 
 
+def is_key(text: str) -> bool:
+    """Whether `text` may be a key in a signed body."""
+    return _KEY.fullmatch(text) is not None
+
+
 def _check(value: Json) -> None:
     if isinstance(value, float):
         raise ContractError("no floats in anything signed: use a decimal string")
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if not isinstance(key, str) or _KEY.fullmatch(key) is None:
+            if not isinstance(key, str) or not is_key(key):
                 raise ContractError("a key in a signed body must match [a-z0-9_]+")
             _check(item)
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):

@@ -22,7 +22,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from privacy.canonical import Json, decimal_string, digest_of
+from privacy.canonical import Json, decimal_string, digest_of, is_key
 from privacy.errors import SettingsError
 from privacy.identifiers import Digest
 
@@ -174,7 +174,9 @@ def _plain(value: Any) -> Json:
     if isinstance(value, float):
         return decimal_string(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        entries = {str(key): _plain(item) for key, item in value.items()}
+        # a signed body has no such keys as PERSON: a map with any is a list of pairs
+        return entries if all(map(is_key, entries)) else [[key, entries[key]] for key in sorted(entries)]
     if isinstance(value, set | frozenset):
         return sorted((_plain(item) for item in value), key=str)
     if isinstance(value, tuple | list):

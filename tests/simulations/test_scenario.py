@@ -27,6 +27,15 @@ def test_every_scenario_that_comes_along_is_sound_and_can_be_written_and_read_ag
     assert settings_digest(again) == settings_digest(one)
 
 
+def test_a_scenario_may_say_what_stands_in_place_of_findings() -> None:
+    modes = ('AGE = "keep"', 'AGE = "generalize"')
+    one, other = (
+        parse_toml(f"{SMALLEST}[sites.text.replacement.by_type]\n{mode}\n", Scenario, origin="s.toml") for mode in modes
+    )
+    assert settings_digest(one) != settings_digest(other)
+    assert parse_toml(render(one), Scenario, origin="again.toml") == one
+
+
 def test_an_unknown_scenario_is_told_with_the_choices() -> None:
     with pytest.raises(SettingsError) as refused:
         scenarios.load("four-hospitals")

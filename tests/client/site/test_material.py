@@ -58,3 +58,25 @@ def test_a_changed_split_is_refused_after_budget_was_spent_under_the_old_one(mak
     charged = clinic.charged()
     assert clinic.ask(2).envelope.kind == "refusal"
     assert clinic.charged() == charged
+
+
+def test_surrogates_follow_the_sites_key_and_agree_within_a_patient(make_clinic: MakeClinic) -> None:
+    clinic = make_clinic(text={"replacement": {"default": "surrogate"}})
+    notes = [
+        {
+            "record_id": f"r{at}",
+            "patient_id": f"p{at % 12}",
+            "text": f"Seen by Dr. Lambertine, visit {at}",
+            "label": "ill",
+        }
+        for at in range(36)
+    ]
+    clinic.folder.data_files[0].write_text("".join(json.dumps(note) + "\n" for note in notes))
+    one, again = material(clinic).all_records(), material(clinic).all_records()
+    other = Material(clinic.folder, SecretSeed(b"\x44" * 32)).all_records()
+    assert [record.text for record in one] == [record.text for record in again]
+    named = {(record.patient_id, record.text.split(",")[0]) for record in one}
+    assert len(named) == 12
+    assert len({name for _, name in named}) > 6
+    assert not any("Lambertine" in record.text for record in (*one, *other))
+    assert {(record.patient_id, record.text.split(",")[0]) for record in other} != named
