@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Surrogates of places and organisations: names from the packaged list of towns, in the shape of what was found.
+"""Surrogates of places and organisations: names from the packaged lists, in the shape of what was found.
 
 Kept are words that say what kind of thing it is (Hospital, Street, Ltd: the list `kinds_of_place`) and small joining
 words; each run of other words becomes one invented name, state codes become other codes, numbers other numbers
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Literal
 
 from privacy.text import lists
 from privacy.text.lists import plain
@@ -94,7 +95,7 @@ def _stand_in(key: UnitKey, entity_type: str, words: str, kind: str) -> str | No
 
 def _name(key: UnitKey, entity_type: str, words: str) -> str:
     own = {plain(word) for word in words.split()}
-    pool = _pool("one" if len(own) == 1 else "several")
+    pool = _towns("several") if len(own) > 1 else _towns("one") if entity_type == "LOCATION" else _firms()
     start = key.choices(entity_type, " ".join(plain(word) for word in words.split())).below(len(pool))
     chosen = next(place for place in (*pool[start:], *pool[:start]) if own.isdisjoint(map(plain, place.split())))
     if words.isupper() and len(words) > 1:
@@ -103,8 +104,15 @@ def _name(key: UnitKey, entity_type: str, words: str) -> str:
 
 
 @cache
-def _pool(size: str) -> tuple[str, ...]:
-    """Towns of letters and spaces alone: of one word, or of several."""
+def _firms() -> tuple[str, ...]:
+    """Words that companies call themselves, and towns of one word."""
+    firms = tuple(word for word in lists.entries("company_words") if word.isascii() and word.isalpha())
+    return (*firms, *_towns("one"))
+
+
+@cache
+def _towns(size: Literal["one", "several"]) -> tuple[str, ...]:
+    """Towns of letters and spaces alone, without words that say a kind of place: of one word, or of several."""
     towns = [
         town for town in lists.entries("places") if town.isascii() and town.replace(" ", "").isalpha() and len(town) > 3
     ]
