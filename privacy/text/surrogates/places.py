@@ -117,5 +117,5 @@ def _towns(size: Literal["one", "several"]) -> tuple[str, ...]:
         town for town in lists.entries("places") if town.isascii() and town.replace(" ", "").isalpha() and len(town) > 3
     ]
     barred = lists.no_name() | lists.words("kinds_of_place")
-    fit = [town for town in towns if barred.isdisjoint(map(plain, town.split()))]
+    fit = [town for town in towns if all(len(word) > 2 and plain(word) not in barred for word in town.split())]
     return tuple(town for town in fit if (" " in town) == (size == "several"))

@@ -7,11 +7,13 @@ from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from privacy.text.surrogates import dates
 from privacy.text.surrogates.unit import SHIFTS
 
+UNHURRIED = limits(deadline=None)  # the first use of a list reads it
 DAYS = st.sampled_from([*SHIFTS, *(-days for days in SHIFTS)])
 DATES = st.dates(date(1900, 1, 1), date(2100, 12, 31))
 ORDERS = st.sampled_from(["month first", "day first"])
@@ -29,6 +31,7 @@ ALWAYS = [
 BY_ORDER = {"month first": ["%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y"], "day first": ["%d/%m/%Y", "%d.%m.%Y", "%d / %m / %Y"]}
 
 
+@UNHURRIED
 @given(DATES, DATES, DAYS, ORDERS, st.data())
 def test_an_interval_between_two_full_dates_is_kept_exactly(
     one: date, two: date, days: int, order: dates.Order, data: st.DataObject
@@ -45,6 +48,7 @@ def test_an_interval_between_two_full_dates_is_kept_exactly(
     assert moved[1] - moved[0] == two - one
 
 
+@UNHURRIED
 @given(DATES, DAYS, ORDERS)
 def test_a_date_against_the_countrys_order_can_still_be_read_as_it_was_meant(
     day: date, days: int, order: dates.Order
@@ -58,6 +62,7 @@ def test_a_date_against_the_countrys_order_can_still_be_read_as_it_was_meant(
         assert read.full == day + timedelta(days)
 
 
+@UNHURRIED
 @given(
     st.one_of(
         DATES.flatmap(lambda day: st.sampled_from([day.strftime(form) for form in [

@@ -7,6 +7,7 @@ import re
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from privacy.text import lists
@@ -14,6 +15,7 @@ from privacy.text.lists import plain
 from privacy.text.surrogates.keyed import SurrogateKey
 from privacy.text.surrogates.names import Names
 
+UNHURRIED = limits(deadline=None)  # the first use of a list reads it
 SITE = SurrogateKey(bytes(range(32)), "patient")
 FEMALE, MALE, FAMILY = (frozenset(map(plain, lists.entries(name))) for name in ("female", "male", "family"))
 NAMES = st.builds(
@@ -81,6 +83,7 @@ def test_what_has_no_part_to_replace_or_other_characters_is_left_to_a_tag(text: 
     assert names(text).write(text) is None
 
 
+@UNHURRIED
 @given(st.lists(NAMES, min_size=1, max_size=12, unique=True))
 def test_no_surrogate_is_a_name_of_the_unit_and_no_two_names_share_one(found: list[str]) -> None:
     unit = names(*found)
@@ -91,6 +94,7 @@ def test_no_surrogate_is_a_name_of_the_unit_and_no_two_names_share_one(found: li
     assert len(set(chosen)) == len(chosen)
 
 
+@UNHURRIED
 @given(
     st.lists(NAMES, min_size=1, max_size=6, unique=True).flatmap(lambda f: st.tuples(st.just(f), st.permutations(f)))
 )

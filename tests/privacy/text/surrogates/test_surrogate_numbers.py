@@ -8,11 +8,13 @@ import re
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from privacy.text.surrogates import numbers, online
 from privacy.text.surrogates.keyed import SurrogateKey, UnitKey
 
+UNHURRIED = limits(deadline=None)  # the first use of a list reads it
 KEY = SurrogateKey(bytes(range(32)), "patient").of_patient("p1")
 KEYS = st.binary(min_size=32, max_size=32).map(UnitKey)
 
@@ -21,6 +23,7 @@ def shape(text: str) -> str:
     return re.sub(r"[a-z]", "x", re.sub(r"[A-Z]", "X", re.sub(r"\d", "0", text)))
 
 
+@UNHURRIED
 @given(KEYS, st.from_regex(r"[A-Z]{0,3}[-/ ]?[0-9a-z]{1,4}[-. ]?[0-9]{1,8}", fullmatch=True))
 def test_a_number_keeps_its_shape_and_is_never_the_original(key: UnitKey, number: str) -> None:
     surrogate = numbers.write(key, "MEDICAL_RECORD_NUMBER", number)
@@ -34,6 +37,7 @@ def test_two_ways_of_writing_a_number_have_the_same_surrogate() -> None:
     assert re.sub(r"\W", "", one) == two
 
 
+@UNHURRIED
 @given(KEYS, st.from_regex(r"\d{3}-?\d{2}-?\d{4}", fullmatch=True).filter(str.isascii))
 def test_a_social_security_number_was_never_issued(key: UnitKey, ssn: str) -> None:
     surrogate = numbers.write(key, "US_SSN", ssn)
@@ -66,6 +70,7 @@ def test_a_telephone_number_is_one_that_is_nobodys_where_its_shape_allows(phone:
     assert surrogate != phone
 
 
+@UNHURRIED
 @given(KEYS, st.sampled_from(["4111 1111 1111 1111", "5500000000000004", "3400 000000 00009"]))
 def test_a_card_number_fails_its_check(key: UnitKey, card: str) -> None:
     surrogate = numbers.write(key, "CREDIT_CARD", card)
@@ -107,6 +112,7 @@ def test_a_url_becomes_a_page_of_example_org(url: str) -> None:
     assert re.fullmatch(r"(https?://)?(www\.)?[a-z]{6}\.example\.org(/[a-z]{6})?", surrogate)
 
 
+@UNHURRIED
 @given(KEYS, st.ip_addresses())
 def test_an_ip_address_becomes_one_that_is_set_aside_for_documentation(
     key: UnitKey, address: ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from privacy.errors import AnonymizationError
@@ -25,6 +26,7 @@ from privacy.text.surrogates.modes import ReplacementSettings, modes_of
 from privacy.text.surrogates.unit import UnitReplacement
 from privacy.text.view import TAG
 
+UNHURRIED = limits(deadline=None)  # the first use of a list reads it
 KEY = bytes(range(32))
 SURROGATES = TextSettings(replacement=ReplacementSettings(default="surrogate"))
 PERSONS = ("Maria Lopez", "Ms Lopez", "Karl Oldham", "Oldham", "Anna Berg", "LOPEZ")
@@ -73,6 +75,7 @@ def rows_of(units: Sequence[Sequence[str]], first: int = 0) -> list[TextRow]:
     ]
 
 
+@UNHURRIED
 @given(st.lists(NOTES, min_size=1, max_size=3), UNITS, UNITS, st.sampled_from(["patient", "record"]), st.booleans())
 def test_a_units_text_is_the_same_whatever_other_units_hold(
     own: list[str], one: list[list[str]], two: list[list[str]], unit: Literal["record", "patient"], ours_first: bool
@@ -84,6 +87,7 @@ def test_a_units_text_is_the_same_whatever_other_units_hold(
         assert {record: together[record] for record in alone} == alone
 
 
+@UNHURRIED
 @given(NOTES, NOTES)
 def test_under_unit_record_the_rows_of_a_patient_do_not_touch_each_other(one: str, two: str) -> None:
     rows = [TextRow("1", one, None, "p"), TextRow("2", two, None, "p")]
@@ -179,6 +183,7 @@ def any_case(draw: st.DrawFn) -> tuple[str, list[Finding]]:
     return text, [Finding(a, min(len(text), a + n), draw(kinds), draw(scores), "test") for a, n in spans]
 
 
+@UNHURRIED
 @given(any_case(), st.binary(min_size=32, max_size=32))
 def test_no_reported_word_or_number_survives_under_surrogates(case: tuple[str, list[Finding]], key: bytes) -> None:
     text, findings = case
@@ -195,6 +200,7 @@ def test_no_reported_word_or_number_survives_under_surrogates(case: tuple[str, l
             assert TAG.fullmatch(written) or kind == "AGE"
 
 
+@UNHURRIED
 @given(any_case(), st.data())
 def test_reported_characters_are_gone_whatever_the_mode(case: tuple[str, list[Finding]], data: st.DataObject) -> None:
     text, findings = case
@@ -213,8 +219,33 @@ def test_reported_characters_are_gone_whatever_the_mode(case: tuple[str, list[Fi
     assert written == "".join([*pieces, text[position:]])
 
 
+@UNHURRIED
 @given(any_case())
 def test_tagging_twice_changes_nothing(case: tuple[str, list[Finding]]) -> None:
     tagged, _ = replace(*case)
     again = [Finding(*tag.span(), "PERSON", 1.0, "test") for tag in TAG.finditer(tagged)]
     assert replace(tagged, again)[0] == tagged
+
+
+EXAMPLES = {
+    "PERSON": ["Maria Lopez", "Ms Lopez", "LOPEZ", "M. Lopez", "Dr. Karl O'Brien-Smith"],
+    "LOCATION": ["12 Elm Street, Springfield, IL 62704"],
+    "ORGANIZATION": ["Elmwood General Hospital"],
+    "PHONE_NUMBER": ["(312) 867-5309", "+44 20 7946 0958"],
+    "US_SSN": ["123-45-6789"],
+    "EMAIL_ADDRESS": ["maria.lopez@ward.local"],
+    "IP_ADDRESS": ["10.1.2.3"],
+    "MEDICAL_RECORD_NUMBER": ["H-12345"],
+    "DATE_TIME": ["3/14/2020", "Saturday, March 14th, 2020", "March 2020", "2020", "Tuesday"],
+    "AGE": ["45-year-old", "92"],
+}
+DOCS = (Path(__file__).resolve().parents[4] / "docs" / "anonymization.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_the_examples_in_the_docs_are_what_is_written(kind: str) -> None:
+    found = [(entity_type, original) for entity_type, originals in EXAMPLES.items() for original in originals]
+    unit = UnitReplacement(SURROGATES, SurrogateKey(KEY, "patient").of_patient("p1"), found)
+    for original in EXAMPLES[kind]:
+        assert f"`{original}`" in DOCS
+        assert f"`{unit.write(kind, original)}`" in DOCS, f"{original} becomes {unit.write(kind, original)}"
