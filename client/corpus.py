@@ -95,7 +95,7 @@ def load_corpus(folder: SiteFolder, split_key: bytes) -> Corpus:
     whole, and a corpus of which no row is left.
     """
     data, unit = folder.settings.data, folder.settings.policy.unit
-    wanted = (data.text_column, data.label_column, data.patient_column, data.record_column)
+    wanted = (data.text_column, data.label_column, data.patient_column, data.record_column, *data.known_name_columns)
     columns = tuple(dict.fromkeys(column for column in wanted if column is not None))
     raw = [row for path in folder.data_files for row in read_rows(path, data.format, columns)]
     treatments = treat(raw, data, unit, split_key, everything_is_test=folder.settings.site.role == "evaluator")
@@ -172,7 +172,8 @@ def _alone(raw: RawRow | Unreadable, data: DataSection, unit: Unit, key: bytes) 
         test_fraction=data.test_fraction,
         dev_fraction=data.dev_fraction,
     )
-    return Treatment(TextRow(record_id=record, text=text, label=label, patient_id=patient), split, None, over_long)
+    names = tuple(name for name in (_name(raw, column) for column in data.known_name_columns) if name is not None)
+    return Treatment(TextRow(record, text, label, patient, names), split, None, over_long)
 
 
 def _name(raw: RawRow, column: str | None) -> str | None:

@@ -61,6 +61,12 @@ class DataSection(BaseModel):
     record_column: str | None = Field(
         None, min_length=1, description="column with the record id; without it, a keyed hash of the row's content"
     )
+    known_name_columns: tuple[str, ...] = Field(
+        (),
+        max_length=16,
+        description="columns with names that the row's text may hold, such as first_name, last_name, next_of_kin; each "
+        "row's are masked in that row's text alone; 0 to 16 columns",
+    )
     min_characters: int = Field(
         1, ge=1, le=1_000_000, description="characters; a shorter text is refused as empty; 1 to 1000000"
     )

@@ -20,7 +20,7 @@ from privacy.errors import AnonymizationError
 from privacy.identifiers import Digest
 from privacy.text import engines
 from privacy.text.engines import Engine
-from privacy.text.records import ENTITY_TYPES, Finding
+from privacy.text.records import ENTITY_TYPES, FLAG_TYPES, Finding
 from privacy.text.settings import TextSettings
 from privacy.text.view import read
 
@@ -62,7 +62,7 @@ def analyze(engine: Engine, text: str, time_limit_seconds: int) -> Outcome:
         return "analysis_failed"
     if time.monotonic() - started > time_limit_seconds:
         return "time_limit"
-    if any(finding.entity_type not in ENTITY_TYPES for finding in findings):
+    if any(finding.entity_type not in ENTITY_TYPES | FLAG_TYPES for finding in findings):
         return "invalid_finding"
     return findings
 

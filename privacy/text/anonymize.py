@@ -19,6 +19,7 @@ from privacy.text import analysis
 from privacy.text.analysis import Outcome, Reason
 from privacy.text.cache import SpanCache
 from privacy.text.engines import Engine
+from privacy.text.known_names import find_known_names
 from privacy.text.records import AnonymizedRecord, TextRow
 from privacy.text.report import AnonymizationReport, FindingCount
 from privacy.text.settings import TextSettings
@@ -61,7 +62,12 @@ class Anonymizer:
         if not all(isinstance(row, TextRow) for row in given):
             raise AnonymizationError("only a TextRow can be anonymized", next_step="pass the original rows, once")
         outcomes, from_cache = self._outcomes(given, progress)
-        analyzed = [(row, found) for row, found in zip(given, outcomes, strict=True) if isinstance(found, tuple)]
+        # Known names come after the cache: they belong to the row, and its text alone does not tell them.
+        analyzed = [
+            (row, (*found, *find_known_names(row.text, row.known_names)))
+            for row, found in zip(given, outcomes, strict=True)
+            if isinstance(found, tuple)
+        ]
         refused = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
         self._check_refused(sum(refused.values()), len(given), refused)
         records = write_records(self._settings, self._key, analyzed)
@@ -135,6 +141,7 @@ def _report(run: _Counted, fingerprint: Digest, replacement: Digest) -> Anonymiz
         seconds=round(run.seconds, 3),
         engine_fingerprint=fingerprint,
         replacement_digest=replacement,
+        flagged=tuple(sorted(Counter(flag for record in records for flag in record.flags).items())),
     )
 
 

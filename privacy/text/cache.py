@@ -19,7 +19,7 @@ from types import TracebackType
 
 from privacy.errors import SettingsError
 from privacy.identifiers import Digest
-from privacy.text.records import ENTITY_TYPES, Finding
+from privacy.text.records import ENTITY_TYPES, FLAG_TYPES, Finding
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS spans (key BLOB PRIMARY KEY, value BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID"
@@ -124,7 +124,8 @@ class SpanCache:
         if not hmac.compare_digest(seal, hmac.digest(self._seal, key + spans, "sha256")):
             return None
         findings = [Finding(*span) for span in json.loads(spans)]
-        valid = all(0 <= f.start < f.end <= length and f.entity_type in ENTITY_TYPES for f in findings)
+        known = ENTITY_TYPES | FLAG_TYPES
+        valid = all(0 <= f.start < f.end <= length and f.entity_type in known for f in findings)
         return findings if valid else None
 
     def _evict(self) -> None:

@@ -50,15 +50,23 @@ ENTITY_TYPES = frozenset(
 """Every type a finding may have, and so every tag that may stand in anonymized text. A closed set: text in angle
 brackets that is no such tag is ordinary text and is analyzed."""
 
+FLAG_TYPES = frozenset({"BIOMETRIC", "PHOTO"})
+"""Types of findings that no replacement cures: the words tell of a fingerprint or a photograph that lies elsewhere. They
+stay in the text, and the record is flagged."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TextRow:
-    """One row of private text. `patient_id` is None where the site has no patient column."""
+    """One row of private text. `patient_id` is None where the site has no patient column.
+
+    `known_names`: names that the row's own columns hold, of the patient or of relatives; looked for in this row alone.
+    """
 
     record_id: str
     text: str
     label: str | None
     patient_id: str | None
+    known_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"TextRow({len(self.text)} characters)"
@@ -77,13 +85,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AnonymizedRecord:
-    """A row whose findings were replaced. `findings` are disjoint, sorted, in offsets of the original text."""
+    """A row whose findings were replaced. `findings` are disjoint, sorted, in offsets of the original text.
+
+    `flags`: which FLAG_TYPES the text speaks of, sorted.
+    """
 
     record_id: str
     text: str
     label: str | None
     patient_id: str | None
     findings: tuple[Finding, ...]
+    flags: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"AnonymizedRecord({len(self.text)} characters, {len(self.findings)} findings)"

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable
 
 from privacy.errors import AnonymizationError
 from privacy.text.overlaps import disjoint
-from privacy.text.records import ENTITY_TYPES, Finding
-from privacy.text.surrogates.modes import flag_types
+from privacy.text.records import ENTITY_TYPES, FLAG_TYPES, Finding
 from privacy.text.view import TAG
 
 Write = Callable[[str, str], str | None]
@@ -33,7 +32,7 @@ def resolve(text: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     found = sorted(set(findings))
     for finding in found:
         _check(finding, len(text))
-    return disjoint(text, _outside_tags(text, [f for f in found if f.entity_type not in flag_types()]))
+    return disjoint(text, _outside_tags(text, [f for f in found if f.entity_type not in FLAG_TYPES]))
 
 
 def replace(text: str, findings: Iterable[Finding], write: Write = tag) -> tuple[str, tuple[Finding, ...]]:
@@ -57,7 +56,7 @@ def replace(text: str, findings: Iterable[Finding], write: Write = tag) -> tuple
 def _check(finding: Finding, length: int) -> None:
     if not 0 <= finding.start < finding.end <= length:
         raise AnonymizationError("a finding lies outside its text", next_step="report the engine's fingerprint")
-    if finding.entity_type not in ENTITY_TYPES | flag_types():
+    if finding.entity_type not in ENTITY_TYPES | FLAG_TYPES:
         raise AnonymizationError("a finding has an unknown type", next_step="add its type to records.ENTITY_TYPES")
 
 

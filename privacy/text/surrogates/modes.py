@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from privacy.canonical import digest_of
 from privacy.identifiers import Digest
-from privacy.text import records
-from privacy.text.records import ENTITY_TYPES
+from privacy.text.records import ENTITY_TYPES, FLAG_TYPES
 
 Mode = Literal["tag", "surrogate", "shift", "generalize", "keep"]
 MODES: tuple[str, ...] = get_args(Mode)
@@ -37,15 +36,9 @@ _INSTEAD: dict[str, Mode] = {"AGE": "generalize", "DATE_TIME": "shift"}
 """What `default = "surrogate"` means for a type that has no surrogate; for the others of them, a tag."""
 
 
-def flag_types() -> frozenset[str]:
-    """Types that flag a document and are never replaced."""
-    found: frozenset[str] = getattr(records, "FLAG_TYPES", frozenset())
-    return found
-
-
 def modes_of(entity_type: str) -> tuple[Mode, ...]:
     """The modes that a type may have; none for a type that only flags a document."""
-    if entity_type in flag_types():
+    if entity_type in FLAG_TYPES:
         return ()
     return _SPECIAL.get(entity_type, ("tag", "surrogate"))
 
@@ -102,7 +95,7 @@ def from_word(value: Any) -> Any:
 
 
 def _mistakes(entity_type: str, mode: str) -> Iterable[str]:
-    known = ENTITY_TYPES - flag_types()
+    known = ENTITY_TYPES - FLAG_TYPES
     if entity_type not in known:
         yield f"{entity_type} is no type of finding; the nearest one is {_nearest(entity_type.upper(), known)}"
     elif mode not in MODES:

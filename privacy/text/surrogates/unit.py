@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from privacy.errors import AnonymizationError
-from privacy.text.records import AnonymizedRecord, Finding, TextRow
+from privacy.text.records import FLAG_TYPES, AnonymizedRecord, Finding, TextRow
 from privacy.text.replacement import replace, resolve, tag
 from privacy.text.settings import TextSettings
 from privacy.text.surrogates import dates, generalize, numbers, online, places
@@ -126,7 +126,8 @@ def write_records(
         write = UnitReplacement(settings, _unit_key(key, rows[0][0]), _found(rows) if key is not None else ()).write
         for index, (row, findings) in zip(indices, rows, strict=True):
             text, replaced = replace(row.text, findings, write)
-            records[index] = AnonymizedRecord(row.record_id, text, row.label, row.patient_id, replaced)
+            flags = tuple(sorted({finding.entity_type for finding in findings} & FLAG_TYPES))
+            records[index] = AnonymizedRecord(row.record_id, text, row.label, row.patient_id, replaced, flags)
     return [records[index] for index in range(len(analyzed))]
 
 
