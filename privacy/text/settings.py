@@ -7,11 +7,11 @@ on any text (privacy.text.site_patterns).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from privacy.text.site_patterns import SitePattern
+from privacy.text.site_patterns import SitePattern, SiteRecognizer
 from privacy.text.surrogates.modes import ReplacementSettings, from_word
 
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
@@ -67,6 +67,24 @@ class TextSettings(BaseModel):
         description="Terms always masked, such as names of staff and wards, in any letter case (0 to 50,000 terms of "
         "2 to 100 characters).",
     )
+    allow_list: tuple[SiteTerm, ...] = Field(
+        default=(),
+        max_length=50_000,
+        repr=False,
+        description="Terms never masked as names of people, places, organisations or groups, such as drug brands, in any "
+        "letter case; numbers and the deny list are not touched (0 to 50,000 terms of 2 to 100 characters).",
+    )
+    recognizers: tuple[SiteRecognizer, ...] = Field(
+        default=(),
+        max_length=32,
+        repr=False,
+        description="The site's own recognizers, a table [[text.recognizers]] each (0 to 32), of different names.",
+    )
+    quasi_identifiers: Literal["mask", "keep"] = Field(
+        default="mask",
+        description="What becomes of a person's nationality, religion and occupation (DEMOGRAPHIC) and of sums of money "
+        "(MONEY), which Safe Harbor does not list but which help to tell who somebody is: 'mask' or 'keep'.",
+    )
     max_characters: int = Field(
         default=50_000, ge=1, le=200_000, description="Characters in a row (1 to 200,000); a longer row is refused."
     )
@@ -85,3 +103,17 @@ class TextSettings(BaseModel):
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that analyze rows (1 to 64); 1 works in the calling process."
     )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [recognizer.name for recognizer in self.recognizers]
+        if len(set(names)) < len(names):
+            raise ValueError("two of text.recognizers have the same name")
+        return self
+
+    def without_private_lists(self) -> TextSettings:
+        """These settings without what the site wrote of its own terms and formats: the same engine for everybody.
+
+        What such an engine finds in invented text says nothing about the site's data.
+        """
+        return self.model_copy(update={"mrn_pattern": None, "deny_list": (), "allow_list": (), "recognizers": ()})

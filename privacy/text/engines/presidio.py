@@ -20,7 +20,9 @@ from presidio_analyzer import RecognizerResult
 from privacy.canonical import decimal_string, digest_of
 from privacy.errors import SettingsError
 from privacy.identifiers import Digest, sha256_file
+from privacy.settings_file import plain
 from privacy.text import ner
+from privacy.text.allow_list import AllowList
 from privacy.text.engines import refuse_services
 from privacy.text.engines._analyzer import build_analyzer
 from privacy.text.engines._stock import build_stock
@@ -31,7 +33,7 @@ from privacy.text.settings import TextSettings
 
 _LIBRARIES = ("presidio-analyzer", "phonenumbers", "regex", "spacy", "tldextract")
 _ROOM = Path(__file__).resolve().parents[1]
-_SOURCES = ("engines", "view.py", "records.py", "propagation.py", "recognizers", "lists")
+_SOURCES = ("engines", "view.py", "records.py", "propagation.py", "allow_list.py", "recognizers", "lists")
 
 
 class PresidioEngine:
@@ -41,6 +43,7 @@ class PresidioEngine:
         stock = build_stock(settings)
         self._ours = build_all(settings)
         self._names = ner.load(settings)
+        self._allowed = AllowList(settings.allow_list)
         for recognizer in stock:
             refuse_services(type(recognizer).__name__)
         self._language = settings.language
@@ -58,8 +61,8 @@ class PresidioEngine:
         found = [*self._patterns(text), *self._names.find(text)]
         for recognizer in self._ours:
             found += recognizer.find(text)
-        kept = {finding for finding in found if finding.score >= self._threshold}
-        return sorted(kept | propagate(text, kept))
+        kept = self._allowed.without_allowed(text, (finding for finding in found if finding.score >= self._threshold))
+        return sorted(kept | self._allowed.without_allowed(text, propagate(text, kept)))
 
     def _patterns(self, text: str) -> list[Finding]:
         key = RecognizerResult.RECOGNIZER_NAME_KEY
@@ -82,6 +85,9 @@ def _fingerprint(settings: TextSettings, recognizers: list[str], names: Digest) 
             "score_threshold": decimal_string(settings.score_threshold),
             "mrn_pattern": settings.mrn_pattern,
             "deny_list": settings.deny_list,
+            "allow_list": settings.allow_list,
+            "site_recognizers": [plain(recognizer) for recognizer in settings.recognizers],
+            "quasi_identifiers": settings.quasi_identifiers,
             "recognizers": recognizers,
             "names": names,
             "sources": [

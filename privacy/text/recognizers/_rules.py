@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recognizer that is a list of regular expressions with scores: what most files of this room are made of."""
+"""A recognizer that is a list of regular expressions with scores: what most files of this room are made of.
+
+What follows a label, and how a label and its value are joined, is in `_labels`.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,3 @@ class Rules:
             if start < end and (rule.keep is None or rule.keep(match)):
                 found.append(Finding(start, end, rule.entity_type, rule.score, self.name))
         return found
-
-
-def cue(words: str) -> str:
-    """The start of a pattern: one of `words` (an alternation), then at most a few joining words and marks."""
-    joined = r"(?:\s?(?:numbers?|num|no|nr|id|code)\b)?\s?\.?(?:\s?(?:is|was|of)\b)?[\s:#=.(-]{0,4}"
-    return rf"\b(?:{words})(?![A-Za-z]){joined}"

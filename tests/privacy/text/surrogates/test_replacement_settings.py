@@ -7,9 +7,9 @@ import pytest
 
 from privacy.errors import SettingsError
 from privacy.settings_file import parse_toml, render
-from privacy.text.records import ENTITY_TYPES
+from privacy.text.records import ENTITY_TYPES, FLAG_TYPES
 from privacy.text.settings import TextSettings
-from privacy.text.surrogates.modes import ReplacementSettings, flag_types, modes_of
+from privacy.text.surrogates.modes import ReplacementSettings, modes_of
 
 KEPT = {"AGE", "DEMOGRAPHIC", "MONEY"}
 
@@ -50,7 +50,7 @@ def test_a_mode_by_type_wins_over_the_default() -> None:
     assert not by_type('LOCATION = "generalize"').keyed
 
 
-@pytest.mark.parametrize("kind", sorted(ENTITY_TYPES - KEPT - flag_types()))
+@pytest.mark.parametrize("kind", sorted(ENTITY_TYPES - KEPT - FLAG_TYPES))
 def test_a_direct_identifier_is_never_kept(kind: str) -> None:
     with pytest.raises(SettingsError, match="never kept; only AGE, DEMOGRAPHIC, MONEY may be"):
         by_type(f'{kind} = "keep"')
@@ -91,4 +91,4 @@ def test_the_digest_covers_every_choice() -> None:
 
 
 def test_a_type_that_flags_a_document_has_no_mode() -> None:
-    assert all(modes_of(kind) == () for kind in flag_types())
+    assert all(modes_of(kind) == () for kind in FLAG_TYPES)
