@@ -22,10 +22,14 @@ SCORE = 0.95
 _JOINS = frozenset({" ", ", ", ",", "-", "  ", "\t", "_"})
 _MAX_CHARACTERS = 200
 _NO_PART = frozenset(
-    "mr mrs ms miss mx dr prof jr sr ii iii iv md rn wife husband spouse partner mother father son daughter brother "
-    "sister aunt uncle cousin niece nephew grandmother grandfather grandson granddaughter friend neighbor neighbour "
-    "guardian self same none unknown not known deceased and or the of na nil null nan".split()
-)
+    [
+        "mr", "mrs", "ms", "miss", "mx", "dr", "prof", "jr", "sr", "ii", "iii", "iv", "md", "rn", "wife",
+        "husband", "spouse", "partner", "mother", "father", "son", "daughter", "brother", "sister", "aunt",
+        "uncle", "cousin", "niece", "nephew", "grandmother", "grandfather", "grandson", "granddaughter", "friend",
+        "neighbor", "neighbour", "guardian", "self", "same", "none", "unknown", "not", "known", "deceased", "and",
+        "or", "the", "of", "na", "nil", "null", "nan",
+    ]
+)  # fmt: skip
 
 
 def find_known_names(text: str, names: Iterable[str]) -> list[Finding]:

@@ -51,8 +51,8 @@ ENTITY_TYPES = frozenset(
 brackets that is no such tag is ordinary text and is analyzed."""
 
 FLAG_TYPES = frozenset({"BIOMETRIC", "PHOTO"})
-"""Types of findings that no replacement cures: the words tell of a fingerprint or a photograph that lies elsewhere. They
-stay in the text, and the record is flagged."""
+"""Types of findings that no replacement cures: the words tell of a fingerprint or a photograph elsewhere. These
+words stay in the text, and the record is flagged."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

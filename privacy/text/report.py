@@ -30,9 +30,9 @@ class FindingCount:
 class AnonymizationReport:
     """One run. `rows` = returned + refused; fractions are of the returned rows' original characters and words.
 
-    `refused` holds pairs of reason and count; `from_cache` counts rows whose spans came from the site's cache; `flagged`
-    holds pairs of a flag and how many returned rows carry it. The fingerprint says what finds, the digest of the
-    replacement settings what stands in place of a finding.
+    `refused` holds pairs of reason and count; `from_cache` counts rows whose spans came from the site's cache;
+    `flagged` holds pairs of a flag and how many returned rows carry it. The fingerprint says what finds, the digest of
+    the replacement settings what stands in place of a finding.
     """
 
     rows: int

@@ -71,7 +71,8 @@ class TextSettings(BaseModel):
         default=(),
         max_length=50_000,
         repr=False,
-        description="Terms never masked as names of people, places, organisations or groups, such as drug brands, in any "
+        description="Terms never masked as names of people, places, organisations or groups, such as "
+        "drug brands, in any "
         "letter case; numbers and the deny list are not touched (0 to 50,000 terms of 2 to 100 characters).",
     )
     recognizers: tuple[SiteRecognizer, ...] = Field(
@@ -82,7 +83,8 @@ class TextSettings(BaseModel):
     )
     quasi_identifiers: Literal["mask", "keep"] = Field(
         default="mask",
-        description="What becomes of a person's nationality, religion and occupation (DEMOGRAPHIC) and of sums of money "
+        description="What becomes of a person's nationality, religion and occupation (DEMOGRAPHIC) and "
+        "of sums of money "
         "(MONEY), which Safe Harbor does not list but which help to tell who somebody is: 'mask' or 'keep'.",
     )
     max_characters: int = Field(

@@ -53,7 +53,7 @@ def enough(*, digits: int, characters: int = 4) -> Callable[[re.Match[str]], boo
     """Whether a match's value has at least so many digits, and letters and digits."""
 
     def keep(match: re.Match[str]) -> bool:
-        value = match.group("id")
+        value: str = match.group("id")
         return (
             sum(character.isdigit() for character in value) >= digits
             and sum(character.isalnum() or character in "*\u2022" for character in value) >= characters

@@ -37,3 +37,33 @@ HOLIDAY = (
     r"Bastille\sDay|Australia\sDay|ANZAC\sDay|Guy\sFawkes(?:\sNight)?|Flag\sDay|Patriots'?\sDay|All\sSaints'?(?:\sDay)?|Epiphany|Advent|Oktoberfest)"
 )
 """Days with a name of their own."""
+
+HOLIDAY_STEMS = tuple(
+    stem.replace("@", " ")
+    for stem in [
+        "christmas", "xmas", "x-mas", "thanksgiving", "easter", "good@friday", "new@year", "labor@day",
+        "labour@day", "memorial@day", "independence", "of@july", "halloween", "valentine", "veteran", "columbus",
+        "indigenous", "mlk", "luther", "presidents", "president's", "mother's@day", "mothers@day", "mothers'@day",
+        "father's@day", "fathers@day", "fathers'@day", "boxing@day", "nuk", "passover", "hashana", "kippur",
+        "sukkot", "purim", "ramadan", "eid", "diwali", "holi", "vesak", "tết", "patrick", "mayo", "juneteenth",
+        "groundhog", "canada@day", "bank@holiday", "ash@wed", "palm@sun", "pentecost", "whitsun", "mardi@gras",
+        "kwanzaa", "earth@day", "bastille", "australia@day", "anzac", "fawkes", "flag@day", "patriot", "saint",
+        "epiphany", "advent", "oktoberfest",
+    ]
+)  # fmt: skip
+"""Strings of which every holiday holds one, in lower case."""
+
+FOREIGN_STEMS = tuple(
+    stem.replace("@", " ")
+    for stem in [
+        "enero", "febrero", "marzo", "abril", "mayo@", "junio", "julio", "agosto", "tiembre", "octubre",
+        "noviembre", "diciembre", "janvier", "février", "fevrier", "mars@", "avril", "mai@", "juin", "juillet",
+        "août", "aout", "septembre", "octobre", "novembre", "décembre", "decembre", "januar", "jänner", "janner",
+        "februar", "märz", "marz", "juni@", "juli@", "oktober", "dezember", "gennaio", "febbraio", "aprile",
+        "maggio", "giugno", "luglio", "settembre", "ottobre", "dicembre", "janeiro", "fevereiro", "março", "maio",
+        "junho", "julho", "setembro", "outubro", "novembro", "dezembro", "maart", "mei@", "august", "maj@",
+        "desember", "stycznia", "lutego", "marca", "kwietnia", "maja@", "czerwca", "lipca", "sierpnia", "września",
+        "października", "listopada", "grudnia",
+    ]
+)  # fmt: skip
+"""Strings of which every foreign month before a year holds one, in lower case."""

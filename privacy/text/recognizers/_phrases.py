@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A list of words and phrases, looked up at a word of a text: a set, not one alternation, so that its size costs nothing."""
+"""A list of words and phrases, looked up at a word of a text: its size costs nothing, as one alternation's would."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from privacy.text.records import Finding
 class Rule:
     """`pattern` marks what is private as group `id` (else the whole match); `keep` may turn a match down.
 
-    `gate`, if set, is a cheap necessary condition: the pattern runs only where the gate is found.
+    `gate` and `needs` are cheap necessary conditions: the pattern runs only on a text in which the gate matches and one
+    of the strings in `needs` stands, in any letter case.
     """
 
     entity_type: str
@@ -25,6 +26,7 @@ class Rule:
     pattern: re.Pattern[str]
     keep: Callable[[re.Match[str]], bool] | None = None
     gate: re.Pattern[str] | None = None
+    needs: tuple[str, ...] = ()
 
 
 class Rules:
@@ -37,7 +39,13 @@ class Rules:
 
     def find(self, text: str) -> list[Finding]:
         """Every match of every rule; may overlap."""
-        return [finding for rule in self.rules for finding in self._matches(rule, text)]
+        lowered = text.lower()
+        return [
+            finding
+            for rule in self.rules
+            if not rule.needs or any(part in lowered for part in rule.needs)
+            for finding in self._matches(rule, text)
+        ]
 
     def _matches(self, rule: Rule, text: str) -> list[Finding]:
         if rule.gate is not None and rule.gate.search(text) is None:

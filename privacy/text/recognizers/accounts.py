@@ -28,6 +28,10 @@ def build(settings: TextSettings) -> Rules:
             Rule("CREDIT_CARD", 0.5, re.compile(r"(?<![\w.-])\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}(?![\w.-])")),
             Rule("CREDIT_CARD", 0.5, re.compile(r"(?<![\w.-])3[47]\d\d([ -])\d{6}\1\d{5}(?![\w.-])")),
             Rule("CREDIT_CARD", 0.5, re.compile(r"(?<![\w.-])(?:[*xX\u2022]{4}[ -]?){1,3}\d{4}(?![\w-]|\.\d)")),
-            Rule("IBAN_CODE", 0.5, re.compile(r"(?<![\w-])[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?![\w-])")),
+            Rule(
+                "IBAN_CODE",
+                0.5,
+                re.compile(r"(?<![\w-])[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?![\w-])"),
+            ),
         ],
     )

@@ -24,20 +24,35 @@ _SHORT_RISKY = r"St|Dr|Ct|Pl"
 _STREET = rf"(?:(?i:{_FULL})|(?i:{_SHORT})|{_SHORT_RISKY})(?![A-Za-z])\.?"
 _DIRECTION = r"(?:[NSEW]\.?|[NS][EW]|North|South|East|West|North(?:east|west)|South(?:east|west)|NORTH|SOUTH|EAST|WEST)"
 _UNIT = r"(?:,?\s{1,2}(?i:Apt|Apartment|Suite|Ste|Unit|Room|Rm|Floor|Fl|Lot|Trlr|Bldg|Building|#)\.?\s?#?\w{1,6})?"
-_CITY = rf"(?:,?\s{{1,3}}|\n){_WORD}(?:\s{_WORD}){{0,2}},?\s(?:(?:{US_CODES})\b|{US_NAMES})(?:,?\s{{1,2}}\d{{5}}(?:-\d{{4}})?)?"
+_CITY = (
+    rf"(?:,?\s{{1,3}}|\n){_WORD}(?:\s{_WORD}){{0,2}},?\s(?:(?:{US_CODES})\b|"
+    rf"{US_NAMES})(?:,?\s{{1,2}}\d{{5}}(?:-\d{{4}})?)?"
+)
 _NUMBER = r"(?<![\w./])(?:\d{1,6}(?:\s1/2)?[A-Za-z]?(?:-\d{1,5})?|[NSEW]\d{2,5}\s[NSEW]\d{2,5}|One|Two|Three|Ten)\s"
 _NAME = rf"(?:{_DIRECTION}\s)?(?:(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th|ST|ND|RD|TH))\s){{1,4}}"
 _AFTER = rf"(?:\s{_DIRECTION}(?![\w.]))?{_UNIT}(?:{_CITY})?"
 _CLINICAL = frozenset(
-    "mm cm mg ml lead phase slice view views chest abdomen pelvis head brain spine contrast repeat ct mri xr day days hour hours "
-    "stage grade type class post pre vessel valve bone patient patients admit of the by with and for in on to mild "
-    "moderate severe acute chronic left right upper lower care visit minute minutes fluid blood heart".split()
-)
+    [
+        "mm", "cm", "mg", "ml", "lead", "phase", "slice", "view", "views", "chest", "abdomen", "pelvis", "head",
+        "brain", "spine", "contrast", "repeat", "ct", "mri", "xr", "day", "days", "hour", "hours", "stage",
+        "grade", "type", "class", "post", "pre", "vessel", "valve", "bone", "patient", "patients", "admit", "of",
+        "the", "by", "with", "and", "for", "in", "on", "to", "mild", "moderate", "severe", "acute", "chronic",
+        "left", "right", "upper", "lower", "care", "visit", "minute", "minutes", "fluid", "blood", "heart",
+    ]
+)  # fmt: skip
 _ALSO_WORDS = frozenset(
-    "way place close path walk run pass view point bend hill center row loop park junction crossing ridge court route".split()
+    [
+        "way", "place", "close", "path", "walk", "run", "pass", "view", "point", "bend", "hill", "center", "row",
+        "loop", "park", "junction", "crossing", "ridge", "court", "route",
+    ]
+)  # fmt: skip
+_LOWER_NAME = (
+    r"(?:(?:[nsew]\.?|north|south|east|west)\s)?(?:[a-z][a-z'-]{1,20}|\d{1,3}(?:st|nd|rd|"
+    r"th))(?:\s[a-z][a-z'-]{1,20}){0,2}"
 )
-_LOWER_NAME = r"(?:(?:[nsew]\.?|north|south|east|west)\s)?(?:[a-z][a-z'-]{1,20}|\d{1,3}(?:st|nd|rd|th))(?:\s[a-z][a-z'-]{1,20}){0,2}"
-_LOWER_STREET = r"(?:street|avenue|road|boulevard|lane|drive|court|highway|parkway|terrace|circle|blvd|ave|rd|st|ln|dr|ct|hwy)"
+_LOWER_STREET = (
+    r"(?:street|avenue|road|boulevard|lane|drive|court|highway|parkway|terrace|circle|blvd|ave|rd|st|ln|dr|ct|hwy)"
+)
 _RURAL = (
     r"\b(?:P\.?\s?O\.?\s?Box|Post\sOffice\sBox|POB|(?:RR|R\.R\.|Rural\sRoute|HC|HCR|Star\sRoute|PSC|CMR|Unit)\s?#?\d{1,5},?\sBox)"
     r"\s?(?:no\.?\s?|#\s?)?\d{1,7}\b"
@@ -56,12 +71,15 @@ _FIELD = (
 _PLACE_FIELD = (
     r"(?<![A-Za-z])(?i:city|town|county|village|parish|borough|district|municipality|township|neighborhood|precinct|locality|"
     r"place\sof\s(?:birth|residence|death)|birth\s?place|home\s?town|city\s?/\s?state|city,\sstate(?:,\szip)?|location\sof\s(?:birth|death))"
-    rf"\s?[:|=]\s{{0,3}}(?P<id>{_WORD}(?:[ -]{_WORD}){{0,3}}(?:,\s?(?:(?:{US_CODES})\b|{US_NAMES}))?(?:\s\d{{5}}(?:-\d{{4}})?)?)"
+    rf"\s?[:|=]\s{{0,3}}(?P<id>{_WORD}(?:[ -]{_WORD}){{0,3}}(?:,\s?(?:(?:{US_CODES})\b|"
+    rf"{US_NAMES}))?(?:\s\d{{5}}(?:-\d{{4}})?)?)"
 )
+_TOWN = r"(?:(?:St|Ft|Mt)\.\s)?[A-Z][\w'-]{1,20}"
 _PLACE_CUE = (
     rf"\b(?:[Ll]iv(?:es|ed|ing|e)\s(?:\w+\s)?(?:in|near|outside|at)|[Rr]esid(?:es|ed|ing|ent|e)\s(?:in|of|at|near)|[Nn]ative\sof|"
     rf"[Mm]oved\s(?:here\s|back\s)?(?:from|to)|(?:[Bb]orn|[Rr]aised)\s(?:and\sraised\s)?in|[Gg]rew\sup\sin|[Hh]ails\sfrom|[Oo]riginally\sfrom|[Rr]elocated\s(?:from|to)|[Cc]ommutes\sfrom|"
-    rf"[Tt]ravel(?:s|ed|led|ing|ling)?\s(?:from|to)|[Vv]acation(?:ing|ed)?\sin|[Tt]ransferred\sfrom|[Ff]lew\s(?:from|to))\s(?P<id>{_WORD}(?:[ -]{_WORD}){{0,2}})"
+    rf"[Tt]ravel(?:s|ed|led|ing|ling)?\s(?:from|to)|[Vv]acation(?:ing|ed)?\sin|[Tt]ransferred\sfrom|"
+    rf"[Ff]lew\s(?:from|to))\s(?P<id>{_TOWN}(?:[ -]{_TOWN}){{0,2}})"
 )
 _COUNTY = r"\b(?:[A-Z][\w'-]{2,20}\s){1,2}(?:County|Parish|Township|Borough)\b|\bCounty\sof\s[A-Z][\w'-]{2,20}"
 
@@ -88,18 +106,38 @@ def _risky_street() -> str:
     )
 
 
+_STATE = re.compile(US_STATE)
+
+
+def _no_state(match: re.Match[str]) -> bool:
+    """'lives in Ohio': a state alone stays."""
+    return _STATE.fullmatch(match.group("id")) is None
+
+
 def _us() -> list[Rule]:
     """Forms with a state or a ZIP code."""
     state = rf"(?:{US_CODES}|{US_NAMES})"
-    zip_label = r"\b(?:zip(?:\s?\+\s?4)?|zip\s?code|zip/postal(?:\scode)?|postal\scode|post\s?code)(?:\s(?:is|of|was|area))?[\s:#=|(]{1,4}(?P<id>\d{5}(?:-\d{4})?|\d{3})\b"
+    zip_label = (
+        r"\b(?:zip(?:\s?\+\s?4)?|zip\s?code|zip/postal(?:\scode)?|postal\scode|post\s?code)(?:\s(?:is|of|was|area))?"
+        r"[\s:#=|(]{1,4}(?P<id>\d{5}(?:-\d{4})?|\d{3})\b"
+    )
     return [
-        _rule(0.7, rf"\b(?:{_WORD}\s){{0,2}}[A-Z][\w'-]{{1,20}},?\s(?:{US_CODES})\.?,?\s{{1,3}}\d{{5}}(?:-?\d{{4}})?\b"),
+        _rule(
+            0.7, rf"\b(?:{_WORD}\s){{0,2}}[A-Z][\w'-]{{1,20}},?\s(?:{US_CODES})\.?,?\s{{1,3}}\d{{5}}(?:-?\d{{4}})?\b"
+        ),
         _rule(
             0.5,
             rf"\b(?P<id>(?:[A-Z][\w'.-]{{1,20}}\s){{0,2}}[A-Z][\w'-]{{1,20}},\s(?:(?:{US_CODES})(?![\w.])(?!,?\s(?:MD|RN|DO|NP|PhD))|{US_NAMES}\b))",
             keep_no_credential=True,
         ),
-        _rule(0.6, rf"(?i:\b{state}),?\s{{1,3}}(?P<id>\d{{5}}(?:-\d{{4}})?)(?![\w.-]|\s?(?i:units?|mg|mcg|ml|cells))"),
+        Rule(
+            "LOCATION",
+            0.6,
+            re.compile(
+                rf"(?i:\b{state}),?\s{{1,3}}(?P<id>\d{{5}}(?:-\d{{4}})?)(?![\w.-]|\s?(?i:units?|mg|mcg|ml|cells))"
+            ),
+            gate=re.compile(r"\s\d{5}"),
+        ),
         _rule(0.7, zip_label, re.IGNORECASE),
         _rule(0.5, r"(?<![\w.-])\d{5}-\d{4}(?![\w.-])"),
     ]
@@ -126,7 +164,7 @@ def build(settings: TextSettings) -> Rules:
         _rule(0.75, _ROAD, re.IGNORECASE),
         _rule(0.65, _FIELD, re.IGNORECASE),
         _rule(0.65, _PLACE_FIELD),
-        _rule(0.5, _PLACE_CUE),
+        Rule("LOCATION", 0.5, re.compile(_PLACE_CUE), keep=_no_state),
         _rule(0.5, _COUNTY),
         _rule(0.55, rf"(?<![\w.])(?:corner|intersection)\sof\s{_WORD}(?:\s{_WORD})?\sand\s{_WORD}(?:\s(?:{_STREET}))?"),
     ]

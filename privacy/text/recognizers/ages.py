@@ -16,9 +16,18 @@ _WORDS = (
 )
 _UNIT = r"[\s-]{0,2}(?:years?|yrs?\.?|y(?!\w)|ys)?[\s/-]{0,2}(?:old|olds|o\b|of\sage|young)"
 _SHORT = r"(?:yo|y\.\s?o\.?|y/o|yof|yom|y/o[mf]|y-o|yrs?\s?/?\s?o|yrs?|y|jahre|ans|a\u00f1os|anni|jaar)"
-_NO_VALUE = r"(?!\s?(?:[%\u00b0-]|/(?!\s?[MF]\b))|[.,]\d|\s?(?:mg|bpm|kg|lbs?|cm|mm|units?|degrees|mmhg|percent|minutes|days|weeks|months|systolic|on\sRA)\b)"
-_SEX = r"(?:years?|y)?\s?(?:/|-|,)?\s?(?:M|F|male|female|man|woman|gentleman|lady|mother|father|grandmother|grandfather|veteran|widow|widower)"
-_HOT = re.compile(r"(?:temp\w*|fever\w*|febrile|T|Tmax|T-?max|to|of|at|degrees|HR|pulse|rate|BP|sat\w*|SpO2|O2)[\s:=]{0,3}$", re.IGNORECASE)
+_NO_VALUE = (
+    r"(?!\s?(?:[%\u00b0-]|/(?!\s?[MF]\b))|[.,]\d|\s?(?:mg|bpm|kg|lbs?|cm|mm|units?|degrees|mmhg|"
+    r"percent|minutes|days|weeks|months|systolic|on\sRA)\b)"
+)
+_SEX = (
+    r"(?:years?|y)?\s?(?:/|-|,)?\s?(?:M|F|male|female|man|woman|gentleman|lady|mother|father|"
+    r"grandmother|grandfather|veteran|widow|widower)"
+)
+_HOT = re.compile(
+    r"(?:temp\w*|fever\w*|febrile|T|Tmax|T-?max|to|of|at|degrees|HR|pulse|rate|BP|sat\w*|SpO2|O2)[\s:=]{0,3}$",
+    re.IGNORECASE,
+)
 
 
 def _no_temperature(match: re.Match[str]) -> bool:
@@ -42,13 +51,22 @@ def build(settings: TextSettings) -> Rules:
                 rf"d\.?o\.?b\.?/age|AGE\sAT\s\w{{3,10}}|alter)\s{{0,2}}[:=|]?\s{{0,3}}(?P<id>{_OLD}|{_WORDS})\b{_NO_VALUE}"
             ),
             rule(rf"(?<![\w./-])(?P<id>{_OLD})[\s-]year(?:s)?\b(?!\s(?:ago|before|after|history|of\s(?!age)))"),
-            rule(rf"(?<![\w./-])(?P<id>{_OLD})[\s-]?{_SEX}(?![\w-])(?=\s(?:with|w/|who|admitted|present|h/o|hx|s/p|c/o|in\s|here|from|found|seen|brought|lives)|[,;])", _no_temperature),
+            rule(
+                rf"(?<![\w./-])(?P<id>{_OLD})[\s-]?{_SEX}(?![\w-])(?=\s(?:with|w/|who|admitted|present|h/o|hx|s/p|c/o|in\s|here|from|found|seen|brought|lives)|[,;])",
+                _no_temperature,
+            ),
             rule(rf"(?<![\w./-])(?P<id>{_OLD})[\s-](?:female|male|man|woman|gentleman|lady)(?!\w)", _no_temperature),
-            rule(rf"\b(?:he|she|patient|pt|who|mother|father|grandmother|grandfather|and)\s(?:is|was|'s)\s(?:now\s|currently\s|almost\s|nearly\s)?(?P<id>{_OLD}|ninety-\w{{3,5}})(?=[.,;)]|\sand\s|\swith\s|\sbut\s|\swho\s|$){_NO_VALUE}"),
+            rule(
+                rf"\b(?:he|she|patient|pt|who|mother|father|grandmother|grandfather|and)\s(?:is|was|'s)\s(?:now\s|currently\s|almost\s|nearly\s)?(?P<id>{_OLD}|ninety-\w{{3,5}})(?=[.,;)]|\sand\s|\swith\s|\sbut\s|\swho\s|$){_NO_VALUE}"
+            ),
             rule(rf"(?<![\w./-])(?P<id>{_OLD}(?:st|nd|rd|th))\s(?:birthday|year\sof\slife|decade)"),
-            rule(r"\b(?:in|of|into|reached|to)\s(?:his|her|their)\s(?:early\s|mid[\s-]?|late\s)?(?P<id>(?:90|100)'?s|nineties)\b"),
+            rule(
+                r"\b(?:in|of|into|reached|to)\s(?:his|her|their)\s(?:early\s|mid[\s-]?|late\s)?(?P<id>(?:90|100)'?s|nineties)\b"
+            ),
             rule(r"\b(?:super)?(?P<id>(?:nonagenarian|centenarian)s?)\b"),
-            rule(rf"\b(?:over|older\sthan|above|past|at\sleast|>=?|\u2265)\s?(?P<id>{_OLD})[\s-]?(?:years?|yrs?|yo|y/o)\b"),
+            rule(
+                rf"\b(?:over|older\sthan|above|past|at\sleast|>=?|\u2265)\s?(?P<id>{_OLD})[\s-]?(?:years?|yrs?|yo|y/o)\b"
+            ),
             rule(r"\b(?P<id>9\d)\s?(?:to|-)\s?(?:9\d|10\d)[\s-](?:years?|yrs?)"),
         ],
     )

@@ -20,8 +20,8 @@ _BIOMETRIC = (
 _PHOTO = (
     r"photo(?:graph)?s?(?!\w)|photograph(?:ed|ing|ic|y)|photo[\s-]?(?:documentation|id|documented|of)|(?:full[\s-]?)?face\s(?:image|picture|shot)s?|"
     r"selfies?|head\s?shots?|mug\s?shots?|portraits?|snapshots?|polaroids?|(?:picture|pictures|image|images|video|videos)\s"
-    r"(?:was|were|of\s(?:the\s)?(?:patient|face|wound|child|infant)|taken|attached|uploaded|saved|obtained\sof\s(?:face|wound))|"
-    r"(?:took|takes|see|attached|uploaded)\s(?:a\s|the\s|attached\s)?(?:pictures?|photos?|videos?)|video(?:tap(?:ed|ing)|\srecording|\srecorded)|"
+    r"(?:of\s(?:the\s)?(?:patient|face|wound|child|infant)|taken|attached|uploaded|saved|obtained\sof\s(?:face|wound))|"
+    r"(?:took|takes|see\sattached|attached|uploaded)\s(?:a\s|the\s)?(?:pictures?|photos?|videos?(?!\scamera))|video(?:tap(?:ed|ing)|\srecording|\srecorded)|"
     r"[\w-]{1,40}\.(?:jpe?g|png|heic|tiff?|bmp|mp4|mov)(?!\w)"
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from privacy.text.recognizers._months import FOREIGN_MONTH, MONTH, WEEKDAY
+from privacy.text.recognizers._months import FOREIGN_MONTH, FOREIGN_STEMS, MONTH, WEEKDAY
 from privacy.text.recognizers._rules import Rule, Rules
 from privacy.text.settings import TextSettings
 
@@ -39,7 +39,10 @@ _BEFORE_MONTH = (
     r"beginning\sof|end\sof|middle\sof|start\sof|and|to|for|past)"
 )
 _TIME = r"(?:(?:T|,?\s|\sat\s)\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d|\s?[AaPp]\.?[Mm]\b\.?)?(?!\d))?"
-_NUMERIC = r"(?:\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})|\d{4}([/.-])\d{1,2}\2\d{1,2}|\d{1,2}\s([/.-])\s\d{1,2}\s\3\s(?:\d{4}|\d{2}))"
+_NUMERIC = (
+    r"(?:\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})|\d{4}([/.-])\d{1,2}\2\d{1,2}|"
+    r"\d{1,2}\s([/.-])\s\d{1,2}\s\3\s(?:\d{4}|\d{2}))"
+)
 _MONTH_DAY = r"(?:0?[1-9]|[12]\d|3[01])[/-](?:0?[1-9]|[12]\d|3[01])"
 
 
@@ -74,7 +77,10 @@ def _compact(match: re.Match[str]) -> bool:
 
 def _textual() -> list[Rule]:
     """Dates with the name of a month."""
-    of_day = rf"{WEEKDAY}(?:the\s)?{_DAY}\.?(?:\sof|,)?(?:\sof)?[\s/-]{{0,2}}{MONTH}(?:,?[\s/-]{{0,2}}(?:{_YEAR}|\d\d\b(?!\d)))?"
+    of_day = (
+        rf"{WEEKDAY}(?:the\s)?{_DAY}\.?(?:\sof|,)?(?:\sof)?[\s/-]{{0,2}}{MONTH}"
+        rf"(?:,?[\s/-]{{0,2}}(?:{_YEAR}|\d\d\b(?!\d)))?"
+    )
     return [
         _rule(0.85, rf"(?<![\w.:/]){of_day}"),
         _rule(0.85, rf"(?<![\w.:/])\d{{1,2}}-?{MONTH}-?(?:{_YEAR}|\d\d(?!\w))"),
@@ -96,7 +102,12 @@ def _textual() -> list[Rule]:
             rf"(?<![\w.:/])\d{{1,2}}\.?[\s-]{{1,2}}(?:de\s|di\s)?{FOREIGN_MONTH}(?:,?[\s-](?:de\s|del\s)?(?:(?:19|20)\d\d|\d\d)\b|(?<!\s(?:mai|mei|maj))(?<!\s(?:mars|maja))(?!\w))",
             ignore_case=True,
         ),
-        _rule(0.6, rf"(?<!\w){FOREIGN_MONTH}\s(?:de\s|del\s)?(?:19|20)\d\d\b", ignore_case=True),
+        Rule(
+            "DATE_TIME",
+            0.6,
+            re.compile(rf"(?<!\w){FOREIGN_MONTH}\s(?:de\s|del\s)?(?:19|20)\d\d\b", re.IGNORECASE),
+            needs=FOREIGN_STEMS,
+        ),
     ]
 
 
@@ -107,7 +118,9 @@ def _numeric() -> list[Rule]:
         Rule(
             "DATE_TIME",
             0.6,
-            re.compile(r"(?<![\w.,/-])(?:19|20)\d\d(?P<month>\d\d)(?P<day>\d\d)(?:[T ]?\d{4}(?:\d\d)?)?(?![\w/-]|[.,]\d)"),
+            re.compile(
+                r"(?<![\w.,/-])(?:19|20)\d\d(?P<month>\d\d)(?P<day>\d\d)(?:[T ]?\d{4}(?:\d\d)?)?(?![\w/-]|[.,]\d)"
+            ),
             keep=_compact,
         ),
         _rule(0.7, r"(?<![\d./-])(?:0?[1-9]|1[0-2])[/-](?:19|20)\d\d(?![\d/-])"),
@@ -115,7 +128,9 @@ def _numeric() -> list[Rule]:
         Rule(
             "DATE_TIME",
             0.6,
-            re.compile(rf"\b(?P<before>{_BEFORE_DATE})\.?[\s:(|=]{{1,3}}(?P<id>{_MONTH_DAY})(?![\d/-]){_NO_UNIT}(?!\s(?:strength|murmur|power|motor|systolic|pain|NS))"),
+            re.compile(
+                rf"\b(?P<before>{_BEFORE_DATE})\.?[\s:(|=]{{1,3}}(?P<id>{_MONTH_DAY})(?![\d/-]){_NO_UNIT}(?!\s(?:strength|murmur|power|motor|systolic|pain|NS))"
+            ),
             keep=_no_fraction,
         ),
         Rule(
@@ -127,7 +142,10 @@ def _numeric() -> list[Rule]:
         _rule(0.6, rf"^\s{{0,4}}[-*]?\s?(?P<id>{_MONTH_DAY})(?=:|\s-\s|\s@|\s\d{{1,2}}:\d\d|\s\d{{4}}\b)"),
         _rule(0.6, rf"\n\s{{0,4}}[-*]?\s?(?P<id>{_MONTH_DAY})(?=:|\s-\s|\s@|\s\d{{1,2}}:\d\d|\s\d{{4}}\b)"),
         _rule(0.6, rf"(?<![\d./-])(?P<id>{_MONTH_DAY})(?=\s(?:at|@)\s\d{{1,2}}:?\d\d)"),
-        _rule(0.6, rf"\b(?:on|until|by|since|before|after)\sthe\s(?P<id>{_ORDINAL})(?!\s(?:day|floor|week|month|trimester|rib|digit|toe|finger|percentile|attempt|time|dose|grade|year|metatarsal|metacarpal|cranial|ventricle|post))"),
+        _rule(
+            0.6,
+            rf"\b(?:on|until|by|since|before|after)\sthe\s(?P<id>{_ORDINAL})(?!\s(?:day|floor|week|month|trimester|rib|digit|toe|finger|percentile|attempt|time|dose|grade|year|metatarsal|metacarpal|cranial|ventricle|post))",
+        ),
         _rule(0.5, rf"\bthe\s(?P<id>{_ORDINAL})\s(?:of\s(?:this|last|next|the)\smonth|inst|ult)\b"),
     ]
 
@@ -143,9 +161,16 @@ def _years() -> list[Rule]:
         _rule(0.6, r"(?P<id>\b(?:19|20)\d\d\s?[-/]\s?(?:19|20)\d\d\b)"),
         _rule(0.5, r"\((?P<id>(?:19|20)\d\d)\)"),
         _rule(0.5, r"(?<=[a-z],\s)(?P<id>(?:19|20)\d\d)(?=[.;)\n]|$)"),
-        _rule(0.6, r"\b(?:[Ss]pring|[Ss]ummer|[Ff]all|[Aa]utumn|[Ww]inter|Q[1-4]|FY|[1-4]Q)(?:,|\sof)?[\s/-]?(?:(?:19|20)\d\d|'\d\d)\b"),
+        _rule(
+            0.6,
+            r"\b(?:[Ss]pring|[Ss]ummer|[Ff]all|[Aa]utumn|[Ww]inter|Q[1-4]|FY|[1-4]Q)(?:,|\sof)?[\s/-]?(?:(?:19|20)\d\d|'\d\d)\b",
+        ),
         _rule(0.5, r"\b(?:in|since|of|by|from|before|after)\s(?P<id>'\d\d)\b(?!\w)", ignore_case=True),
-        _rule(0.5, r"\b(?:DOB|born|birth(?:\s?(?:date|year))?|year\sof\sbirth|YOB)[\s:=|]{1,4}(?P<id>(?:18|19|20)\d\d)\b", ignore_case=True),
+        _rule(
+            0.5,
+            r"\b(?:DOB|born|birth(?:\s?(?:date|year))?|year\sof\sbirth|YOB)[\s:=|]{1,4}(?P<id>(?:18|19|20)\d\d)\b",
+            ignore_case=True,
+        ),
     ]
 
 

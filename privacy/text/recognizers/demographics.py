@@ -19,19 +19,34 @@ from privacy.text.settings import TextSettings
 from privacy.text.tokens import Token, tokens_of
 
 _PERSONS = frozenset(
-    "national nationals citizen citizens subject man woman men women male female gentleman lady boy girl child children patient "
-    "patients pt person people immigrant immigrants migrant refugee refugees expatriate tourist visitor student soldier descent "
-    "origin heritage ancestry extraction nationality background citizenship roots faith born native family families parents "
-    "mother father wife husband son daughter couple speaker émigré national's infant newborn teenager adult widow widower veteran "
-    "community religion religious priest minister pastor nun monk girlfriend boyfriend neighbor grandmother grandfather".split()
-)
-_COPULAS = frozenset("is was are were being became remains am be 's year-old yo old isn't wasn't raised born identifies".split())
+    [
+        "national", "nationals", "citizen", "citizens", "subject", "man", "woman", "men", "women", "male",
+        "female", "gentleman", "lady", "boy", "girl", "child", "children", "patient", "patients", "pt", "person",
+        "people", "immigrant", "immigrants", "migrant", "refugee", "refugees", "expatriate", "tourist", "visitor",
+        "student", "soldier", "descent", "origin", "heritage", "ancestry", "extraction", "nationality",
+        "background", "citizenship", "roots", "faith", "born", "native", "family", "families", "parents", "mother",
+        "father", "wife", "husband", "son", "daughter", "couple", "speaker", "émigré", "national's", "infant",
+        "newborn", "teenager", "adult", "widow", "widower", "veteran", "community", "religion", "religious",
+        "priest", "minister", "pastor", "nun", "monk", "girlfriend", "boyfriend", "neighbor", "grandmother",
+        "grandfather",
+    ]
+)  # fmt: skip
+_COPULAS = frozenset(
+    [
+        "is", "was", "are", "were", "being", "became", "remains", "am", "be", "'s", "year-old", "yo", "old",
+        "isn't", "wasn't", "raised", "born", "identifies",
+    ]
+)  # fmt: skip
 _BETWEEN = frozenset(
-    "a an the as also originally ethnic ethnically devout practicing practising observant native naturalized half part very "
-    "non-practicing lapsed of both now still currently formerly former retired semi-retired lifelong proud strict dual full-time "
-    "part-time self-employed unemployed freelance professional by trade local senior junior assistant licensed certified active "
-    "young old elderly working employed married single self-described not himself herself in".split()
-)
+    [
+        "a", "an", "the", "as", "also", "originally", "ethnic", "ethnically", "devout", "practicing", "practising",
+        "observant", "native", "naturalized", "half", "part", "very", "non-practicing", "lapsed", "of", "both",
+        "now", "still", "currently", "formerly", "former", "retired", "semi-retired", "lifelong", "proud",
+        "strict", "dual", "full-time", "part-time", "self-employed", "unemployed", "freelance", "professional",
+        "by", "trade", "local", "senior", "junior", "assistant", "licensed", "certified", "active", "young", "old",
+        "elderly", "working", "employed", "married", "single", "self-described", "not", "himself", "herself", "in",
+    ]
+)  # fmt: skip
 _EMPLOYED = re.compile(
     r"(?:\b(?:works?|worked|working|employed|job|career|occupation|training|trained|trains|employment|hired|served|serves|retired|position)\s"
     r"(?:\w+ly\s)?(?:as|from\sbeing)|\bself-employed|\bretired|\bformer|\bex-?|\b(?:is|was|be|became|being|remains|'s)\s(?:now\s|currently\s|also\s|still\s)?(?:an?|the)|"
@@ -41,12 +56,18 @@ _EMPLOYED = re.compile(
     re.IGNORECASE,
 )
 _TRADE = re.compile(r"\s?,?\sby\s(?:trade|profession|occupation|training|education)\b", re.IGNORECASE)
-_NO_OCCUPATION = frozenset("historian carrier donor smoker survivor candidate resident student patient subject model guide sitter".split())
+_NO_OCCUPATION = frozenset(
+    [
+        "historian", "carrier", "donor", "smoker", "survivor", "candidate", "resident", "student", "patient",
+        "subject", "model", "guide", "sitter",
+    ]
+)  # fmt: skip
 _FIELD = re.compile(
     r"(?<![A-Za-z])(?:nationality|citizenship|ethnicity|ethnic\s(?:group|origin|background)|race|race/ethnicity|religion|religious\s"
     r"(?:preference|affiliation|background|denomination)|faith|denomination|occupation|profession|job(?:\stitle)?|trade|employment|"
     r"tribe|caste|spiritual\spreference|country\sof\s(?:birth|origin))(?:\s?[:|=]\s{0,3}|\sis\s|\swas\s)"
-    r"(?P<id>(?!(?:an?|the|not|no|none|unknown|denies|see|per|declined?|n/a)\b)[^\W\d_][\w'/-]{1,24}(?: (?!(?:but|with|who|which|for|"
+    r"(?P<id>(?!(?:an?|the|not|no|none|unknown|denies|see|per|declined?|"
+    r"n/a)\b)[^\W\d_][\w'/-]{1,24}(?: (?!(?:but|with|who|which|for|"
     r"since|is|was|he|she|the|marital|religion|occupation|lives)\b)[^\W\d_&][\w'/-]{0,24}){0,3})",
     re.IGNORECASE,
 )
@@ -104,7 +125,7 @@ class Demographics:
         return self._is_predicate(text, tokens, index)
 
     def _is_predicate(self, text: str, tokens: list[Token], index: int) -> bool:
-        """Whether 'is', 'was a', 'of' ... lead to the word: a copula, then at most four words that may stand between."""
+        """Whether a copula leads to the word ('is', 'was a'), with at most four words between that may stand there."""
         for back in range(1, 6):
             if index < back or text[tokens[index - back].end : tokens[index - back + 1].start] != " ":
                 return False

@@ -15,9 +15,12 @@ from privacy.text.settings import TextSettings
 
 _STRONG = (
     r"S/N|SN|S\.N\.|serials?|ser(?=\s?(?:no|#|\.))|UDI(?:-?(?:DI|PI))?|GTIN|GUDID|IMEI|MEID|IMSI|ICCID|ESN|"
-    r"device(?:\s(?:id(?:entifier)?|serial|ref(?:erence)?))?|implant(?:\s(?:id|serial))?|pacemaker|pacer|PPM|ICD\s(?:serial|device|generator)|"
-    r"CRT-?[DP]|generator|defibrillator|stimulator|insulin\spump|glucose\smonitor|CGM|hearing\said|prosthesis|transmitter|sensor|"
+    r"(?:device|implant)\s(?:id(?:entifier)?|serial|ref(?:erence)?)|"
     r"(?:lot|batch|model|catalog(?:ue)?|cat|asset|part|product)(?:\s?(?:#|nos?|numbers?|nr|id|code)(?![A-Za-z]))|LOT|REF(?=\s?[:#])"
+)
+_BODIES = (
+    r"device(?:\s(?:id(?:entifier)?|serial|ref(?:erence)?))?|implant(?:\s(?:id|serial))?|pacemaker|pacer|PPM|ICD\s(?:serial|device|generator)|"
+    r"CRT-?[DP]|generator|defibrillator|stimulator|insulin\spump|glucose\smonitor|CGM|hearing\said|prosthesis|transmitter|sensor"
 )
 _EVERYDAY = (
     r"lot|batch|model|ref|catalog(?:ue)?|asset|leads?|pump|stent|valve|monitor|ventilator|machine|unit|probe|scope|cpap|bipap|"
@@ -39,7 +42,8 @@ def build(settings: TextSettings) -> Rules:
     return Rules(
         "devices",
         [
-            labelled("DEVICE_ID", _STRONG, 0.65, characters=4),
+            labelled("DEVICE_ID", _STRONG, 0.65),
+            labelled("DEVICE_ID", _BODIES, 0.6, digits=4, characters=6),
             marked("DEVICE_ID", _EVERYDAY, 0.6, digits=2, characters=5),
             shape(0.85, _GS1),
             shape(0.7, _GS1_BARE),

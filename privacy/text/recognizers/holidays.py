@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from privacy.text.recognizers._months import HOLIDAY
+from privacy.text.recognizers._months import HOLIDAY, HOLIDAY_STEMS
 from privacy.text.recognizers._rules import Rule, Rules
 from privacy.text.settings import TextSettings
 
@@ -18,11 +18,15 @@ _EVENT = (
 
 def build(settings: TextSettings) -> Rules:
     """The holiday recognizer; needs no settings."""
-    gate = re.compile(HOLIDAY)
     return Rules(
         "holidays",
         [
-            Rule("DATE_TIME", 0.7, re.compile(rf"\b{HOLIDAY},?\s(?:of\s|in\s)?(?:{_YEAR}|last\syear|this\syear)\b"), gate=gate),
-            Rule("DATE_TIME", 0.55, re.compile(rf"\b(?i:{_EVENT})\s(?P<id>{HOLIDAY})(?!\w)"), gate=gate),
+            Rule(
+                "DATE_TIME",
+                0.7,
+                re.compile(rf"\b{HOLIDAY},?\s(?:of\s|in\s)?(?:{_YEAR}|last\syear|this\syear)\b"),
+                needs=HOLIDAY_STEMS,
+            ),
+            Rule("DATE_TIME", 0.55, re.compile(rf"\b(?i:{_EVENT})\s(?P<id>{HOLIDAY})(?!\w)"), needs=HOLIDAY_STEMS),
         ],
     )

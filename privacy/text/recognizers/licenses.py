@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from privacy.text.recognizers._labels import MEASURED, TOKEN, cue, enough, labelled, marked
+from privacy.text.recognizers._labels import MEASURED, TOKEN, cue, enough, marked
 from privacy.text.recognizers._places import US_STATE
 from privacy.text.recognizers._rules import Rule, Rules
 from privacy.text.settings import TextSettings
@@ -21,19 +21,27 @@ _STRONG = (
     r"pilot'?s?\scertificate|GMC|NMC|HCPC|GPhC|AHPRA|LANR|BSNR|RPPS|ADELI|provider\s(?:id|number|no|#)|Fahrerlaubnis|"
     r"F\u00fchrerschein(?:nummer)?|Personalausweis(?:nummer)?"
 )
-_DL = rf"(?-i:DL|D/L)(?![A-Za-z])|licen[cs]e\s\((?:{US_STATE})\)|(?:{US_STATE})\s(?:DL|driver'?s?\slicen[cs]e|licen[cs]e|lic|permit)"
+_ISSUER = rf"(?:[\s(,-]{{1,2}}(?:{US_STATE})\)?(?![A-Za-z]))?"
+_DRIVER = rf"(?<![/\w])(?:(?-i:DL|D/L)|(?:{US_STATE})\s(?:DL|driver'?s?\slic(?:en[cs]e)?|licen[cs]e|lic|permit))"
 
 
 def build(settings: TextSettings) -> Rules:
     """The licence recognizer; needs no settings."""
-    with_state = rf"(?:{_STRONG}|{_DL})(?:[\s(,-]{{1,2}}(?:{US_STATE})\)?(?![A-Za-z]))?"
-    pattern = re.compile(rf"(?<![/\w])(?:{cue(with_state)}){TOKEN}{MEASURED}", re.IGNORECASE)
+
+    def rule(score: float, words: str, needs: tuple[str, ...] = ()) -> Rule:
+        pattern = re.compile(cue(words) + TOKEN + MEASURED, re.IGNORECASE)
+        return Rule("LICENSE_NUMBER", score, pattern, keep=enough(digits=3), needs=needs)
+
     return Rules(
         "licenses",
         [
-            Rule("LICENSE_NUMBER", 0.75, pattern, keep=enough(digits=3)),
-            labelled("LICENSE_NUMBER", _STRONG, 0.7),
+            rule(0.75, f"(?:{_STRONG}){_ISSUER}"),
+            rule(0.75, _DRIVER + _ISSUER, ("dl", "d/l", "lic", "permit")),
             marked("LICENSE_NUMBER", r"reg|board|enrol?lment|badge|warrant|firearm|weapon|concealed\scarry", 0.6),
-            Rule("MEDICAL_LICENSE", 0.5, re.compile(r"(?<![\w-])[ABCDEFGHJKLMPRSTUX][A-Z9]\d{7}(?:-[A-Z0-9]{2,8})?(?![\w-])")),
+            Rule(
+                "MEDICAL_LICENSE",
+                0.5,
+                re.compile(r"(?<![\w-])[ABCDEFGHJKLMPRSTUX][A-Z9]\d{7}(?:-[A-Z0-9]{2,8})?(?![\w-])"),
+            ),
         ],
     )

@@ -13,11 +13,22 @@ from privacy.text.settings import TextSettings
 
 _AMOUNT = r"\d{1,3}(?:[,.' ]\d{3}){0,5}(?!\d)(?:[.,]\d{1,2}(?!\d))?|\d{1,15}(?:[.,]\d{1,2}(?!\d))?"
 _SCALE = r"(?:\s?(?:k|m|bn|b|tn|mm|mio|mrd|thousand|million|billion|trillion)(?![A-Za-z]))?"
-_SIGN = r"(?:US\$|C\$|CA\$|A\$|AU\$|NZ\$|HK\$|S\$|R\$|MX\$|[$\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd\u20aa\u20a6\u20ba\u0e3f\u20ab\u20b1])"
+_SIGN = (
+    r"(?:US\$|C\$|CA\$|A\$|AU\$|NZ\$|HK\$|S\$|R\$|MX\$|"
+    r"[$\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd\u20aa\u20a6\u20ba\u0e3f\u20ab\u20b1])"
+)
 _CODE = (
-    r"(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|INR|BRL|MXN|ZAR|TRY|ILS|AED|SAR|SGD|HKD|KRW|THB|"
+    r"(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|BRL|MXN|ZAR|TRY|ILS|AED|SAR|SGD|HKD|KRW|THB|"
     r"IDR|MYR|PHP|VND|RUB|UAH|EGP|NGN|KES|ARS|CLP|COP|PEN|Rs\.?|DM|FF|FRF|ITL|ATS|BEF|NLG|ESP)"
 )
+_CODES = tuple(code.lower().removesuffix(r"\.?") for code in _CODE[3:-1].split("|"))
+_SIGNS = tuple("$\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd\u20aa\u20a6\u20ba\u0e3f\u20ab\u20b1")
+_STEMS = (
+    "dollar", "euro", "cent", "sterling", "pence", "franc", "mark", "yen", "yuan", "renminbi", "rupee",
+    "rupiah", "peso", "kron", "koruna", "zloty", "złot", "forint", "ruble", "rouble", "hryvnia", "lira",
+    "lire", "drachma", "guilder", "schilling", "shilling", "dirham", "riyal", "dinar", "shekel", "reais",
+    "naira", "baht", "ringgit", "bucks", "grand",
+)  # fmt: skip
 _WORD = (
     r"(?:(?:US|U\.S\.|American|Canadian|Australian|Hong\sKong|Swiss|French|Belgian|Finnish|German|Turkish|Polish|Russian|Ukrainian|"
     r"Danish|Swedish|Norwegian|Czech|Mexican|Indian)\s)?"
@@ -37,17 +48,17 @@ def build(settings: TextSettings) -> Rules:
         return Rules("money", [])
     amount = rf"(?:{_AMOUNT}){_SCALE}"
 
-    def rule(score: float, pattern: str, gate: str, flags: int = re.IGNORECASE) -> Rule:
-        return Rule("MONEY", score, re.compile(pattern, flags), gate=re.compile(gate, flags))
+    def rule(score: float, pattern: str, needs: tuple[str, ...], flags: int = re.IGNORECASE) -> Rule:
+        return Rule("MONEY", score, re.compile(pattern, flags), needs=needs)
 
     return Rules(
         "money",
         [
-            rule(0.7, rf"(?<!\w){_SIGN}\s?{amount}(?:\s?(?:-|to|and)\s?{_SIGN}?\s?{amount}(?![\w]))?", _SIGN),
-            rule(0.7, rf"(?<![\w.,]){amount}\s?(?:[\u20ac\u00a3\u00a5\u20b9]|[$](?!\d))", r"[\u20ac\u00a3\u00a5\u20b9$]"),
-            rule(0.65, rf"(?<!\w){_CODE}\s?{amount}(?!\w)", _CODE, 0),
-            rule(0.65, rf"(?<![\w.,]){amount}\s?(?:-\s)?{_CODE}(?!\w)", _CODE, 0),
-            rule(0.7, rf"(?<![\w.,]){amount}[\s-]{_WORD}(?!\w)", _WORD),
-            rule(0.65, rf"(?<!\w)(?:{_NUMERAL}[\s-](?:and\s)?){{1,8}}{_WORD}(?!\w)", _WORD),
+            rule(0.7, rf"(?<!\w){_SIGN}\s?{amount}(?:\s?(?:-|to|and)\s?{_SIGN}?\s?{amount}(?![\w]))?", _SIGNS),
+            rule(0.7, rf"(?<![\w.,]){amount}\s?(?:[\u20ac\u00a3\u00a5\u20b9]|[$](?!\d))", _SIGNS),
+            rule(0.65, rf"(?<!\w){_CODE}\s?{amount}(?!\w)", _CODES, 0),
+            rule(0.65, rf"(?<![\w.,]){amount}\s?(?:-\s)?{_CODE}(?!\w)", _CODES, 0),
+            rule(0.7, rf"(?<![\w.,]){amount}[\s-]{_WORD}(?!\w)", _STEMS),
+            rule(0.65, rf"(?<!\w)(?:{_NUMERAL}[\s-](?:and\s)?){{1,8}}{_WORD}(?!\w)", _STEMS),
         ],
     )

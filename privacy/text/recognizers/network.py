@@ -24,8 +24,14 @@ _SHARE = r"(?<![\w\\])\\\\[\w.$-]{1,64}(?:\\[\w.$ -]{1,64}){1,8}"
 _USER_FOLDER = r"(?i:\b[A-Z]:\\(?:Users|Documents\sand\sSettings)\\[\w.-]{1,64}|/(?:home|Users)/[\w.-]{1,64})"
 _IPV4 = r"(?<![\w.-])(?P<id>\d{1,3}(?:\.\d{1,3}){3})(?:[:/]\d{1,5})?(?![\w-]|\.\d)"
 _IPV6 = r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3}(?:%\w{1,16})?(?:/\d{1,3})?(?![\w:])"
-_MAC = r"(?<![\w:-])[0-9A-F]{2}([:-])(?:[0-9A-F]{2}\1){4}[0-9A-F]{2}(?![\w:-])|(?<![\w.])(?:[0-9A-F]{4}\.){2}[0-9A-F]{4}(?![\w.])"
-_UUID = r"(?<![\w-])[0-9A-F]{8}-(?:[0-9A-F]{4}-){3}[0-9A-F]{12}(?![\w-])|(?<!\w)(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{32,64}(?!\w)"
+_MAC = (
+    r"(?<![\w:-])[0-9A-F]{2}([:-])(?:[0-9A-F]{2}\1){4}[0-9A-F]{2}(?![\w:-])|"
+    r"(?<![\w.])(?:[0-9A-F]{4}\.){2}[0-9A-F]{4}(?![\w.])"
+)
+_UUID = (
+    r"(?<![\w-])[0-9A-F]{8}-(?:[0-9A-F]{4}-){3}[0-9A-F]{12}(?![\w-])|"
+    r"(?<!\w)(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{32,64}(?!\w)"
+)
 
 
 def _is_ipv4(match: re.Match[str]) -> bool:
@@ -46,7 +52,14 @@ def _is_ipv6(match: re.Match[str]) -> bool:
 def _ends_in_word(match: re.Match[str]) -> bool:
     """A host that starts a sentence after a missing space ('pain.no fever') is none: one dot and no path."""
     host = match.group()
-    return host.count(".") > 1 or "/" in host or ":" in host or not host.lower().endswith((".no", ".in", ".it", ".at", ".me", ".us", ".be", ".co", ".no", ".is", ".test", ".care"))
+    return (
+        host.count(".") > 1
+        or "/" in host
+        or ":" in host
+        or not host.lower().endswith(
+            (".no", ".in", ".it", ".at", ".me", ".us", ".be", ".co", ".no", ".is", ".test", ".care")
+        )
+    )
 
 
 def build(settings: TextSettings) -> Rules:

@@ -45,8 +45,8 @@ def _mixed(match: re.Match[str]) -> bool:
     digits = sum(character.isdigit() for character in value)
     if letters + digits < 6 or not digits or (not letters and digits < 7):
         return False
-    if letters >= 4 and digits == 1:
-        return False  # "number Type1"
+    if letters >= 4 and digits <= 2:
+        return False  # "number Type1", "#18-gauge"
     before = match.string[max(0, match.start() - 30) : match.start("id")]
     return _CODES.search(before) is None and _DISEASE_CODE.fullmatch(value) is None
 

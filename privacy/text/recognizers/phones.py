@@ -28,7 +28,8 @@ _NUMBER = rf"(?P<id>[+(]?\d[\d ().\u00b7/-]{{2,18}}\d{_EXTENSION})(?!\w)"
 
 def _digits(least: int) -> Callable[[re.Match[str]], bool]:
     def keep(match: re.Match[str]) -> bool:
-        return sum(character.isdigit() for character in match.group("id")) >= least
+        number: str = match.group("id")
+        return sum(character.isdigit() for character in number) >= least
 
     return keep
 
@@ -46,9 +47,14 @@ def build(settings: TextSettings) -> Rules:
     return Rules(
         "phones",
         [
-            rule(0.75, rf"(?<![\w/-])(?:\+?1[ .-]?)?\(\d{{3}}\)[ .-]{{0,2}}\d{{3}}[ .-]{{0,2}}\d{{4}}{_EXTENSION}(?!\w)"),
+            rule(
+                0.75, rf"(?<![\w/-])(?:\+?1[ .-]?)?\(\d{{3}}\)[ .-]{{0,2}}\d{{3}}[ .-]{{0,2}}\d{{4}}{_EXTENSION}(?!\w)"
+            ),
             rule(0.7, rf"(?<![\w/.-])(?:\+?1[ .-])?\d{{3}}([ .-])\d{{3}}\1\d{{4}}{_EXTENSION}(?![\w-])"),
-            rule(0.65, rf"(?<![\w/.-])(?:\+?1[ .-])?\d{{3}}(?:\s-\s|/|[ .-])\d{{3}}(?:\s-\s|[.-])\d{{4}}{_EXTENSION}(?![\w-])"),
+            rule(
+                0.65,
+                rf"(?<![\w/.-])(?:\+?1[ .-])?\d{{3}}(?:\s-\s|/|[ .-])\d{{3}}(?:\s-\s|[.-])\d{{4}}{_EXTENSION}(?![\w-])",
+            ),
             rule(
                 0.7, r"(?<![\w+])(?:\+|00)[1-9]\d{0,2}[ .-]?(?:\(0\)[ .-]?)?(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}(?!\w)"
             ),
@@ -56,7 +62,11 @@ def build(settings: TextSettings) -> Rules:
             rule(0.5, r"(?<![\w/.-])0\d(?:\.\d\d){4}(?![\w/.-])"),
             rule(0.5, r"(?<![\w/.-])\(?0\d{2,4}\)?[ /-]{1,2}\d{5,8}(?:-\d{1,4})?(?![\w/-]|[.,]\d)", _national),
             rule(0.6, rf"(?<![\w/.-])\d{{3}}-\d{{4}}{_EXTENSION}(?![\w-]|\.\d)"),
-            rule(0.6, r"(?<![\w/.-])1?[ .-]?8(?:00|33|44|55|66|77|88)[ .-](?=[A-Z0-9-]{0,7}[A-Z])[A-Z0-9]{3,4}-?[A-Z0-9]{3,4}(?!\w)"),
+            rule(
+                0.6,
+                r"(?<![\w/.-])1?[ .-]?8(?:00|33|44|55|66|77|"
+                r"88)[ .-](?=[A-Z0-9-]{0,7}[A-Z])[A-Z0-9]{3,4}-?[A-Z0-9]{3,4}(?!\w)",
+            ),
             rule(0.65, cue(_LONG) + _NUMBER, _digits(7)),
             rule(0.65, cue(_SHORT) + rf"(?P<id>[+(]?\d[\d ().-]{{1,18}}\d{_EXTENSION})(?![\w%]|[.,/]\d)", _digits(3)),
         ],

@@ -12,9 +12,15 @@ from privacy.text.recognizers._places import CA_CODES, CA_NAMES
 from privacy.text.recognizers._rules import Rule, Rules
 from privacy.text.settings import TextSettings
 
-_UK = r"(?:GIR ?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d|[A-HK-Y]\d\d|\d[A-HJKPSTUW]|[A-HK-Y]\d[ABEHMNPRV-Y]) ?\d[ABD-HJLNP-UW-Z]{2})"
+_UK = (
+    r"(?:GIR ?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d|[A-HK-Y]\d\d|\d[A-HJKPSTUW]|"
+    r"[A-HK-Y]\d[ABEHMNPRV-Y]) ?\d[ABD-HJLNP-UW-Z]{2})"
+)
 _CANADA = r"[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z][ -]?\d[ABCEGHJ-NPRSTV-Z]\d"
-_TOWN = r"[A-Z\u00c0-\u00de][\w'\u00c0-\u024f-]{1,25}(?:[ -](?:am|an der|in|de|la|le|del|[A-Z\u00c0-\u00de][\w'-]{1,25})){0,3}"
+_TOWN = (
+    r"[A-Z\u00c0-\u00de][\w'\u00c0-\u024f-]{1,25}(?:[ -](?:am|an der|in|de|la|le|del|"
+    r"[A-Z\u00c0-\u00de][\w'-]{1,25})){0,3}"
+)
 _FIVE = rf"(?<![\w.,-])(?:[A-Z]{{1,2}}-)?\d{{5}}\s{_TOWN}"
 _FOUR = rf"(?<![\w.,-])(?:[A-Z]{{1,2}}-)?\d{{4}}\s{_TOWN}"
 _BY_COUNTRY: dict[str, tuple[tuple[str, str, float], ...]] = {
@@ -32,8 +38,8 @@ _BY_COUNTRY: dict[str, tuple[tuple[str, str, float], ...]] = {
     "SE": (("LOCATION", rf"(?<![\w-])(?:SE?-)?\d{{3}}\s\d\d\s{_TOWN}", 0.5),),
     "JP": (("LOCATION", r"(?<![\w-])\u3012?\d{3}-\d{4}(?![\w-])", 0.5),),
     "IN": (("LOCATION", rf"(?<!\w){_TOWN}\s?[-,]?\s?[1-9]\d{{2}}\s?\d{{3}}(?!\w)", 0.5),),
-    **{country: (("LOCATION", _FIVE, 0.55),) for country in ("DE", "FR", "ES", "IT", "FI", "MX", "CZ", "GR")},
-    **{country: (("LOCATION", _FOUR, 0.5),) for country in ("AT", "CH", "BE", "DK", "NO", "NZ", "HU")},
+    **dict.fromkeys(("DE", "FR", "ES", "IT", "FI", "MX", "CZ", "GR"), (("LOCATION", _FIVE, 0.55),)),
+    **dict.fromkeys(("AT", "CH", "BE", "DK", "NO", "NZ", "HU"), (("LOCATION", _FOUR, 0.5),)),
 }
 _LABEL = (
     r"(?<![A-Za-z])(?:post\s?code|postal\s?code|post\scode|eircode|PIN\s?code|PLZ|Postleitzahl|code\spostal|c\u00f3digo\spostal|CEP|CAP|CP)"
@@ -52,6 +58,4 @@ def build(settings: TextSettings) -> Rules:
         for country in settings.countries
         for kind, pattern, score in _BY_COUNTRY.get(country, ())
     ]
-    return Rules(
-        "postcodes", [*shapes, Rule("LOCATION", 0.65, re.compile(_LABEL, re.IGNORECASE), keep=_has_digit)]
-    )
+    return Rules("postcodes", [*shapes, Rule("LOCATION", 0.65, re.compile(_LABEL, re.IGNORECASE), keep=_has_digit)])

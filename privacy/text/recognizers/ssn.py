@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""US social security numbers (Safe Harbor row 7) by shape or by cue, never validated: a mistyped number identifies too."""
+"""US social security numbers (Safe Harbor row 7) by shape or cue, never validated: a mistyped number identifies too."""
 
 from __future__ import annotations
 

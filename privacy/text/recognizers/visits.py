@@ -29,8 +29,14 @@ _SHAPES = (
     r"(?:19|20)?\d{2}-[A-Z]{1,3}-?\d{4,8}(?:-?[A-Z0-9]{1,2})?",
     r"[A-Z]{2}\d{2}-\d{3,8}",
 )
-_COURT = r"(?<![\w./-])(?:nos?\.?|case|application|docket|file|cause|index|claim|petition)[\s:#(]{1,3}(?:no\.?\s?)?(?P<id>\d{2,7}/\d{2,4})(?![\w/])"
-_DOCKET = r"(?<![\w-])\d{1,2}:\d{2}-(?:cv|cr|mc|md|bk|ap)-\d{3,6}(?:-[A-Z]{2,4}){0,3}(?![\w-])|(?<![\w-])\d{2,4}-?(?:CV|CR|FA|DR|PR|JV)-?\d{3,8}(?![\w-])"
+_COURT = (
+    r"(?<![\w./-])(?:nos?\.?|case|application|docket|file|cause|index|claim|"
+    r"petition)[\s:#(]{1,3}(?:no\.?\s?)?(?P<id>\d{2,7}/\d{2,4})(?![\w/])"
+)
+_DOCKET = (
+    r"(?<![\w-])\d{1,2}:\d{2}-(?:cv|cr|mc|md|bk|ap)-\d{3,6}(?:-[A-Z]{2,4}){0,3}(?![\w-])|"
+    r"(?<![\w-])\d{2,4}-?(?:CV|CR|FA|DR|PR|JV)-?\d{3,8}(?![\w-])"
+)
 
 
 def _no_virus(match: re.Match[str]) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that a row's own columns hold go from that row, in every form, and from no other row. All names are invented."""
+"""Names that a row's own columns hold go from that row in every form, and from no other. All are invented."""
 
 from __future__ import annotations
 
@@ -85,7 +85,11 @@ def test_names_of_one_row_are_not_looked_for_in_another(engine: Engine, settings
     with SpanCache(tmp_path / "spans.sqlite", bytes(32)) as cache:
         for _ in range(2):  # the second time from the cache, which must know nothing of the names
             records, report = Anonymizer(engine, settings, cache).run(rows)
-            assert [record.text for record in records] == ["<PERSON> was seen", "umbrella was seen", "umbrella was seen"]
+            assert [record.text for record in records] == [
+                "<PERSON> was seen",
+                "umbrella was seen",
+                "umbrella was seen",
+            ]
     assert report.from_cache == 3
     assert "mbrella" not in report.to_json()
     assert b"mbrella" not in (tmp_path / "spans.sqlite").read_bytes()
