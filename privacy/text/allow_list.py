@@ -5,31 +5,26 @@ numbers, and never what the site's own deny list or a row's own columns say.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from privacy.text.recognizers.site_terms import SiteTerms
 from privacy.text.records import Finding
 
 _NAMES = frozenset({"DEMOGRAPHIC", "LOCATION", "ORGANIZATION", "PERSON"})
-_WORD = re.compile(r"\w+")
 
 
 class AllowList:
-    """Knows which findings are nothing but allowed terms."""
+    """Knows which findings lie inside an allowed term."""
 
     def __init__(self, terms: tuple[str, ...]) -> None:
-        self._terms = {_words(term) for term in terms} - {()}
+        self._terms = SiteTerms(terms)
 
     def without_allowed(self, text: str, findings: Iterable[Finding]) -> set[Finding]:
-        """`findings` in `text` but for those of names whose words are exactly an allowed term, in any letter case."""
-        if not self._terms:
-            return set(findings)
+        """`findings` in `text` but for those of names that reach over nothing but one allowed term, in any case."""
+        allowed = [(term.start, term.end) for term in self._terms.find(text)]
         return {
             finding
             for finding in findings
-            if finding.entity_type not in _NAMES or _words(text[finding.start : finding.end]) not in self._terms
+            if finding.entity_type not in _NAMES
+            or not any(start <= finding.start and finding.end <= end for start, end in allowed)
         }
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(text.casefold()))

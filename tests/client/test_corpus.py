@@ -229,6 +229,18 @@ def test_repeated_notes_of_different_records_are_counted_and_kept(tmp_path: Path
     assert sum(report.rows.values()) == 2
 
 
+def test_known_names_are_those_of_the_rows_own_columns(tmp_path: Path) -> None:
+    with (tmp_path / "notes.csv").open("w", newline="", encoding="utf-8") as file:
+        lines = [("a note", "x", "p", "1", "Quenby", "Zorblatt"), ("other", "x", "q", "2", " ", "Quill")]
+        csv.writer(file).writerows([(*COLUMNS, "first", "last"), *lines])
+    corpus = load_corpus(folder(tmp_path, ["notes.csv"], extra='known_name_columns = ["first", "last"]'), KEY)
+    rows = {row.record_id: row for row in (*corpus.train, *corpus.dev, *corpus.test)}
+    assert rows["1"].known_names == ("Quenby", "Zorblatt")
+    assert rows["2"].known_names == ("Quill",)
+    with pytest.raises(SettingsError, match="has no column kin"):
+        load_corpus(folder(tmp_path, ["notes.csv"], extra='known_name_columns = ["kin"]'), KEY)
+
+
 def test_all_notes_of_a_patient_are_in_one_split() -> None:
     rows = [raw(f"note {number}", patient=f"p{number % 7}") for number in range(70)]
     splits: dict[str | None, set[str | None]] = {}

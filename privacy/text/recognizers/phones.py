@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from privacy.text.recognizers._labels import cue
+from privacy.text.recognizers._labels import MEASURED, cue
 from privacy.text.recognizers._rules import Rule, Rules
 from privacy.text.settings import TextSettings
 
@@ -61,7 +61,7 @@ def build(settings: TextSettings) -> Rules:
             rule(0.5, r"(?<![\w/.-])\(?0\d{1,4}\)?(?:[ -]\d{2,4}){2,4}(?![\w/-]|[.,]\d)", _national),
             rule(0.5, r"(?<![\w/.-])0\d(?:\.\d\d){4}(?![\w/.-])"),
             rule(0.5, r"(?<![\w/.-])\(?0\d{2,4}\)?[ /-]{1,2}\d{5,8}(?:-\d{1,4})?(?![\w/-]|[.,]\d)", _national),
-            rule(0.6, rf"(?<![\w/.-])\d{{3}}-\d{{4}}{_EXTENSION}(?![\w-]|\.\d)"),
+            rule(0.6, rf"(?<![\w/.-])\d{{3}}-\d{{4}}{_EXTENSION}(?![\w-]|\.\d){MEASURED}"),
             rule(
                 0.6,
                 r"(?<![\w/.-])1?[ .-]?8(?:00|33|44|55|66|77|"

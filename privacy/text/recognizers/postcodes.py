@@ -43,7 +43,7 @@ _BY_COUNTRY: dict[str, tuple[tuple[str, str, float], ...]] = {
 }
 _LABEL = (
     r"(?<![A-Za-z])(?:post\s?code|postal\s?code|post\scode|eircode|PIN\s?code|PLZ|Postleitzahl|code\spostal|c\u00f3digo\spostal|CEP|CAP|CP)"
-    r"(?:\s(?:is|of))?[\s:#=|]{1,4}(?P<id>[A-Z0-9]{2,5}(?:[ -][A-Z0-9]{3,4})?)(?!\w)"
+    r"(?:\s(?:is|of))?[\s:#=|]{1,4}(?P<id>[A-Z0-9]{2,5}(?:[ -][A-Z0-9]{2,4})?)(?!\w)"
 )
 
 
