@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recognizer of licences and certificates must find and what it must leave alone. All examples are invented."""
+"""What the recognizer of licences and certificates must find and what it must leave alone. All invented."""
 
 from __future__ import annotations
 
