@@ -152,16 +152,8 @@ class Demographics:
                 yield match.start("id"), match.start("id") + words[stop - 1].end()
 
 
-def _entries(name: str) -> tuple[str, ...]:
-    """The packaged list, or nothing where this distribution lacks it."""
-    try:
-        return lists.entries(name)
-    except FileNotFoundError:
-        return ()
-
-
 def build(settings: TextSettings) -> Demographics | Rules:
     """The recognizer of persons' groups and work, without rules where the site keeps quasi-identifiers."""
     if settings.quasi_identifiers == "keep":
         return Rules(_NAME, [])
-    return Demographics(*(_entries(name) for name in ("nationalities", "religions", "occupations")))
+    return Demographics(*(lists.entries(name) for name in ("nationalities", "religions", "occupations")))
