@@ -19,8 +19,9 @@ SMALL_AREAS = frozenset(f"{_CENSUS_2000} {_CENSUS_2010}".split())
 _ZIP = re.compile(r"\s*(\d{3})(?:\d{2}(?:[ -]?\d{4})?)?\s*", re.ASCII)
 
 
-def zip3(zip_code: str) -> str:
-    """The first three digits of `zip_code` (3, 5 or 9 digits), '000' for a small area or for what is no ZIP code."""
+def zip3(zip_code: str) -> str | None:
+    """The first three digits of `zip_code` (3, 5 or 9 digits), '000' for a small area; None for what is no ZIP code."""
     match = _ZIP.fullmatch(zip_code)
-    prefix = "000" if match is None else match.group(1)
-    return "000" if prefix in SMALL_AREAS else prefix
+    if match is None:
+        return None
+    return "000" if match.group(1) in SMALL_AREAS else match.group(1)

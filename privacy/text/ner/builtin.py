@@ -2,7 +2,8 @@
 """The built-in name model (privacy.text.tagger): names, places, organisations, dates, ages and numbers in English.
 
 It runs on its own frozen copy of the packaged MiniLM, whatever BERT the site fine-tunes. A word that names a disease, a
-sign or a device ("Foley catheter") is left alone; an age is a finding only from 90 on, as Safe Harbor has it.
+sign or a device ("Foley catheter") is left alone; an age is a finding only from 90 on, as Safe Harbor has it, unless
+the site wants bands of all ages (`by_type.AGE = "generalize"`).
 """
 
 from __future__ import annotations
@@ -34,14 +35,19 @@ TYPES: Final = {
 """What the model's labels are called as findings; AGE is decided by its number."""
 
 OLD: Final = 90
+LEAST: Final = 0.5
+"""The score of what the model is least sure of and yet finds: above any threshold that a site may set."""
+
 _NUMBER = re.compile(r"\d+")
 
 
 class BuiltIn:
     """A packaged tagger as a recognizer of names. Use it from one thread."""
 
-    def __init__(self, name: str, tagger: Tagger, fingerprint: Digest) -> None:
+    def __init__(self, name: str, tagger: Tagger, fingerprint: Digest, settings: TextSettings) -> None:
         self.name = name
+        self._young = settings.replacement.by_type.get("AGE") == "generalize"
+        self._kept = {"DEMOGRAPHIC"} if settings.quasi_identifiers == "keep" else set()
         self.fingerprint = fingerprint
         self._tagger = tagger
 
@@ -57,11 +63,14 @@ class BuiltIn:
     def _finding(self, text: str, span: Span, tokens: list[Token]) -> Finding | None:
         if span.label == "AGE":
             ages = [int(number) for number in _NUMBER.findall(text[span.start : span.end]) if len(number) <= 3]
-            kept = bool(ages) and max(ages) >= OLD
-            return Finding(span.start, span.end, "AGE", span.score, self.name) if kept else None
-        if span.label == "PERSON" and _names_a_thing(text, span, tokens):
+            kept = bool(ages) and (max(ages) >= OLD or self._young)
+            return self._of_type("AGE", span) if kept else None
+        if span.label in self._kept or (span.label == "PERSON" and _names_a_thing(text, span, tokens)):
             return None
-        return Finding(span.start, span.end, TYPES[span.label], span.score, self.name)
+        return self._of_type(TYPES[span.label], span)
+
+    def _of_type(self, entity_type: str, span: Span) -> Finding:
+        return Finding(span.start, span.end, entity_type, round(LEAST + (1 - LEAST) * span.score, 2), self.name)
 
 
 def _names_a_thing(text: str, span: Span, tokens: list[Token]) -> bool:
@@ -69,7 +78,7 @@ def _names_a_thing(text: str, span: Span, tokens: list[Token]) -> bool:
     return len(inside) == 1 and is_eponym(text, tokens, inside[0])
 
 
-def load(name: str) -> BuiltIn:
+def load(name: str, settings: TextSettings) -> BuiltIn:
     """The packaged tagger of that name. Raises SettingsError or IntegrityError if its weights are not the packaged."""
     backbone, packaged = load_backbone(), weights.PACKAGED[name]
     fingerprint = digest_of(
@@ -78,11 +87,13 @@ def load(name: str) -> BuiltIn:
             "weights": packaged.digest,
             "thresholds": {name: decimal_string(value) for name, value in asdict(packaged.thresholds).items()},
             "torch": torch.__version__,
+            "ages": settings.replacement.by_type.get("AGE", "tag"),
         }
     )
-    return BuiltIn(name, Tagger(weights.classifier(name, backbone), backbone, packaged.thresholds), fingerprint)
+    tagger = Tagger(weights.classifier(name, backbone), backbone, packaged.thresholds)
+    return BuiltIn(name, tagger, fingerprint, settings)
 
 
 def build(settings: TextSettings) -> BuiltIn:
     """The built-in model. Raises what `load` raises."""
-    return load("builtin")
+    return load("builtin", settings)

@@ -12,4 +12,4 @@ from privacy.text.settings import TextSettings
 
 def build(settings: TextSettings) -> BuiltIn:
     """The student. Raises SettingsError or IntegrityError if its weights are not the packaged ones."""
-    return load("student")
+    return load("student", settings)

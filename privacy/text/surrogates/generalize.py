@@ -1,39 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Less instead of nothing: an age becomes a band, a ZIP code its first three digits, both as Safe Harbor allows.
+"""Less instead of nothing: an age becomes a band of ten years, as Safe Harbor allows.
 
-45 CFR 164.514(b)(2)(i)(B) and (C): ages over 89 are one class, which is `90+` here; the first three digits of a ZIP
-code stand only where all ZIP codes that begin so hold more than 20,000 people, else 000. What is not read gets a tag.
+45 CFR 164.514(b)(2)(i)(C): ages over 89 are one class, which is `90+` here. What is not read gets a tag. ZIP codes:
+privacy.text.lists.zip_prefixes.
 """
 
 from __future__ import annotations
 
 import re
 
-RESTRICTED = frozenset(
-    (
-        "036",
-        "059",
-        "063",
-        "102",
-        "203",
-        "556",
-        "692",
-        "790",
-        "821",
-        "823",
-        "830",
-        "831",
-        "878",
-        "879",
-        "884",
-        "890",
-        "893",
-    )
-)
-"""First three digits of ZIP codes with 20,000 people or fewer: Census 2000, in the Safe Harbor guidance of 2012."""
-
 OLDEST = 125
-_ZIP = re.compile(r"(\d{3})(?:\d{2}(?:-?\d{4})?)?")
 _UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
@@ -52,14 +28,6 @@ _AGE = re.compile(
     r"(?P<after>[\s/-]{0,2}(?:years?|yrs?\.?|y)?[\s/-]{0,2}(?:old|olds|of age|young|yo|y\.?o\.?|y/o|o|yof|yom)?)",
     re.IGNORECASE,
 )
-
-
-def zip3(code: str) -> str | None:
-    """The first three digits of a US ZIP code (3, 5 or 9 digits), 000 for a small area; None if it is no ZIP code."""
-    match = _ZIP.fullmatch(code.strip())
-    if match is None:
-        return None
-    return "000" if match.group(1) in RESTRICTED else match.group(1)
 
 
 def age_in(text: str) -> int | None:

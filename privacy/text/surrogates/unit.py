@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from privacy.errors import AnonymizationError
+from privacy.text.lists.zip_prefixes import zip3
 from privacy.text.records import FLAG_TYPES, AnonymizedRecord, Finding, TextRow
 from privacy.text.replacement import replace, resolve, tag
 from privacy.text.settings import TextSettings
@@ -75,7 +76,7 @@ class UnitReplacement:
         if entity_type == "AGE":
             return generalize.age_band(text)
         if entity_type == "LOCATION":
-            return generalize.zip3(text) if self._has_zip else None
+            return zip3(text) if self._has_zip else None
         year = dates.year_in(text, self._order)
         return None if year is None else str(year)
 

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from privacy.text.surrogates.generalize import RESTRICTED, age_band, age_in, zip3
+from privacy.text.surrogates.generalize import age_band, age_in
 
 
 @pytest.mark.parametrize(
@@ -33,16 +31,3 @@ def test_an_age_becomes_a_band(age: str, band: str) -> None:
 def test_an_age_that_is_not_read_is_left_to_a_tag(age: str) -> None:
     assert age_band(age) is None
     assert age_in(age) is None
-
-
-@given(st.integers(0, 99_999), st.integers(0, 9_999))
-def test_a_zip_code_keeps_three_digits_but_none_in_a_small_area(five: int, four: int) -> None:
-    for code in (f"{five:05d}", f"{five:05d}-{four:04d}"):
-        assert zip3(code) == ("000" if code[:3] in RESTRICTED else code[:3])
-
-
-def test_there_are_seventeen_small_areas() -> None:
-    assert len(RESTRICTED) == 17
-    assert zip3("03601") == zip3("036") == "000"
-    assert zip3("12 Elm Street") is None
-    assert zip3("1234") is None
