@@ -19,7 +19,7 @@ _SIGN = (
 )
 _CODE = (
     r"(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|BRL|MXN|ZAR|TRY|ILS|AED|SAR|SGD|HKD|KRW|THB|"
-    r"IDR|MYR|PHP|VND|RUB|UAH|EGP|NGN|KES|ARS|CLP|COP|PEN|Rs\.?|DM|FF|FRF|ITL|ATS|BEF|NLG|ESP)"
+    r"IDR|MYR|PHP|VND|RUB|UAH|EGP|NGN|KES|ARS|CLP|COP|PEN|Rs\.?|DM|FF|FRF|ITL|ATS|BEF|NLG|ESP|TRL|YTL|DEM|PKR|LKR|BDT|GHS|ISK|HRK|RSD|KZT|GEL|MAD|TND)"
 )
 _CODES = tuple(code.lower().removesuffix(r"\.?") for code in _CODE[3:-1].split("|"))
 _SIGNS = tuple("$\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd\u20aa\u20a6\u20ba\u0e3f\u20ab\u20b1")
@@ -30,10 +30,9 @@ _STEMS = (
     "naira", "baht", "ringgit", "bucks", "grand",
 )  # fmt: skip
 _WORD = (
-    r"(?:(?:US|U\.S\.|American|Canadian|Australian|Hong\sKong|Swiss|French|Belgian|Finnish|German|Turkish|Polish|Russian|Ukrainian|"
-    r"Danish|Swedish|Norwegian|Czech|Mexican|Indian)\s)?"
+    r"(?:(?:New\s)?(?:US|U\.S\.|Hong\sKong|(?!(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec))[A-Z][a-z]{2,14})\s)?"
     r"(?:dollars?|euros?|cents?|pounds?\ssterling|pence|francs?|marks|markkas?|yen|yuan|renminbi|rupees?|rupiah|pesos?|kron(?:er|or|a|e)|"
-    r"krona|koruna|zlotys?|z\u0142oty(?:ch)?|forints?|rubles?|roubles?|hryvnias?|lir[ae]|drachmas?|guilders?|schillings?|shillings?|dirhams?|riyals?|dinars?|"
+    r"krona|koruna|zlotys?|z\u0142oty(?:ch)?|forints?|rubles?|roubles?|hryvnias?|lir(?:as?|e)|drachmas?|guilders?|schillings?|shillings?|dirhams?|riyals?|dinars?|"
     r"shekels?|reais|naira|baht|ringgit|bucks|grand(?=\s(?:in|for|per|a)\b))"
 )
 _NUMERAL = (
@@ -58,7 +57,7 @@ def build(settings: TextSettings) -> Rules:
             rule(0.7, rf"(?<![\w.,]){amount}\s?(?:[\u20ac\u00a3\u00a5\u20b9]|[$](?!\d))", _SIGNS),
             rule(0.65, rf"(?<!\w){_CODE}\s?{amount}(?!\w)", _CODES, 0),
             rule(0.65, rf"(?<![\w.,]){amount}\s?(?:-\s)?{_CODE}(?!\w)", _CODES, 0),
-            rule(0.7, rf"(?<![\w.,]){amount}[\s-]{_WORD}(?!\w)", _STEMS),
+            rule(0.7, rf"(?<![\w.,]){amount}[\s-]{_WORD}(?!\w)(?:\s?\({_CODE}\))?", _STEMS),
             rule(0.65, rf"(?<!\w)(?:{_NUMERAL}[\s-](?:and\s)?){{1,8}}{_WORD}(?!\w)", _STEMS),
         ],
     )
