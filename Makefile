@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench-demo bench-rounds bench-medquad bench-mtsamples clean
+.PHONY: help setup demo test test-slow check bench-demo bench-rounds bench-medquad bench-mtsamples bench-anonymize clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 22
@@ -50,6 +50,9 @@ bench-medquad: setup ## nine NIH sources: what federation gains and privacy cost
 
 bench-mtsamples: setup ## real dictated notes, at smaller scale -> out/bench-mtsamples.json
 	$(BIN)/python benchmarks/corpora.py mtsamples
+
+bench-anonymize: setup ## what anonymization masks, keeps and costs, beside stock Presidio -> out/bench-anonymize.json
+	$(BIN)/python benchmarks/anonymize.py
 
 clean: ## remove results and caches, keep .venv
 	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis
