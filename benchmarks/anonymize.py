@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much anonymization masks, keeps and costs, with stock Presidio beside it -> out/bench-anonymize.json.
 
-    python benchmarks/anonymize.py [--quick] [--names NAME] [--dev] [--seed N] [--misses N] [--only SET]
+    python benchmarks/anonymize.py [--quick] [--names NAME] [--dev] [--seed N] [--misses N] [--only PART]
 
 Labelled sets come from --data (evaluation data, beside the checkout) and from our generator of notes. The anonymizer is
-the product's, under its own defaults (countries: US). Each set and engine is a cell that is kept under out/anonymize.
-No text is printed, but for --misses under --dev: spans missed in what development may read.
+the product's, under its own defaults (countries: US). Each set and engine is a cell that is kept under out/anonymize
+with the digest of what made it, so an interrupted run goes on where it was; --fresh measures everything again. No text
+is printed, but for --misses under --dev: spans missed in what development may read.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,23 +28,19 @@ os.environ.setdefault("COLUMNS", "180")  # the table is wide, also where it is n
 
 import hipaa
 import misses
-import quality
+import ner_speed
+import spans
+import steadiness
 from findings import Cell, Cells, Product, Stock
-from quality import FIGURES, SETS
+from quality import FIGURES, SETS, Labelled
 from report import ROOT, Row, write_report
+from settings_used import COUNTRIES, DEFAULT_NAMES, settings_of
 from spans import Document
 
-from privacy.text.settings import TextSettings
+from privacy.errors import CollabError
+from privacy.identifiers import sha256
 
-COUNTRIES = ("US", "GB", "DE", "FR", "IT", "ES")
-"""What presidio_synth is measured with besides the default: it holds phone numbers of many countries."""
-DEFAULT = str(TextSettings.model_fields["names"].default)
-
-
-def settings_of(names: str, *countries: str) -> TextSettings:
-    """The product's settings, but that no number of refused rows ends a run."""
-    settings = TextSettings(names=names, max_refused_fraction=1.0, row_time_limit_seconds=50)
-    return settings.model_copy(update={"countries": countries}) if countries else settings
+PARTS = (*(one.name for one in SETS), "notes", "steadiness", "speed", "patterns")
 
 
 def say(line: str) -> None:
@@ -52,90 +51,138 @@ def say(line: str) -> None:
 class Bench:
     """One run: which sets, how large, and where what it computes is kept."""
 
-    def __init__(self, given: argparse.Namespace) -> None:
-        self.given = given
+    def __init__(self, given: argparse.Namespace, folder: Path) -> None:
+        self.data: Path = given.data
         self.dev, self.quick, self.names = bool(given.dev), bool(given.quick), str(given.names)
-        kind = "dev" if self.dev else "release"
-        self.folder: Path = given.out / "anonymize" / (f"{kind}-quick" if self.quick else kind)
-        self.cells = Cells(self.folder, say)
+        fixed = hipaa.DEVELOPMENT_SEED if self.dev else hipaa.RELEASE_SEED
+        self.seed = fixed if given.seed is None else int(given.seed)
+        self.misses = int(given.misses) if self.dev else 0
+        self.cells = Cells(folder, say)
         self._stock: Stock | None = None
         self._ours: dict[tuple[str, ...], Product] = {}
 
-    def ours(self, name: str, documents: Sequence[Document], *countries: str) -> Cell:
-        """The product's cell of a set."""
-        if countries not in self._ours:
-            self._ours[countries] = Product(settings_of(self.names, *countries))
-        suffix = "-".join((self.names, *countries)).lower()
-        return self.cells.cell(f"{name}.{suffix}", documents, self._ours[countries])
+    def rows(self, part: str) -> list[Row]:
+        """The rows of one of PARTS. Where the model of names is not there, they say so."""
+        others: dict[str, Callable[[], list[Row]]] = {
+            "notes": self._notes,
+            "steadiness": self._steadiness,
+            "speed": self._speed,
+            "patterns": self._patterns,
+        }
+        if part in others:
+            return others[part]()
+        return self._labelled(next(one for one in SETS if one.name == part))
 
-    def stock(self, name: str, documents: Sequence[Document]) -> Cell:
-        """Stock Presidio's cell of a set."""
+    def _product(self, *countries: str) -> Product | str:
+        """The product under these countries (none: its default), or why there is none."""
+        if countries not in self._ours:
+            try:
+                self._ours[countries] = Product(settings_of(self.names, *countries))
+            except CollabError as error:
+                return f"names = {self.names}: {error.message}"
+        return self._ours[countries]
+
+    def _cell(self, name: str, documents: Sequence[Document], product: Product) -> Cell:
+        suffix = "-".join((self.names, *product.settings.countries)).lower()
+        return self.cells.cell(f"{name}.{suffix}", documents, product)
+
+    def _stock_cell(self, name: str, documents: Sequence[Document]) -> Cell:
         self._stock = self._stock or Stock()
         return self.cells.cell(f"{name}.stock", documents, self._stock)
 
-    def wants(self, name: str) -> bool:
-        """Whether the command line asks for this part."""
-        return not self.given.only or name in self.given.only
-
-    # -- rows ------------------------------------------------------------------------------------------------
-
-    def labelled(self) -> list[Row]:
-        """The rows of the labelled sets."""
-        rows = []
-        for one in SETS:
-            if not self.wants(one.name):
-                continue
-            documents = one.documents(self.given.data, dev=self.dev, quick=self.quick)
-            if documents is None:
-                rows += [quality.absent(figure, f"{one.name} is not in --data") for figure in FIGURES[one.name]]
-                continue
-            ours, stock = self.ours(one.name, documents), self.stock(one.name, documents)
-            found = [figure.row(documents, ours, stock) for figure in FIGURES[one.name]]
-            if one.name == "presidio_synth":
-                found = self._with_countries(documents, stock, found)
-            rows += found
-            self._show_misses(one.name, documents, ours)
-        return rows
+    def _labelled(self, one: Labelled) -> list[Row]:
+        figures, product = FIGURES[one.name], self._product()
+        documents = one.documents(self.data, dev=self.dev, quick=self.quick)
+        if documents is None or isinstance(product, str):
+            reason = product if isinstance(product, str) else f"{one.name} is not in --data"
+            return [figure.absent(reason) for figure in figures]
+        ours, stock = self._cell(one.name, documents, product), self._stock_cell(one.name, documents)
+        self._show_misses(one.name, documents, ours)
+        rows = [figure.row(documents, ours, stock) for figure in figures]
+        return self._with_countries(documents, stock, rows) if one.name == "presidio_synth" else rows
 
     def _with_countries(self, documents: Sequence[Document], stock: Cell, rows: list[Row]) -> list[Row]:
         """The rows, with what more countries give beside them."""
-        wider = self.ours("presidio_synth", documents, *COUNTRIES)
+        product = self._product(*COUNTRIES)
+        if isinstance(product, str):
+            return rows
+        wider = self._cell("presidio_synth", documents, product)
         theirs = [figure.row(documents, wider, stock).value for figure in FIGURES["presidio_synth"]]
         return [
             row if value is None else replace(row, beside={**row.beside, "six_countries": value})
             for row, value in zip(rows, theirs, strict=True)
         ]
 
-    def notes(self) -> list[Row]:
-        """The row of the eighteen identifiers."""
-        if not self.wants("notes"):
-            return []
-        seed = self.given.seed if self.given.seed is not None else self._seed()
-        documents = hipaa.note_documents(seed, hipaa.QUICK_NOTES if self.quick else hipaa.NOTES)
-        ours, stock = self.ours("notes", documents), self.stock("notes", documents)
+    def _notes(self) -> list[Row]:
+        product = self._product()
+        if isinstance(product, str):
+            return [Row("hipaa_recall_min", None, "share", hipaa.REACH, n=0, note=f"not measured: {product}")]
+        documents = hipaa.note_documents(self.seed, hipaa.QUICK_NOTES if self.quick else hipaa.NOTES)
+        ours, stock = self._cell("notes", documents, product), self._stock_cell("notes", documents)
         self._show_misses("notes", documents, ours)
         row = hipaa.hipaa_row(documents, ours, stock)
-        return [replace(row, note=f"{row.note}; seed {seed}")]
+        return [replace(row, note=f"{row.note}; seed {self.seed}")]
 
-    def _seed(self) -> int:
-        return hipaa.DEVELOPMENT_SEED if self.dev else hipaa.RELEASE_SEED
+    def _steadiness(self) -> list[Row]:
+        product = self._product()
+        if isinstance(product, str):
+            return steadiness.absent(product)
+        notes, step = (10, 8) if self.quick else (40, 1)
+        sample = steadiness.Sample(self.names, self.seed, notes, str(self.data), self.dev, step)
+        recipe = {"engine": product.recipe, "sample": asdict(sample), "cpu": sorted(steadiness.cpu_flags())}
+        make = partial(steadiness.steadiness_rows, sample, quick=self.quick)
+        return self.cells.rows(f"steadiness.{self.names}", recipe, make)
+
+    def _speed(self) -> list[Row]:
+        rows = [self._speed_row(prefix, names) for prefix, names in ner_speed.NAMES.items()]
+        return [*rows, ner_speed.weights_row(ROOT / "privacy" / "text")]
+
+    def _speed_row(self, prefix: str, names: str) -> Row:
+        try:
+            engine = Product(settings_of(names)).recipe
+        except CollabError as error:
+            return ner_speed.absent(prefix, f"names = {names}: {error.message}")
+        recipe = {"engine": engine, "seed": self.seed, "cpu": sorted(steadiness.cpu_flags())}
+        make = partial(ner_speed.speed_row, prefix, names, self.seed, quick=self.quick)
+        return self.cells.rows(f"speed.{names}", recipe, lambda: [make()])[0]
+
+    def _patterns(self) -> list[Row]:
+        """The rows of benchmarks/patterns.py; empty ones where it is not there."""
+        names = [f"patterns_{part}_{turn}" for part in ("to_stock", "one_region") for turn in ("first", "repeat")]
+        try:
+            import patterns
+        except ImportError:
+            note = "not measured: there is no benchmarks/patterns.py"
+            return [Row(name, None, "x stock", n=0, note=note) for name in names]
+        product, source = Product(settings_of("none")), sha256(Path(str(patterns.__file__)).read_bytes())
+        texts = every_text(self.data)
+        recipe = {"engine": product.recipe, "source": source, "texts": len(texts)}
+        return self.cells.rows("patterns", recipe, lambda: patterns.rows(texts, self.quick))
 
     def _show_misses(self, name: str, documents: Sequence[Document], cell: Cell) -> None:
         """Some missed spans, each in its surroundings; only of what development may read."""
-        if self.dev and self.given.misses:
-            for line in misses.lines(name, documents, cell, self.given.misses):
+        if self.misses:
+            for line in misses.lines(name, documents, cell, self.misses):
                 print(line)
+
+
+def every_text(data: Path) -> list[str]:
+    """Every text in `data`, set by set and split by split; generated notes where there is none."""
+    files = sorted(data.glob("*/*.jsonl"))
+    texts = [document.text for file in files for document in spans.read(file)]
+    return texts or [one.text for one in hipaa.note_documents(hipaa.DEVELOPMENT_SEED, hipaa.QUICK_NOTES)]
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     made.add_argument("--quick", action="store_true", help="a share of the texts, under two minutes")
-    made.add_argument("--names", default=DEFAULT, help=f"model of names (default: the product's, {DEFAULT})")
+    made.add_argument("--names", default=DEFAULT_NAMES, help=f"model of names (default: {DEFAULT_NAMES})")
     made.add_argument("--dev", action="store_true", help="the sets that development may read, instead of the test sets")
     made.add_argument("--seed", type=int, help="seed of the generated notes (default: fixed for a release)")
     made.add_argument("--misses", type=int, default=0, help="with --dev: show so many missed spans of each set")
-    made.add_argument("--only", action="append", help="only this part: the name of a set, or notes; may be repeated")
+    made.add_argument("--only", action="append", choices=PARTS, help="only this part; may be repeated")
+    made.add_argument("--fresh", action="store_true", help="forget what is kept and measure everything again")
     made.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the labelled sets")
     made.add_argument("--out", type=Path, default=ROOT / "out", help="where results go (default: out)")
     return made
@@ -147,10 +194,15 @@ def main(arguments: list[str]) -> int:
     if given.misses and not given.dev:
         print("missed spans are shown with --dev only: nothing may be tuned on the test sets", file=sys.stderr)
         return 2
-    began, bench = time.monotonic(), Bench(given)
-    rows = [*bench.labelled(), *bench.notes()]
-    parts = ["anonymize", *(["dev"] if given.dev else []), *([given.names] if given.names != DEFAULT else [])]
-    write_report("-".join(parts), rows, seconds=time.monotonic() - began, quick=given.quick, out=given.out)
+    kind = "-".join(["dev" if given.dev else "release", *(["quick"] if given.quick else [])])
+    folder = given.out / "anonymize" / kind
+    if given.fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    began, bench = time.monotonic(), Bench(given, folder)
+    rows = [row for part in given.only or PARTS for row in bench.rows(part)]
+    name = "-".join(["anonymize", *(["dev"] if given.dev else []), *([given.names] * (given.names != DEFAULT_NAMES))])
+    seconds = max(time.monotonic() - began, bench.cells.seconds)
+    write_report(name, rows, seconds=seconds, quick=given.quick, out=given.out)
     return 0
 
 

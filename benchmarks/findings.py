@@ -11,24 +11,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from report import Row
 from spans import Document, Masked
 from stock import StockPresidio
 
 from privacy.canonical import digest_of
 from privacy.files import write_whole
-from privacy.identifiers import sha256
-from privacy.text import engines, records
+from privacy.identifiers import Digest, sha256
+from privacy.text import engines
 from privacy.text.anonymize import Anonymizer
-from privacy.text.engines import Engine
 from privacy.text.records import TextRow
 from privacy.text.settings import TextSettings
-
-FLAGS: frozenset[str] = getattr(records, "FLAG_TYPES", frozenset())
-"""Types that flag a document and are not replaced."""
 
 
 @dataclass(frozen=True)
@@ -51,33 +49,16 @@ class Product:
     def find(self, documents: Sequence[Document]) -> Cell:
         """What it replaces in each document, by the way that a site goes."""
         began = time.process_time()
-        watched = _Flags(self._engine)
         rows = [TextRow(str(number), one.text, None, None) for number, one in enumerate(documents)]
-        returned, _ = Anonymizer(watched, self.settings).run(rows)
+        returned, _ = Anonymizer(self._engine, self.settings).run(rows)
         seconds = time.process_time() - began
-        by_row = {record.record_id: record for record in returned}
-        masked = [
-            tuple(Masked(f.start, f.end, f.entity_type, f.recognizer) for f in by_row[row.record_id].findings)
-            if row.record_id in by_row
-            else ()
-            for row in rows
-        ]
-        flags = tuple(watched.flags.get(one.text, ()) for one in documents)
-        return Cell(tuple(masked), flags, len(rows) - len(returned), seconds)
-
-
-class _Flags:
-    """The engine, with a note of the flags that it raised for each text."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine, self.fingerprint = engine, engine.fingerprint
-        self.flags: dict[str, tuple[str, ...]] = {}
-
-    def analyze(self, text: str) -> list[records.Finding]:
-        """The engine's findings."""
-        found = self._engine.analyze(text)
-        self.flags[text] = tuple(sorted({one.entity_type for one in found} & FLAGS))
-        return found
+        masked: list[tuple[Masked, ...]] = [()] * len(rows)
+        flags: list[tuple[str, ...]] = [()] * len(rows)
+        for record in returned:
+            number = int(record.record_id)
+            masked[number] = tuple(Masked(f.start, f.end, f.entity_type, f.recognizer) for f in record.findings)
+            flags[number] = getattr(record, "flags", ())
+        return Cell(tuple(masked), tuple(flags), len(rows) - len(returned), seconds)
 
 
 class Stock:
@@ -102,17 +83,29 @@ class Cells:
 
     def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
         self._folder, self._tell = folder, tell
+        self.seconds = 0.0
+        """Wall seconds that everything asked for took, when it was computed."""
 
     def cell(self, name: str, documents: Sequence[Document], detector: Detector) -> Cell:
         """The cell, read if it is there and of these texts and this engine, else computed and kept."""
-        file = self._folder / f"{name}.json"
         recipe = digest_of({"engine": detector.recipe, "texts": [sha256(one.text.encode()) for one in documents]})
-        if file.exists() and (kept := json.loads(file.read_text()))["recipe"] == recipe:
-            masked = tuple(tuple(Masked(*one) for one in row) for row in kept["masked"])
-            return Cell(masked, tuple(map(tuple, kept["flags"])), kept["refused"], kept["cpu_seconds"])
-        cell = detector.find(documents)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        facts = {"refused": cell.refused, "cpu_seconds": round(cell.cpu_seconds, 3)}
-        write_whole(file, json.dumps({"recipe": recipe, "masked": cell.masked, "flags": cell.flags, **facts}).encode())
-        self._tell(f"{name}: {len(documents)} texts, {cell.cpu_seconds:.1f} CPU seconds, {cell.refused} refused")
-        return cell
+        kept = self._kept(name, recipe, lambda: asdict(detector.find(documents)))
+        masked = tuple(tuple(Masked(*one) for one in row) for row in kept["masked"])
+        return Cell(masked, tuple(map(tuple, kept["flags"])), kept["refused"], kept["cpu_seconds"])
+
+    def rows(self, name: str, recipe: Mapping[str, object], make: Callable[[], Sequence[Row]]) -> list[Row]:
+        """Rows, read if they are there and of this recipe, else measured and kept."""
+        kept = self._kept(name, digest_of(recipe), lambda: {"rows": [asdict(row) for row in make()]})
+        return [Row(**row | {"spread": row["spread"] and tuple(row["spread"])}) for row in kept["rows"]]
+
+    def _kept(self, name: str, recipe: Digest, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        file = self._folder / f"{name}.json"
+        if not file.exists() or json.loads(file.read_text())["recipe"] != recipe:
+            began = time.monotonic()
+            made = make() | {"recipe": recipe, "seconds": time.monotonic() - began}
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_whole(file, json.dumps(made).encode())
+            self._tell(f"{name}: {made['seconds']:.1f} s")
+        kept: dict[str, Any] = json.loads(file.read_text())
+        self.seconds += kept["seconds"]
+        return kept

@@ -23,6 +23,7 @@ from privacy.text.generator.slots import SLOTS
 RELEASE_SEED = 20261125
 DEVELOPMENT_SEED = 1
 NOTES, QUICK_NOTES = 1000, 40
+REACH = ">= 0.97"
 
 ROWS = {
     "names": ("PERSON",),
@@ -87,7 +88,7 @@ def hipaa_row(documents: Sequence[Document], ours: Cell, stock: Cell) -> Row:
         f"the least is {worst}; {len(documents)} notes, at least {least} values a row; {len(found)} of 18 rows planted"
     )
     value = _round(found[worst])
-    return Row("hipaa_recall_min", value, "share", ">= 0.97", n=len(documents), beside=beside, note=note)
+    return Row("hipaa_recall_min", value, "share", REACH, n=len(documents), beside=beside, note=note)
 
 
 def _planted(types: Sequence[str], left_out: frozenset[str]) -> spans.Wanted:
@@ -96,18 +97,13 @@ def _planted(types: Sequence[str], left_out: frozenset[str]) -> spans.Wanted:
 
 
 def _flagged(documents: Sequence[Document], cell: Cell, flag: str) -> Count:
-    due = [_raised(raised, flag) for one, raised in zip(documents, cell.flags, strict=True) if flag in one.flags]
+    due = [flag in raised for one, raised in zip(documents, cell.flags, strict=True) if flag in one.flags]
     return Count(sum(due), len(due))
 
 
 def _falsely(documents: Sequence[Document], cell: Cell) -> float:
     innocent = [bool(raised) for one, raised in zip(documents, cell.flags, strict=True) if not one.flags]
     return round(sum(innocent) / len(innocent), 5) if innocent else 0.0
-
-
-def _raised(raised: Sequence[str], flag: str) -> bool:
-    """Whether a flag of this kind is raised, whatever ending its type has."""
-    return any(one.startswith(flag) for one in raised)
 
 
 def _round(count: Count) -> float:

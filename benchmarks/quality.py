@@ -80,6 +80,10 @@ class Figure:
         kept = {name: value for name, value in beside.items() if value is not None}
         return Row(self.name, self._value(count), "share", self.reach, n=count.planted, beside=kept, note=note)
 
+    def absent(self, reason: str) -> Row:
+        """The row where nothing could be measured."""
+        return Row(self.name, None, "share", self.reach, n=0, note=f"not measured: {reason}")
+
     def _value(self, count: Count) -> float | None:
         share = _share(count)
         return None if share is None else round(1 - share, 5) if self.rest else share
@@ -217,8 +221,3 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
         ),
     ),
 }
-
-
-def absent(figure: Figure, reason: str) -> Row:
-    """The row of a figure that could not be measured."""
-    return Row(figure.name, None, "share", figure.reach, n=0, note=f"not measured: {reason}")
