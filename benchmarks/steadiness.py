@@ -27,7 +27,7 @@ CAPABILITIES: Mapping[str, frozenset[str]] = {
     "avx512": frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx2", "fma"}),
 }
 """The values of ATEN_CPU_CAPABILITY, and the CPU flags that each needs."""
-_KNOBS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
+_KNOBS = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Run:
     digest: str
     spans: frozenset[tuple[int, int, int, str]]
     capability: str
+    written: str = "tags"
 
     def differ(self, other: Run) -> int:
         """Spans that only one of the two has."""
@@ -62,21 +63,22 @@ class Run:
 def answer(sample: Sample) -> dict[str, object]:
     """Anonymize the sample in this process."""
     import torch
-    from settings_used import settings_of
+    from settings_used import with_surrogates
 
     from privacy.identifiers import sha256
     from privacy.text import engines
     from privacy.text.anonymize import Anonymizer
     from privacy.text.records import TextRow
 
-    settings = settings_of(sample.names)
-    anonymizer = Anonymizer(engines.load(settings), settings)
+    settings, key = with_surrogates(sample.names)
+    anonymizer = Anonymizer(engines.load(settings), settings, **key)
     rows = [TextRow(str(number), text, None, None) for number, text in enumerate(_texts(sample))]
     parts = [[row] for row in rows] if sample.one_by_one else [rows]
     records = [record for part in parts for record in anonymizer.run(part)[0]]
     spans = [(int(r.record_id), f.start, f.end, f.entity_type) for r in records for f in r.findings]
     digest = sha256(json.dumps([(record.record_id, record.text) for record in records]).encode())
-    return {"digest": digest, "spans": spans, "capability": torch.backends.cpu.get_cpu_capability()}
+    capability, written = torch.backends.cpu.get_cpu_capability(), "surrogates under one key" if key else "tags"
+    return {"digest": digest, "spans": spans, "capability": capability, "written": written}
 
 
 def _texts(sample: Sample) -> list[str]:
@@ -99,7 +101,7 @@ def run(sample: Sample, **environment: str) -> Run:
     command = [sys.executable, __file__, json.dumps(asdict(sample))]
     done = subprocess.run(command, env=kept | environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
-    return Run(found["digest"], frozenset(map(tuple, found["spans"])), found["capability"])
+    return Run(found["digest"], frozenset(map(tuple, found["spans"])), found["capability"], found["written"])
 
 
 def cpu_flags() -> frozenset[str]:
@@ -118,7 +120,7 @@ def steadiness_rows(sample: Sample, *, quick: bool) -> list[Row]:
     """`repeat_identical`, `capability_spans_differ` and `arrangement_spans_differ`."""
     first, again = run(sample), run(sample)
     same = int(first.digest == again.digest and first.spans == again.spans)
-    note = f"the sample in two processes: sha256 {first.digest[:16]}, {again.digest[:16]}"
+    note = f"the sample in two processes, {first.written}: sha256 {first.digest[:16]}, {again.digest[:16]}"
     rows = [Row("repeat_identical", same, "1 if equal", "1", n=2, beside={"spans": len(first.spans)}, note=note)]
     return [*rows, _capabilities(sample, first), _arrangements(sample, first, quick)]
 
@@ -144,10 +146,10 @@ def _capabilities(sample: Sample, first: Run) -> Row:
 
 
 def _arrangements(sample: Sample, first: Run, quick: bool) -> Row:
-    """Two threads, each text alone, and oneDNN held to the oldest instructions."""
+    """Two threads, each text alone, and matrix products by the oldest kernels (another order of sums)."""
     name, note = (
         "arrangement_spans_differ",
-        "the most spans that differ with two threads, text by text, or with oneDNN at SSE 4.1",
+        "the most spans that differ with two threads, text by text, or with oneDNN's and MKL's oldest kernels",
     )
     if quick:
         return Row(name, None, "spans", "0", n=0, note="not measured: a quick run rearranges nothing")
@@ -155,7 +157,7 @@ def _arrangements(sample: Sample, first: Run, quick: bool) -> Row:
     differ: dict[str, float] = {
         "threads_2": run(sample, OMP_NUM_THREADS="2").differ(first),
         "one_by_one": run(alone).differ(first),
-        "onednn_sse41": run(sample, ONEDNN_MAX_CPU_ISA="SSE41").differ(first),
+        "old_kernels": run(sample, ONEDNN_MAX_CPU_ISA="SSE41", MKL_CBWR="COMPATIBLE").differ(first),
     }
     return Row(name, max(differ.values()), "spans", "0", n=len(differ), beside=differ, note=note)
 

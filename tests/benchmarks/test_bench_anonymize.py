@@ -183,3 +183,15 @@ def test_the_rows_on_sameness_and_speed_keep_their_names(anonymize: ModuleType, 
     assert rows["repeat_identical"]["value"] == 1
     assert "capability_spans_differ" in rows
     assert {"ner_notes_per_second", "ner_student_notes_per_second", "weights_megabytes"} <= set(rows)
+
+
+def test_the_tables_of_the_docs_are_those_of_the_report(anonymize: ModuleType, out: Path) -> None:
+    import markdown
+
+    report = json.loads((out / "bench-anonymize.json").read_text())
+    report["rows"] = [row for row in report["rows"] if row["name"] == "hipaa_recall_min"] or report["rows"]
+    tables = "\n".join(markdown.lines(report, "2026-11-25"))
+    assert "| `hipaa_recall_min` |" in tables
+    assert "| 18 | other id |" in tables
+    text = markdown.placed(f"before\n{markdown.BEGIN}\nold\n{markdown.END}\nafter", tables)
+    assert text == f"before\n{markdown.BEGIN}\n{tables}\n{markdown.END}\nafter"
