@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report of bench-anonymize as the tables that stand in docs/benchmarks.md.
+"""The report of bench-anonymize as the tables that stand in docs/benchmarks.md.
 
-python benchmarks/markdown.py out/bench-anonymize.json
+    python benchmarks/markdown.py [--write]
+
+prints them, or with --write puts them between their marks in the docs.
 """
 
 from __future__ import annotations

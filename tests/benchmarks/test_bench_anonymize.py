@@ -188,8 +188,8 @@ def test_the_rows_on_sameness_and_speed_keep_their_names(anonymize: ModuleType, 
 def test_the_tables_of_the_docs_are_those_of_the_report(anonymize: ModuleType, out: Path) -> None:
     import markdown
 
-    report = json.loads((out / "bench-anonymize.json").read_text())
-    report["rows"] = [row for row in report["rows"] if row["name"] == "hipaa_recall_min"] or report["rows"]
+    (file,) = out.glob("bench-anonymize*.json")
+    report = json.loads(file.read_text())
     tables = "\n".join(markdown.lines(report, "2026-11-25"))
     assert "| `hipaa_recall_min` |" in tables
     assert "| 18 | other id |" in tables
