@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench-demo bench-rounds bench-medquad bench-mtsamples bench-anonymize clean
+.PHONY: ner help setup demo test test-slow check bench-demo bench-rounds bench-medquad bench-mtsamples bench-anonymize clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 22
@@ -44,6 +44,9 @@ bench-demo: setup ## the demo on three seeds -> out/bench-demo.json
 
 bench-rounds: setup ## time and memory of a round, by payload -> out/bench-rounds.json
 	$(BIN)/python benchmarks/rounds.py
+
+ner: setup ## train the built-in name model and its student anew, beside the packaged ones -> out/bench-ner.json
+	$(BIN)/python benchmarks/ner.py --seeds 1 2 3
 
 bench-medquad: setup ## nine NIH sources: what federation gains and privacy costs -> out/bench-medquad.json
 	$(BIN)/python benchmarks/corpora.py medquad

@@ -46,6 +46,10 @@ ROWS = {
     "other_id": ("ID_NUMBER",),
 }
 """The eighteen rows in order, and the types of the planted values of each."""
+SLOTS_OF = {
+    kind: frozenset(n for n, slot in SLOTS.items() if slot.entity_type == kind) for kind in ("PERSON", "LOCATION")
+}
+"""The slots of a type."""
 FLAGGED = {"biometric": "BIOMETRIC", "photo": "PHOTO"}
 MAY_STAND = frozenset({"state", "country", "region", "year", "decade"})
 """Slots whose values Safe Harbor lets stand."""

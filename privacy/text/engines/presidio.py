@@ -26,6 +26,7 @@ from privacy.text.allow_list import AllowList
 from privacy.text.engines import refuse_services
 from privacy.text.engines._analyzer import build_analyzer
 from privacy.text.engines._stock import build_stock
+from privacy.text.ner import NameRecognizer
 from privacy.text.propagation import propagate
 from privacy.text.recognizers import build_all
 from privacy.text.records import Finding
@@ -39,10 +40,10 @@ _SOURCES = ("engines", "view.py", "records.py", "propagation.py", "allow_list.py
 class PresidioEngine:
     """The engine. Not to be shared between threads."""
 
-    def __init__(self, settings: TextSettings) -> None:
+    def __init__(self, settings: TextSettings, names: NameRecognizer) -> None:
         stock = build_stock(settings)
         self._ours = build_all(settings)
-        self._names = ner.load(settings)
+        self._names = names
         self._allowed = AllowList(settings.allow_list)
         for recognizer in stock:
             refuse_services(type(recognizer).__name__)
@@ -51,8 +52,8 @@ class PresidioEngine:
         self._analyzer = build_analyzer(settings, stock)
         # The libraries' objects live as long as the process: full collections need not walk them again and again.
         gc.freeze()
-        names = [recognizer.name for recognizer in (*stock, *self._ours, self._names)]
-        self.fingerprint: Digest = _fingerprint(settings, names, self._names.fingerprint)
+        used = [recognizer.name for recognizer in (*stock, *self._ours, names)]
+        self.fingerprint: Digest = _fingerprint(settings, used, names.fingerprint)
 
     def analyze(self, text: str) -> list[Finding]:
         """Every finding in `text` at or above the threshold, sorted."""
@@ -99,8 +100,11 @@ def _fingerprint(settings: TextSettings, recognizers: list[str], names: Digest) 
     )
 
 
-def build(settings: TextSettings) -> PresidioEngine:
-    """The engine for `settings`. Touches no network, now or later. Raises SettingsError for an unknown country."""
+def build(settings: TextSettings, names: NameRecognizer | None = None) -> PresidioEngine:
+    """The engine for `settings`; with `names`, with that recognizer of names instead, for measuring it.
+
+    Touches no network, now or later. Raises SettingsError for an unknown country.
+    """
     from phonenumbers import SUPPORTED_REGIONS
 
     unknown = sorted(set(settings.countries) - set(SUPPORTED_REGIONS))
@@ -114,4 +118,4 @@ def build(settings: TextSettings) -> PresidioEngine:
     # At DEBUG level Presidio logs context words, which are words of the text; nothing it logs is of use to a site.
     logging.getLogger("presidio-analyzer").disabled = True
     logging.getLogger("tldextract").disabled = True
-    return PresidioEngine(settings)
+    return PresidioEngine(settings, ner.load(settings) if names is None else names)

@@ -20,7 +20,7 @@ from privacy.text.records import Finding
 from privacy.text.settings import TextSettings
 from privacy.text.tagger import weights
 from privacy.text.tagger.decoding import Span
-from privacy.text.tagger.network import load_backbone
+from privacy.text.tagger.network import Backbone, Classifier, load_backbone
 from privacy.text.tagger.tagger import Tagger
 from privacy.text.tokens import Token, is_eponym, tokens_of
 
@@ -78,9 +78,9 @@ def _names_a_thing(text: str, span: Span, tokens: list[Token]) -> bool:
     return len(inside) == 1 and is_eponym(text, tokens, inside[0])
 
 
-def load(name: str, settings: TextSettings) -> BuiltIn:
-    """The packaged tagger of that name. Raises SettingsError or IntegrityError if its weights are not the packaged."""
-    backbone, packaged = load_backbone(), weights.PACKAGED[name]
+def of_classifier(name: str, classifier: Classifier, backbone: Backbone, settings: TextSettings) -> BuiltIn:
+    """A recognizer of any classifier, with the thresholds and the digest of the packaged one of that name."""
+    packaged = weights.PACKAGED[name]
     fingerprint = digest_of(
         {
             "backbone": backbone.digest,
@@ -90,8 +90,13 @@ def load(name: str, settings: TextSettings) -> BuiltIn:
             "ages": settings.replacement.by_type.get("AGE", "tag"),
         }
     )
-    tagger = Tagger(weights.classifier(name, backbone), backbone, packaged.thresholds)
-    return BuiltIn(name, tagger, fingerprint, settings)
+    return BuiltIn(name, Tagger(classifier, backbone, packaged.thresholds), fingerprint, settings)
+
+
+def load(name: str, settings: TextSettings) -> BuiltIn:
+    """The packaged tagger of that name. Raises SettingsError or IntegrityError if its weights are not the packaged."""
+    backbone = load_backbone()
+    return of_classifier(name, weights.classifier(name, backbone), backbone, settings)
 
 
 def build(settings: TextSettings) -> BuiltIn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from privacy.text.tagger.training import batches, save, targets_of
 from privacy.text.tagger.weights import into_network
 
 TRUTH = 0.3
+STEPS = 1500
 
 
 def distil(teacher: Network, seed: int, *, steps: int, learning_rate: float) -> Student:
@@ -58,15 +60,15 @@ def distil(teacher: Network, seed: int, *, steps: int, learning_rate: float) -> 
     return student
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     tensors = {name: tensor.float() for name, tensor in load_file(given.teacher).items()}
     teacher = into_network(tensors, load_backbone())

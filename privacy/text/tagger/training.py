@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,10 @@ from privacy.text.tagger.encoding import batch
 from privacy.text.tagger.examples import Example, examples
 from privacy.text.tagger.network import OUTPUTS, Network, load_backbone
 
+LAYERS = 3
+RANK = 16
+STEPS = 1500
+LEARNING_RATE = 3e-3
 BATCH_PIECES = 1600
 POOL = 40
 
@@ -87,16 +91,16 @@ def save(network: nn.Module, out: Path, made: dict[str, str]) -> None:
     save_file(arrays, out, metadata=made)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--layers", type=int, default=LAYERS)
+    parser.add_argument("--rank", type=int, default=RANK)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     network = train(
         given.seed, layers=given.layers, rank=given.rank, steps=given.steps, learning_rate=given.learning_rate
