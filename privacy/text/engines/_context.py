@@ -17,11 +17,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 
 import spacy
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer, LemmaContextAwareEnhancer
+from spacy.attrs import IS_PUNCT, IS_STOP
 from spacy.tokenizer import Tokenizer
+from spacy.tokens import Doc
 
 from privacy.text.engines._memo import Memo
 
@@ -32,6 +34,7 @@ _NEVER_KEYWORDS = ("-PRON-", "be")
 _STRETCH = re.compile(r"\S+")
 _WITH_COLON = re.compile(r"[^\s:]*:\S*")
 _LONGEST_KEPT = 64
+Span = tuple[int, int]
 _WINDOW = (80, 20)
 """Characters looked at before and after the start of a match, at first."""
 
@@ -51,17 +54,6 @@ class _Token:
     keyword: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """Tokens of a piece of text. `special`: spaCy's special cases changed them. `parts`: of tokens with a colon."""
-
-    tokens: tuple[_Token, ...]
-    first: str
-    last: str
-    special: bool
-    parts: tuple[str, ...]
-
-
 class Stretches:
     """Tokens by stretch of text, as spaCy's blank tokenizer of a language makes them. Not to be shared by threads.
 
@@ -70,10 +62,12 @@ class Stretches:
 
     def __init__(self, language: str, capacity: int = 30_000) -> None:
         self._language, self._capacity = language, capacity
-        self._kept: Memo[str, _Stretch] = Memo(capacity)
+        self._kept: Memo[str, tuple[_Token, ...]] = Memo(capacity)
         self._build()
         self._seams = {pair for rule in self._spacy.rules for pair in pairwise([t.text for t in self._plain(rule)])}
         self._seam_characters = {(left[-1], right[0]) for left, right in self._seams}
+        getters = self._spacy.vocab.lex_attr_getters
+        self._is_stop, self._is_punct = getters[IS_STOP], getters[IS_PUNCT]
 
     def _build(self) -> None:
         self._spacy = spacy.blank(self._language).tokenizer
@@ -87,34 +81,44 @@ class Stretches:
         )
         self._left = self._capacity
 
-    def of(self, piece: str) -> _Stretch:
+    def of(self, piece: str) -> tuple[_Token, ...]:
         """The tokens of `piece`, which is not empty and which no seam joins to what stands around it."""
         known = self._kept.get(piece)
-        if known is not None:
-            return known
+        if known is None:
+            known = tuple(
+                _Token(t.lower_.lower(), t.idx + len(t), ":" not in t.lower_ and self._counts(t.lower_))
+                for t in self._tokenized(piece)
+            )
+            if len(piece) <= _LONGEST_KEPT:
+                self._kept.put(piece, known)
+        return known
+
+    def parts(self, piece: str) -> Iterator[str]:
+        """What the tokens of `piece` with a colon add to the keywords: the parts between colons."""
+        for token in self.of(piece):
+            if ":" in token.lower and self._counts(token.lower):
+                yield from token.lower.split(":")
+
+    def seam(self, left: str, right: str) -> bool:
+        """Whether a special case may look across the one space between two stretches."""
+        if (left[-1], right[0]) not in self._seam_characters:
+            return False
+        sides = []
+        for piece in (left, right):
+            tokens = [t.text for t in self._tokenized(piece)]
+            if tokens != [t.text for t in self._plain(piece)]:
+                return True  # special cases changed this stretch: its last or first token is not what they look at
+            sides.append(tokens)
+        return (sides[0][-1], sides[1][0]) in self._seams
+
+    def _tokenized(self, piece: str) -> Doc:
         self._left -= 1
         if self._left < 0:
             self._build()
-        doc = self._spacy(piece)
-        tokens = tuple(_Token(t.lower_.lower(), t.idx + len(t), self._is_keyword(t.lower_)) for t in doc)
-        colons = [t.lower_ for t in doc if ":" in t.lower_ and self._counts(t.lower_)]
-        parts = tuple(part.lower() for lower in colons for part in lower.split(":"))
-        special = [t.text for t in doc] != [t.text for t in self._plain(piece)]
-        made = _Stretch(tokens, doc[0].text, doc[-1].text, special, parts)
-        return self._kept.put(piece, made) if len(piece) <= _LONGEST_KEPT else made
-
-    def seam(self, left: _Stretch, right: _Stretch) -> bool:
-        """Whether a special case may look across the one space between two stretches."""
-        if left.special or right.special:
-            return (left.last[-1], right.first[0]) in self._seam_characters
-        return (left.last, right.first) in self._seams
+        return self._spacy(piece)
 
     def _counts(self, lower: str) -> bool:
-        lexeme = self._spacy.vocab[lower]
-        return not (lexeme.is_stop or lexeme.is_punct or lower in _NEVER_KEYWORDS)
-
-    def _is_keyword(self, lower: str) -> bool:
-        return ":" not in lower and self._counts(lower)
+        return not (self._is_stop(lower) or self._is_punct(lower) or lower in _NEVER_KEYWORDS)
 
 
 class Context:
@@ -131,24 +135,36 @@ class Context:
         before, after = _WINDOW
         while True:
             low, high = max(0, start - before), min(len(self._text), start + after)
-            tokens, ends = self._window(low, high)
-            found = self._around(tokens, ends, start, low == 0, high == len(self._text))
+            found = self._around(self._pieces(low, high), start, low == 0, high == len(self._text))
             if found is not None:
                 return found
             before, after = before * 4, after * 4
 
-    def _around(self, tokens: list[_Token], ends: list[int], start: int, first: bool, last: bool) -> set[str] | None:
-        """The words, or None where the tokens of the window do not decide. first, last: they are the text's."""
-        index = next((i for i, end in enumerate(ends) if end > start), None)
-        if index is None:
-            if last and first:
+    def _around(self, pieces: list[Span], start: int, first: bool, last: bool) -> set[str] | None:
+        """The words, or None where the pieces do not decide. first, last: they begin or end the text."""
+        place = next((i for i, (_, end) in enumerate(pieces) if end > start), None)
+        if place is None or (pieces[place][0] > start and place == 0 and not first):
+            if first and last:
                 raise ValueError("no token reaches the match")
             return None
-        backward = list(islice(self._keywords(reversed(tokens[: index + 1])), _BACKWARD))
-        forward = list(islice(self._keywords(tokens[index:]), _FORWARD))
+        begin, end = pieces[place]
+        tokens = self._stretches.of(self._text[begin:end])
+        index = next(i for i, token in enumerate(tokens) if begin + token.end > start)
+        ahead = chain(tokens[index:], self._tokens(pieces[place + 1 :]))
+        behind = chain(reversed(tokens[: index + 1]), self._tokens_backward(pieces[:place]))
+        forward = list(islice(self._keywords(ahead), _FORWARD))
+        backward = list(islice(self._keywords(behind), _BACKWARD))
         if (len(backward) < _BACKWARD and not first) or (len(forward) < _FORWARD and not last):
             return None
         return {*backward, *forward}
+
+    def _tokens(self, pieces: list[Span]) -> Iterator[_Token]:
+        for begin, end in pieces:
+            yield from self._stretches.of(self._text[begin:end])
+
+    def _tokens_backward(self, pieces: list[Span]) -> Iterator[_Token]:
+        for begin, end in reversed(pieces):
+            yield from reversed(self._stretches.of(self._text[begin:end]))
 
     def _keywords(self, tokens: Iterable[_Token]) -> Iterator[str]:
         for token in tokens:
@@ -158,50 +174,42 @@ class Context:
     @cached_property
     def _parts(self) -> frozenset[str]:
         """The parts of all tokens with a colon. (No special case with a colon has a stop word for a part.)"""
-        if ":" not in self._text:
-            return frozenset()
-        pieces = _WITH_COLON.findall(self._text)
-        return frozenset(part for piece in pieces for part in self._stretches.of(piece).parts)
+        pieces = _WITH_COLON.findall(self._text) if ":" in self._text else []
+        return frozenset(part for piece in pieces for part in self._stretches.parts(piece))
 
-    def _window(self, low: int, high: int) -> tuple[list[_Token], list[int]]:
-        """Tokens and where they end, of all of [low, high) that no cut and no seam with what lies outside touches."""
+    def _pieces(self, low: int, high: int) -> list[Span]:
+        """The pieces of [low, high) that are tokenized each by itself, in order: stretches, joined at seams, and gaps.
+
+        White space is a piece, but for one space behind a stretch. What a cut may have touched is left out.
+        """
         text = self._text
         groups = self._groups([match.span() for match in _STRETCH.finditer(text, low, high)])
-        # The first and the last group may go on outside.
         groups = groups[1 if low > 0 else 0 : len(groups) - 1 if high < len(text) else len(groups)]
-        tokens: list[_Token] = []
-        ends: list[int] = []
+        pieces: list[Span] = []
         at = 0 if low == 0 else None
         for begin, end in groups:
             if at is not None:
-                self._append_gap(tokens, ends, at, begin)
-            self._append(tokens, ends, begin, end)
+                pieces += self._gap(at, begin)
+            pieces.append((begin, end))
             at = end
         if at is not None and high == len(text):
-            self._append_gap(tokens, ends, at, high)
-        return tokens, ends
+            pieces += self._gap(at, high)
+        return pieces
 
-    def _groups(self, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _groups(self, spans: list[Span]) -> list[Span]:
         """Stretches, joined where a seam lies between them."""
-        groups: list[tuple[int, int]] = []
-        last: _Stretch | None = None
+        groups: list[Span] = []
+        last = ""
         for begin, end in spans:
-            stretch = self._stretches.of(self._text[begin:end])
-            if last is not None and begin == groups[-1][1] + 1 and self._stretches.seam(last, stretch):
+            stretch = self._text[begin:end]
+            if last and begin == groups[-1][1] + 1 and self._stretches.seam(last, stretch):
                 groups[-1] = (groups[-1][0], end)
             else:
                 groups.append((begin, end))
             last = stretch
         return groups
 
-    def _append_gap(self, tokens: list[_Token], ends: list[int], begin: int, end: int) -> None:
-        """White space is a token of its own, but for one space behind a word."""
+    def _gap(self, begin: int, end: int) -> list[Span]:
         if begin > 0 and self._text[begin : begin + 1] == " ":
             begin += 1
-        if begin < end:
-            self._append(tokens, ends, begin, end)
-
-    def _append(self, tokens: list[_Token], ends: list[int], begin: int, end: int) -> None:
-        for token in self._stretches.of(self._text[begin:end]).tokens:
-            tokens.append(token)
-            ends.append(begin + token.end)
+        return [(begin, end)] if begin < end else []

@@ -3,8 +3,8 @@
 
 Rules: a gate is a necessary condition, read off the pattern; it never decides what is found. Python's `re` and the
 `regex` module know different Unicode versions and case foldings, so a gate takes every character outside ASCII for a
-digit and a letter. A recognizer is known by a digest over the names and texts of its patterns: where anything differs from
-what stood here when the gates were written, it has no gates and runs as it is. Source: presidio-analyzer 2.2.366.
+digit and a letter. A recognizer is known by a digest over its patterns: where anything differs from what stood here
+when the gates were written, it has no gates and runs as it is. Source: presidio-analyzer 2.2.366.
 """
 
 from __future__ import annotations
@@ -154,6 +154,9 @@ TRIGGER = re.compile(
 )
 """Found in the stretch between two white spaces wherever a local gate is: a digit, @, a colon between hexadecimal
 digits, a dot before a letter, or hyphens around two or four hexadecimal digits."""
+
+DULL = re.compile(r"[!-/;-?\[-`{-~]*[0-9]{1,5}(?:\.[0-9]{1,5})?[!-/;-?\[-`{-~]*")
+"""A whole stretch that no local pattern matches: one or two short numbers with a point, and signs but @ and colon."""
 
 
 def recognizer_digest(recognizer: PatternRecognizer) -> str:

@@ -9,6 +9,7 @@ refused, where Presidio would go on without that pattern's findings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from presidio_analyzer import EntityRecognizer, PatternRecognizer
 from presidio_analyzer.pattern_recognizer import REGEX_TIMEOUT_SECONDS
 from presidio_analyzer.predefined_recognizers import IbanRecognizer
 
-from privacy.text.engines._gates import TRIGGER, Gate, gates_of
+from privacy.text.engines._gates import DULL, TRIGGER, Gate, gates_of
 from privacy.text.engines._memo import Memo
 
 Hit = tuple[int, int, float]
@@ -35,12 +36,9 @@ class _GatedPattern:
     recognizer: PatternRecognizer
     expression: regex.Pattern[str]
     score: float
-    gate: Gate
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Every match that validation leaves a score. `text` is a whole text or, for a local gate, a stretch."""
-        if self.gate.condition.search(text) is None:
-            return
         for match in self.expression.finditer(text, timeout=REGEX_TIMEOUT_SECONDS):
             word = match.group()
             if word:
@@ -56,12 +54,20 @@ def _score(recognizer: PatternRecognizer, word: str, score: float) -> float:
     return EntityRecognizer.MIN_SCORE if recognizer.invalidate_result(word) else score
 
 
+def _gated_hits(gated: dict[re.Pattern[str], list[_GatedPattern]], text: str) -> Iterator[tuple[int, Hit]]:
+    for condition, patterns in gated.items():
+        if condition.search(text):
+            for pattern in patterns:
+                for hit in pattern.hits(text):
+                    yield pattern.place, hit
+
+
 class PatternFinder:
     """The recognizers of `all_recognizers` that have gates, run together. Not to be shared between threads."""
 
     def __init__(self, all_recognizers: Sequence[EntityRecognizer], capacity: int = 50_000) -> None:
-        self._local: list[_GatedPattern] = []
-        self._across: list[_GatedPattern] = []
+        self._local: dict[re.Pattern[str], list[_GatedPattern]] = {}
+        self._across: dict[re.Pattern[str], list[_GatedPattern]] = {}
         self._ibans: list[tuple[int, PatternRecognizer, Gate]] = []
         self.places: set[int] = set()
         for place, recognizer in enumerate(all_recognizers):
@@ -74,8 +80,8 @@ class PatternFinder:
                 continue
             for pattern, gate in zip(recognizer.patterns, gates, strict=True):
                 expression = regex.compile(pattern.regex, flags=recognizer.global_regex_flags)
-                gated = _GatedPattern(place, recognizer, expression, pattern.score, gate)
-                (self._local if gate.local else self._across).append(gated)
+                gated = _GatedPattern(place, recognizer, expression, pattern.score)
+                (self._local if gate.local else self._across).setdefault(gate.condition, []).append(gated)
         self._kept: Memo[str, tuple[tuple[int, Hit], ...]] = Memo(capacity)
 
     def find(self, text: str) -> dict[int, list[Hit]]:
@@ -83,9 +89,8 @@ class PatternFinder:
         found: dict[int, list[Hit]] = {}
         if self._local:
             self._find_local(text, found)
-        for pattern in self._across:
-            for hit in pattern.hits(text):
-                found.setdefault(pattern.place, []).append(hit)
+        for place, hit in _gated_hits(self._across, text):
+            found.setdefault(place, []).append(hit)
         for place, recognizer, gate in self._ibans:
             if gate.condition.search(text):
                 results = recognizer.analyze(text, recognizer.supported_entities)
@@ -106,7 +111,7 @@ class PatternFinder:
     def _in_stretch(self, stretch: str) -> tuple[tuple[int, Hit], ...]:
         known = self._kept.get(stretch)
         if known is None:
-            known = tuple((pattern.place, hit) for pattern in self._local for hit in pattern.hits(stretch))
+            known = () if DULL.fullmatch(stretch) else tuple(_gated_hits(self._local, stretch))
             if len(stretch) <= _LONGEST_KEPT:
                 self._kept.put(stretch, known)
         return known
