@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Presidio's AnalyzerEngine around our own tokenizer: no model, no download, and context words that count.
+"""Presidio's own AnalyzerEngine over the same recognizers: what `_recognition` must equal, in tests and benchmarks.
 
-The lemma is the lower-cased token, or context scoring is silently dead. Source: presidio-analyzer 2.2.366 (pinned:
+The product never runs it. It is Presidio as shipped, with a blank spaCy tokenizer instead of a model, whose lemma is
+the lower-cased token: with empty lemmas, context scoring is silently dead. Source: presidio-analyzer 2.2.366 (pinned:
 parts of it are subclassed).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import spacy
-from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
-from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
+from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NlpArtifacts, SlimSpacyNlpEngine
-
-from privacy.text.settings import TextSettings
 
 
 class LowerCaseTokenizer(SlimSpacyNlpEngine):  # type: ignore[misc]
@@ -42,33 +41,29 @@ class LowerCaseTokenizer(SlimSpacyNlpEngine):  # type: ignore[misc]
         )
 
 
-class ContextWords(LemmaContextAwareEnhancer):  # type: ignore[misc]
-    """Presidio's context scoring, for the recognizers that have context words; the others' results pass as they are."""
-
-    def enhance_using_context(
-        self,
-        text: str,
-        raw_results: list[RecognizerResult],
-        nlp_artifacts: NlpArtifacts,
-        recognizers: list[EntityRecognizer],
-        context: list[str] | None = None,
-    ) -> list[RecognizerResult]:
-        """The results, with raised scores where a context word stands before a match."""
-        with_context = {recognizer.id for recognizer in recognizers if recognizer.context}
-        key = RecognizerResult.RECOGNIZER_IDENTIFIER_KEY
-        mine = [result for result in raw_results if result.recognition_metadata[key] in with_context]
-        others = [result for result in raw_results if result.recognition_metadata[key] not in with_context]
-        return [*others, *super().enhance_using_context(text, mine, nlp_artifacts, recognizers, context)]
-
-
-def build_analyzer(settings: TextSettings, recognizers: list[EntityRecognizer]) -> AnalyzerEngine:
-    """An analyzer of exactly these recognizers."""
-    nlp_engine = LowerCaseTokenizer(settings.language)
+def build_analyzer(
+    recognizers: Sequence[EntityRecognizer], language: str = "en", score_threshold: float = 0.0
+) -> AnalyzerEngine:
+    """Presidio's analyzer of exactly these recognizers, with Presidio's context scoring."""
+    nlp_engine = LowerCaseTokenizer(language)
     nlp_engine.load()
     return AnalyzerEngine(
-        registry=RecognizerRegistry(recognizers=recognizers, supported_languages=[settings.language]),
+        registry=RecognizerRegistry(recognizers=list(recognizers), supported_languages=[language]),
         nlp_engine=nlp_engine,
-        context_aware_enhancer=ContextWords(),
-        supported_languages=[settings.language],
-        default_score_threshold=settings.score_threshold,
+        supported_languages=[language],
+        default_score_threshold=score_threshold,
     )
+
+
+def english_defaults(regions: Sequence[str] | None = None) -> list[EntityRecognizer]:
+    """The seventeen recognizers that Presidio loads for English, without the one that needs a spaCy model.
+
+    `regions`: those of the phone numbers instead of Presidio's eight.
+    """
+    registry = RecognizerRegistry()
+    registry.load_predefined_recognizers(languages=["en"])
+    recognizers = [recognizer for recognizer in registry.recognizers if recognizer.name != "SpacyRecognizer"]
+    for recognizer in recognizers:
+        if regions is not None and recognizer.name == "PhoneRecognizer":
+            recognizer.supported_regions = tuple(regions)
+    return recognizers

@@ -13,10 +13,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import regex
+import regex  # type: ignore[import-untyped]
 from presidio_analyzer import PatternRecognizer
+from presidio_analyzer.predefined_recognizers import IbanRecognizer
 
 from privacy.canonical import digest_of
+from privacy.text.engines._stock import UrlAfterDot
 
 _OUTSIDE = "\x80-\U0010ffff"
 _D = f"[0-9{_OUTSIDE}]"
@@ -25,6 +27,9 @@ _W = f"[0-9A-Za-z{_OUTSIDE}]"
 _HEX = "[0-9A-Fa-f]"
 _FLAGS = regex.IGNORECASE | regex.DOTALL | regex.MULTILINE
 """The gates hold with any of these flags."""
+
+_PLAIN_WAYS = (PatternRecognizer.analyze, IbanRecognizer.analyze, UrlAfterDot.analyze)
+"""All matches of all patterns, validated (Iban: group by group). Another `analyze` has no gates."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class _Known:
 
 
 def _date_gates() -> dict[str, Gate]:
-    slash, hyphen, dot, month = _local(f"{_D}/{_D}"), _local(f"{_D}-{_D}"), _local(rf"{_D}\.{_D}"), None
+    slash, hyphen, dot = _local(f"{_D}/{_D}"), _local(f"{_D}-{_D}"), _local(rf"{_D}\.{_D}")
     month = _local(f"{_L}-{_D}|{_D}-{_L}")
     return {
         "": hyphen,
@@ -167,6 +172,8 @@ def recognizer_digest(recognizer: PatternRecognizer) -> str:
 def gates_of(recognizer: PatternRecognizer) -> Sequence[Gate] | None:
     """One gate a pattern, in their order, or None for a recognizer that is not known here exactly as it is."""
     known = next((_KNOWN[kind.__name__] for kind in type(recognizer).__mro__ if kind.__name__ in _KNOWN), None)
-    if known is None or recognizer.global_regex_flags & ~_FLAGS or known.digest != recognizer_digest(recognizer):
+    if known is None or type(recognizer).analyze not in _PLAIN_WAYS:
+        return None
+    if recognizer.global_regex_flags & ~_FLAGS or known.digest != recognizer_digest(recognizer):
         return None
     return [known.gates.get(pattern.name) or known.gates[""] for pattern in recognizer.patterns]

@@ -22,12 +22,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from re import _parser  # type: ignore[attr-defined]
 
 import phonenumbers
-from phonenumbers import PhoneMetadata
+from phonenumbers import PhoneMetadata, PhoneNumberDesc
 from phonenumbers import phonenumbermatcher as library
-from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
+from phonenumbers.phonenumberutil import (
+    _SECOND_NUMBER_START_PATTERN,
+    _UNWANTED_END_CHAR_PATTERN,
+    COUNTRY_CODE_TO_REGION_CODE,
+)
 
 from privacy.text.engines._memo import Memo
 
@@ -43,16 +46,11 @@ _NOTHING: tuple[int, int] = (-1, -1)
 Span = tuple[int, int]
 
 
-@cache
-def _shortest(country_code: int) -> int:
-    """Digits of the shortest valid national number of a country code."""
-    lengths = [
-        length
-        for region in COUNTRY_CODE_TO_REGION_CODE[country_code]
-        if (metadata := PhoneMetadata.metadata_for_region_or_calling_code(country_code, region)) is not None
-        for length in metadata.general_desc.possible_length
-    ]
-    return min(lengths, default=1)
+def _described(country_code: int) -> list[PhoneMetadata]:
+    """The metadata of every region with this country code."""
+    regions = COUNTRY_CODE_TO_REGION_CODE[country_code]
+    found = [PhoneMetadata.metadata_for_region_or_calling_code(country_code, region) for region in regions]
+    return [metadata for metadata in found if metadata is not None and metadata.general_desc is not None]
 
 
 def _written(metadata: PhoneMetadata) -> int:
@@ -61,31 +59,40 @@ def _written(metadata: PhoneMetadata) -> int:
 
 
 @cache
+def _shortest(country_code: int) -> int:
+    """Digits of the shortest text that can become a valid national number of this country code."""
+    described = _described(country_code)
+    lengths = [length for metadata in described for length in _general(metadata).possible_length]
+    return min(lengths, default=1) - max(map(_written, described), default=0)
+
+
+def _general(metadata: PhoneMetadata) -> PhoneNumberDesc:
+    if metadata.general_desc is None:
+        raise ValueError("a region has no general description")
+    return metadata.general_desc
+
+
+@cache
 def _shortest_international() -> int:
-    """Digits of the shortest text that is a valid number with its country code."""
-    codes = COUNTRY_CODE_TO_REGION_CODE.items()
-    every = [(code, PhoneMetadata.metadata_for_region_or_calling_code(code, names[0])) for code, names in codes]
-    return min(len(str(code)) + _shortest(code) - _written(found) for code, found in every if found is not None)
+    """Digits of the shortest text that can become a valid number with its country code."""
+    return min(len(str(code)) + _shortest(code) for code in COUNTRY_CODE_TO_REGION_CODE)
 
 
 class Region:
-    """What the metadata says about the digits of one region's numbers."""
+    """What the metadata says about the digits of one region's numbers. Raises ValueError for an unknown region."""
 
     def __init__(self, name: str) -> None:
-        metadata = PhoneMetadata.metadata_for_region(name)
-        if metadata is None:
+        metadata = PhoneMetadata.metadata_for_region(name, None)
+        if metadata is None or metadata.country_code is None:
             raise ValueError("no phone numbers are known for a region")
         self.name = name
         self._country_code = str(metadata.country_code)
         self._international = re.compile(metadata.international_prefix or "(?!)")
         self._national = re.compile(metadata.national_prefix_for_parsing or "(?!)")
-        same_code = COUNTRY_CODE_TO_REGION_CODE[metadata.country_code]
-        described = [PhoneMetadata.metadata_for_region(region, None) for region in same_code]
-        numbers = {f"(?:{found.general_desc.national_number_pattern})" for found in described if found is not None}
-        self._numbers = re.compile("|".join(sorted(numbers)))
-        dialled = _parser.parse(metadata.international_prefix or "0").getwidth()[0]
-        shortest = _shortest(metadata.country_code) - _written(metadata)
-        self.fewest = max(1, min(shortest, dialled + _shortest_international()))
+        numbers = {_general(described).national_number_pattern for described in _described(metadata.country_code)}
+        self._numbers = re.compile("|".join(f"(?:{number})" for number in sorted(filter(None, numbers))))
+        # An international prefix has at least one digit.
+        self.fewest = max(1, min(_shortest(metadata.country_code), 1 + _shortest_international()))
 
     def hopeless(self, digits: str) -> bool:
         """True only if no piece of plain punctuation around these ASCII digits is a valid number here."""
@@ -134,7 +141,7 @@ def _tries(candidate: str) -> Iterator[tuple[int, str]]:
 
 
 def _trimmed(text: str) -> str:
-    end = library._UNWANTED_END_CHAR_PATTERN.search(text)
+    end = _UNWANTED_END_CHAR_PATTERN.search(text)
     return text[: end.start()] if end else text
 
 
@@ -210,7 +217,7 @@ class PhoneFinder:
         if match is None:
             return None
         start, end = match.span()
-        second = library._SECOND_NUMBER_START_PATTERN.search(text, start, end)
+        second = _SECOND_NUMBER_START_PATTERN.search(text, start, end)
         return start, second.start() if second else end
 
     def _spans(self, text: str, start: int, end: int) -> tuple[Span, ...]:

@@ -104,7 +104,7 @@ class Recognition:
 
 def _threshold(recognizer: EntityRecognizer, score_threshold: float) -> float:
     own = recognizer.score_thresholds
-    return own.get(recognizer.supported_entities[0], own.get("default", score_threshold))
+    return float(own.get(recognizer.supported_entities[0], own.get("default", score_threshold)))
 
 
 def _without_duplicates(hits: list[Hit]) -> list[Hit]:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine: Presidio's patterns, our recognizers and a recognizer of names, their union, and no way to the network.
 
-Rules: no default `AnalyzerEngine()` (it downloads a model); recognizers come from the allow-list in `_stock`, from
-privacy.text.recognizers and from privacy.text.ner; what one of them shows to be a name is looked for in the whole text
-(privacy.text.propagation); Presidio's logger is closed, since it writes context words of the text at DEBUG level.
+Rules: no `AnalyzerEngine` (the default one downloads a model; `_recognition` does its work); recognizers come from the
+allow-list in `_stock`, from privacy.text.recognizers and from privacy.text.ner; what one of them shows to be a name is
+looked for in the whole text (privacy.text.propagation); Presidio's logger is closed, since it writes context words of
+the text at DEBUG level.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import sys
 from pathlib import Path
 
 import tldextract
-from presidio_analyzer import RecognizerResult
 
 from privacy.canonical import decimal_string, digest_of
 from privacy.errors import SettingsError
@@ -24,7 +24,7 @@ from privacy.settings_file import plain
 from privacy.text import ner
 from privacy.text.allow_list import AllowList
 from privacy.text.engines import refuse_services
-from privacy.text.engines._analyzer import build_analyzer
+from privacy.text.engines._recognition import Recognition
 from privacy.text.engines._stock import build_stock
 from privacy.text.ner import NameRecognizer
 from privacy.text.propagation import propagate
@@ -47,9 +47,8 @@ class PresidioEngine:
         self._allowed = AllowList(settings.allow_list)
         for recognizer in stock:
             refuse_services(type(recognizer).__name__)
-        self._language = settings.language
         self._threshold = settings.score_threshold
-        self._analyzer = build_analyzer(settings, stock)
+        self._recognition = Recognition(stock, settings.language, settings.score_threshold)
         # The libraries' objects live as long as the process: full collections need not walk them again and again.
         gc.freeze()
         used = [recognizer.name for recognizer in (*stock, *self._ours, names)]
@@ -66,11 +65,9 @@ class PresidioEngine:
         return sorted(kept | self._allowed.without_allowed(text, propagate(text, kept)))
 
     def _patterns(self, text: str) -> list[Finding]:
-        key = RecognizerResult.RECOGNIZER_NAME_KEY
-        results = self._analyzer.analyze(text, self._language)
         return [
-            Finding(r.start, r.end, r.entity_type, round(float(r.score), 4), r.recognition_metadata[key])
-            for r in results
+            Finding(r.start, r.end, r.entity_type, round(float(r.score), 4), r.recognizer)
+            for r in self._recognition.analyze(text)
         ]
 
 
