@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice, pairwise
+from typing import NamedTuple
 
 import spacy
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer, LemmaContextAwareEnhancer
@@ -45,8 +45,7 @@ def raised(score: float) -> float:
     return float(min(more, ContextAwareEnhancer.MAX_SCORE))
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     """`end` counts from where its stretch begins. `keyword`: whether it is one, whatever the rest of the text is."""
 
     lower: str
@@ -64,7 +63,8 @@ class Stretches:
         self._language, self._capacity = language, capacity
         self._kept: Memo[str, tuple[_Token, ...]] = Memo(capacity)
         self._build()
-        self._seams = {pair for rule in self._spacy.rules for pair in pairwise([t.text for t in self._plain(rule)])}
+        self._rules = frozenset(self._spacy.rules)
+        self._seams = {pair for rule in self._rules for pair in pairwise([t.text for t in self._plain(rule)])}
         self._seam_characters = {(left[-1], right[0]) for left, right in self._seams}
         getters = self._spacy.vocab.lex_attr_getters
         self._is_stop, self._is_punct = getters[IS_STOP], getters[IS_PUNCT]
@@ -85,13 +85,22 @@ class Stretches:
         """The tokens of `piece`, which is not empty and which no seam joins to what stands around it."""
         known = self._kept.get(piece)
         if known is None:
-            known = tuple(
+            known = self._word(piece) or tuple(
                 _Token(t.lower_.lower(), t.idx + len(t), ":" not in t.lower_ and self._counts(t.lower_))
                 for t in self._tokenized(piece)
             )
             if len(piece) <= _LONGEST_KEPT:
                 self._kept.put(piece, known)
         return known
+
+    def _word(self, piece: str) -> tuple[_Token, ...] | None:
+        """The tokens of ASCII letters, with a comma or without: spaCy cuts these only by its special cases."""
+        word = piece.removesuffix(",")
+        if not (word.isascii() and word.isalpha()) or word in self._rules or piece in self._rules:
+            return None
+        lower = word.lower()
+        token = _Token(lower, len(word), self._counts(lower))
+        return (token,) if word == piece else (token, _Token(",", len(piece), False))
 
     def parts(self, piece: str) -> Iterator[str]:
         """What the tokens of `piece` with a colon add to the keywords: the parts between colons."""

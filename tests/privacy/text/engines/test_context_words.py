@@ -17,6 +17,7 @@ STRETCHES = Stretches("en")
 PRESIDIO = LemmaContextAwareEnhancer()
 TOKENIZER = LowerCaseTokenizer("en")
 TOKENIZER.load()
+BLANK = spacy.blank("en")
 
 WORDS = (
     "the be BE on on:off :the the: , : ; ) ( :( :-) :-D 8 8) D :o) o) he's He's a.m. 10a.m. p.m . ' '' cell "
@@ -45,8 +46,8 @@ def test_the_words_are_presidios_wherever_a_match_starts(text: str, where: float
 
 
 def test_no_special_case_with_a_colon_has_a_part_that_is_no_keyword_elsewhere() -> None:
-    vocabulary = spacy.blank("en").vocab
-    for rule in spacy.blank("en").tokenizer.rules:
+    vocabulary = BLANK.vocab
+    for rule in BLANK.tokenizer.rules:
         lower = rule.lower()
         if ":" in rule and not (vocabulary[lower].is_stop or vocabulary[lower].is_punct):
             parts = [part for part in lower.split(":") if part]
@@ -58,3 +59,10 @@ def test_a_tokenizer_built_anew_makes_the_same_tokens() -> None:
     text = "call her cell at home or (617) 555-0199 : ( before 10a.m. on:off"
     for start in (0, 5, 25, 31, 40):
         assert Context(text, small).words(start) == expected(text, start)
+
+
+@hypothesis_settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.from_regex(r"[A-Za-z]{1,12},?", fullmatch=True) | st.sampled_from(sorted(BLANK.tokenizer.rules)))
+def test_a_plain_word_is_cut_as_spacy_cuts_it(piece: str) -> None:
+    doc = BLANK.make_doc(piece)
+    assert [(t.lower, t.end) for t in STRETCHES.of(piece)] == [(t.lower_, t.idx + len(t)) for t in doc]
