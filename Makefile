@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: ner help setup demo test test-slow check bench-demo bench-rounds bench-medquad bench-mtsamples bench-anonymize clean
+.PHONY: help setup demo ner test test-slow check bench-demo bench-rounds bench-patterns bench-medquad bench-mtsamples bench-anonymize clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 22
@@ -47,6 +47,9 @@ bench-rounds: setup ## time and memory of a round, by payload -> out/bench-round
 
 ner: setup ## train the built-in name model and its student anew, beside the packaged ones -> out/bench-ner.json
 	$(BIN)/python benchmarks/ner.py --seeds 1 2 3
+
+bench-patterns: setup ## the pattern half against stock Presidio, span for span -> out/bench-patterns.json
+	$(BIN)/python benchmarks/patterns.py
 
 bench-medquad: setup ## nine NIH sources: what federation gains and privacy costs -> out/bench-medquad.json
 	$(BIN)/python benchmarks/corpora.py medquad
