@@ -4,20 +4,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
 from privacy.text.generator.dice import Dice
 from privacy.text.generator.templates import Piece, make, sections
 
+Carriers = Literal["notes", "held_out"]
 FEWEST_PARTS = 6
 MOST_PARTS = 12
 FLAGGED = 0.1
 
 
-def notes(generator: np.random.Generator, count: int) -> Iterator[tuple[Piece, tuple[str, ...]]]:
-    """`count` notes with their values, and the flags that each of them should raise (BIOMETRIC, PHOTO)."""
-    dice, parts = Dice(generator), sections("notes")
+def notes(
+    generator: np.random.Generator, count: int, carriers: Carriers = "notes"
+) -> Iterator[tuple[Piece, tuple[str, ...]]]:
+    """`count` notes with their values, and the flags that each of them should raise (BIOMETRIC, PHOTO).
+
+    `carriers`: "notes" are for self-checks and development, "held_out" for the benchmark of a release alone.
+    """
+    dice, parts = Dice(generator), sections(carriers)
     for _ in range(count):
         note = make(dice.choose(parts["header"]), dice)
         flags: set[str] = set()

@@ -18,7 +18,7 @@ from privacy.text.generator.slots import SLOTS
 from privacy.text.generator.templates import make, sections
 from privacy.text.records import ENTITY_TYPES
 
-FILES = ("clinical", "general", "notes")
+FILES = ("clinical", "general", "notes", "held_out")
 DATA = Path(__file__).resolve().parents[4] / ".." / "shared" / "data"
 SHINGLE = 8
 
