@@ -2,63 +2,42 @@
 """One text analyzed, or refused with a reason; here or in worker processes, with the same result and in the same order.
 
 Fail closed: whatever goes wrong becomes a reason code, and no exception of a library passes, since its message or its
-traceback may hold text. The time limit is checked after the analysis: a regular expression of Presidio's stops by
-itself after a minute, ours and libphonenumber's are about linear, and a worker that hangs longer ends the run.
+traceback may hold text. A row that takes too long is ended by a timer (privacy.text.time_limit) or with its process
+(privacy.text.workers). Outside the main thread there is no timer, so rows are always analyzed in a process there.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.pool
+import functools
 import time
-import unicodedata
-from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
-from privacy.errors import AnonymizationError
-from privacy.identifiers import Digest
-from privacy.text import engines
+from privacy.text import engines, workers
+from privacy.text.checks import Outcome, Reason, check
 from privacy.text.engines import Engine
-from privacy.text.records import ENTITY_TYPES, FLAG_TYPES, Finding
+from privacy.text.records import ENTITY_TYPES, FLAG_TYPES
 from privacy.text.settings import TextSettings
+from privacy.text.time_limit import TimeLimitReached, available, time_limit
 from privacy.text.view import read
 
-Reason = Literal["over_long", "control_characters", "surrogates", "analysis_failed", "time_limit", "invalid_finding"]
-"""Why a row was refused."""
-
-Outcome = tuple[Finding, ...] | Reason
-
-_CHUNK = 16
-_STARTUP_SECONDS = 180
-_ALLOWED_CONTROLS = frozenset("\t\n\r\f\v\x85")
-_worker_engine: Engine | None = None
-
-
-def check(text: str, settings: TextSettings) -> Reason | None:
-    """Why `text` is refused before any analysis, or None."""
-    if len(text) > settings.max_characters:
-        return "over_long"
-    if text.isascii() and text.isprintable():
-        return None
-    for character in set(text):
-        category = unicodedata.category(character)
-        if category == "Cs":
-            return "surrogates"
-        if category == "Cc" and character not in _ALLOWED_CONTROLS:
-            return "control_characters"
-    return None
+__all__ = ["Outcome", "Reason", "analyze", "analyze_all", "check"]
 
 
 def analyze(engine: Engine, text: str, time_limit_seconds: int) -> Outcome:
-    """The findings in `text`, in its own offsets and sorted, or the reason why there are none to trust."""
+    """The findings in `text`, in its own offsets and sorted, or the reason why there are none to trust.
+
+    To be called in the main thread of its process. Every exception but an interrupt from outside becomes a reason.
+    """
     started = time.monotonic()
     try:
-        view = read(text)
-        findings = tuple(sorted({view.to_original(finding) for finding in engine.analyze(view.text)}))
+        with time_limit(time_limit_seconds):
+            view = read(text)
+            findings = tuple(sorted({view.to_original(finding) for finding in engine.analyze(view.text)}))
+    except TimeLimitReached:
+        return "time_limit"
     except IndexError:
         return "invalid_finding"
-    except Exception:
+    except (Exception, SystemExit):
         return "analysis_failed"
     if time.monotonic() - started > time_limit_seconds:
         return "time_limit"
@@ -70,45 +49,22 @@ def analyze(engine: Engine, text: str, time_limit_seconds: int) -> Outcome:
 def analyze_all(engine: Engine, texts: Sequence[str], settings: TextSettings) -> Iterator[Outcome]:
     """An outcome for each text, in order; by `settings.workers` processes where that is more than one.
 
-    Raises AnonymizationError if a worker hangs, dies or has another engine than ours.
+    Outside the main thread always by at least one process: no timer can end a row in the calling one. Raises
+    AnonymizationError if a worker cannot start or has another engine than ours.
     """
-    if settings.workers == 1 or len(texts) <= _CHUNK:
+    if not texts:
+        return iter(())
+    few = settings.workers == 1 or len(texts) <= workers.CHUNK
+    if few and available():
         return (analyze(engine, text, settings.row_time_limit_seconds) for text in texts)
-    return _in_workers(engine.fingerprint, texts, settings)
-
-
-def _start_worker(settings: TextSettings) -> None:
-    global _worker_engine
-    _worker_engine = engines.load(settings)
-
-
-def _analyze_chunk(texts: list[str], time_limit_seconds: int) -> tuple[Digest, list[Outcome]]:
-    if _worker_engine is None:
-        raise AnonymizationError("a worker has no engine", next_step="report this: it is a bug")
-    return _worker_engine.fingerprint, [analyze(_worker_engine, text, time_limit_seconds) for text in texts]
-
-
-def _in_workers(fingerprint: Digest, texts: Sequence[str], settings: TextSettings) -> Iterator[Outcome]:
-    # A fork server, not a fork: the caller may have threads. It imports the engine once for all workers.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([f"privacy.text.engines.{settings.engine}"])
-    limit = _STARTUP_SECONDS + _CHUNK * settings.row_time_limit_seconds
-    chunks = [list(texts[i : i + _CHUNK]) for i in range(0, len(texts), _CHUNK)]
-    with context.Pool(min(settings.workers, len(chunks)), _start_worker, (settings,)) as pool:
-        waiting = deque(chunks)
-        running: deque[multiprocessing.pool.AsyncResult[tuple[Digest, list[Outcome]]]] = deque()
-        while waiting or running:
-            while waiting and len(running) < 4 * settings.workers:
-                running.append(pool.apply_async(_analyze_chunk, (waiting.popleft(), settings.row_time_limit_seconds)))
-            try:
-                theirs, outcomes = running.popleft().get(timeout=limit)
-            except multiprocessing.TimeoutError:
-                raise AnonymizationError(
-                    "a worker did not answer in time; nothing was returned", next_step="try again with workers = 1"
-                ) from None
-            if theirs != fingerprint:
-                raise AnonymizationError(
-                    "a worker runs another engine than this process",
-                    next_step="restart: an update may have run meanwhile",
-                )
-            yield from outcomes
+    return workers.analyze_all(
+        workers.Job(
+            build=functools.partial(engines.load, settings),
+            analyze=analyze,
+            fingerprint=engine.fingerprint,
+            row_time_limit_seconds=settings.row_time_limit_seconds,
+            preload=f"privacy.text.engines.{settings.engine}",
+        ),
+        texts,
+        settings.workers,
+    )
