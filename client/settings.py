@@ -195,7 +195,8 @@ class SiteFolder:
 
     def __init__(self, toml: Path) -> None:
         self.toml = toml.resolve()
-        self.settings: SiteSettings = load_toml(self.toml, SiteSettings)
+        settings = load_toml(self.toml, SiteSettings)
+        self.settings = settings.model_copy(update={"text": settings.text.beside(self.toml.parent)})
         name = self.settings.site.name
         if self.toml.stem != name:
             raise SettingsError(

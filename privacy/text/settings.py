@@ -7,15 +7,38 @@ on any text (privacy.text.site_patterns).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from privacy.text.records import ENTITY_TYPES
 from privacy.text.site_patterns import SitePattern, SiteRecognizer
 from privacy.text.surrogates.modes import ReplacementSettings, from_word
 
+KEEP: Final = "KEEP"
+"""What a model's label may be mapped to when its words stay."""
+
+
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 SiteTerm = Annotated[str, Field(min_length=2, max_length=100)]
+
+
+def _no_address(name: str) -> str:
+    if "://" in name or name != name.strip() or not name.isprintable():
+        raise ValueError("a model is a package, a hub name or a folder, never an address: text is sent nowhere")
+    return name
+
+
+def _known_type(name: str) -> str:
+    if name not in ENTITY_TYPES and name != KEEP:
+        raise ValueError(f"no such entity type: choose {KEEP} or one of {', '.join(sorted(ENTITY_TYPES))}")
+    return name
+
+
+ModelName = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_no_address)]
+ModelLabel = Annotated[str, Field(min_length=1, max_length=60)]
+MappedType = Annotated[str, AfterValidator(_known_type)]
 
 
 class TextSettings(BaseModel):
@@ -34,8 +57,35 @@ class TextSettings(BaseModel):
         description="Which model finds names, places and organisations: the name of a file in privacy/text/ner (1 to "
         "32 characters).",
     )
-    language: Literal["en"] = Field(
-        default="en", description="Language of the text, ISO 639-1; only 'en' has recognizers and lists today."
+    names_model: ModelName | None = Field(
+        default=None,
+        repr=False,
+        description="Which model `names` uses: an installed package or a hub name, or a folder that starts with ./, ../"
+        " or /, relative to this file (1 to 400 characters); no address of a service.",
+    )
+    names_labels: dict[ModelLabel, MappedType] = Field(
+        default_factory=dict,
+        max_length=200,
+        description='The model\'s own labels to our entity types, such as SPITAL = "ORGANIZATION"; "KEEP" leaves such '
+        "words alone; it goes before the table of common labels (0 to 200 labels of 1 to 60 characters).",
+    )
+    names_threshold: float = Field(
+        default=0.5,
+        ge=0.05,
+        le=0.95,
+        description="Probability from which a model's word is taken for a name (no unit, 0.05 to 0.95); models that "
+        "give none, such as spaCy and stanza, ignore it. Lower masks more.",
+    )
+    allow_download: bool = Field(
+        default=False,
+        description="Whether a missing name model may be fetched from its hub when the engine is loaded; text is never "
+        "sent. Without it nothing is fetched.",
+    )
+    language: str = Field(
+        default="en",
+        pattern=r"^[a-z]{2}$",
+        description="Language of the text, ISO 639-1. Rules and lists are English ('en'); another language needs a "
+        "model of names that was made for it.",
     )
     countries: tuple[Country, ...] = Field(
         default=("US",),
@@ -119,3 +169,10 @@ class TextSettings(BaseModel):
         What such an engine finds in invented text says nothing about the site's data.
         """
         return self.model_copy(update={"mrn_pattern": None, "deny_list": (), "allow_list": (), "recognizers": ()})
+
+    def beside(self, folder: Path) -> Self:
+        """The same settings with the model's folder, if it is given as one, taken from `folder`: that of the TOML."""
+        name = self.names_model
+        if name is None or not name.startswith((".", "/")):
+            return self
+        return self.model_copy(update={"names_model": str((folder / name).resolve())})

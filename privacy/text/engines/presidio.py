@@ -41,14 +41,16 @@ class PresidioEngine:
     """The engine. Not to be shared between threads."""
 
     def __init__(self, settings: TextSettings, names: NameRecognizer) -> None:
-        stock = build_stock(settings)
+        # Presidio's patterns and their context words are the same for every language that a site may have.
+        english = settings.model_copy(update={"language": "en"})
+        stock = build_stock(english)
         self._ours = build_all(settings)
         self._names = names
         self._allowed = AllowList(settings.allow_list)
         for recognizer in stock:
             refuse_services(type(recognizer).__name__)
         self._threshold = settings.score_threshold
-        self._recognition = Recognition(stock, settings.language, settings.score_threshold)
+        self._recognition = Recognition(stock, english.language, settings.score_threshold)
         # The libraries' objects live as long as the process: full collections need not walk them again and again.
         gc.freeze()
         used = [recognizer.name for recognizer in (*stock, *self._ours, names)]

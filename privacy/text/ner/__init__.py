@@ -3,18 +3,23 @@
 
 To add one, write `privacy/text/ner/<name>.py` with `build(settings) -> NameRecognizer`. It works without a network
 unless the site says `allow_download = true`, never sends or logs text, and its fingerprint covers all that may change a
-finding: weights, versions, thresholds. Heavy libraries are imported by the file that needs them alone.
+finding: weights, versions, thresholds. Heavy libraries are imported by the file that needs them alone. A file whose
+models can be of another language than English says so: `ANY_LANGUAGE = True`.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from types import ModuleType
+from typing import Final, Protocol
 
 from privacy import parts
+from privacy.errors import SettingsError
 from privacy.identifiers import Digest
 from privacy.text.engines import refuse_services
 from privacy.text.records import Finding
 from privacy.text.settings import TextSettings
+
+_ROOM: Final = "privacy.text.ner"
 
 
 class NameRecognizer(Protocol):
@@ -34,8 +39,22 @@ class NameRecognizer(Protocol):
 def load(settings: TextSettings) -> NameRecognizer:
     """The recognizer of names that `settings.names` names.
 
-    Raises AnonymizationError if it would send text to a service, SettingsError if there is no such file or model.
+    Raises AnonymizationError if it would send text to a service, SettingsError if there is no such file or model, or
+    if it cannot be of the site's language.
     """
     refuse_services(settings.names)
-    recognizer: NameRecognizer = parts.load("privacy.text.ner", settings.names).build(settings)
+    room = parts.load(_ROOM, settings.names)
+    if settings.language != "en" and not _any_language(room):
+        choices = [name for name in parts.names(_ROOM) if _any_language(parts.load(_ROOM, name))]
+        raise SettingsError(
+            f"text.names = '{settings.names}' finds names in English (en) alone, and text.language is "
+            f"'{settings.language}'",
+            next_step=f"set text.names to one of {', '.join(choices)} and text.names_model to a model made for "
+            f"'{settings.language}'",
+        )
+    recognizer: NameRecognizer = room.build(settings)
     return recognizer
+
+
+def _any_language(room: ModuleType) -> bool:
+    return getattr(room, "ANY_LANGUAGE", False) is True

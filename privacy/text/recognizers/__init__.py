@@ -25,8 +25,13 @@ class Recognizer(Protocol):
         ...
 
 
+ENGLISH_ALONE = ("addresses", "ages", "names")
+"""Recognizers of English words and English capitals: left out where `language` is another, as they would mask nouns."""
+
+
 def build_all(settings: TextSettings) -> list[Recognizer]:
-    """Every recognizer of this folder, by name."""
+    """Every recognizer of this folder that suits the site's language, by name."""
     room = "privacy.text.recognizers"
-    built: list[Recognizer] = [parts.load(room, name).build(settings) for name in parts.names(room)]
+    names = [name for name in parts.names(room) if settings.language == "en" or name not in ENGLISH_ALONE]
+    built: list[Recognizer] = [parts.load(room, name).build(settings) for name in names]
     return built

@@ -33,7 +33,7 @@ def test_settings_are_read_from_json_and_every_field_says_what_it_is() -> None:
         {"workers": 0},
         {"row_time_limit_seconds": 60},
         {"max_refused_fraction": 1.5},
-        {"language": "xx"},
+        {"language": "english"},
         {"replacement": "keep"},
         {"replacement": {"default": "shift"}},
     ],
