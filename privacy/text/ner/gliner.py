@@ -86,7 +86,9 @@ def _pieces(text: str, words: int) -> Iterator[tuple[int, int]]:
 
 
 def _load(folder: Path) -> Any:
-    gliner = _models.library("gliner", "pip install --no-deps gliner (see docs/adr/0010-dependencies.md)")
+    gliner = _models.library(
+        "gliner", "pip install --no-deps gliner==0.2.29 sentencepiece (docs/adr/0010-dependencies.md)"
+    )
     try:
         return gliner.GLiNER.from_pretrained(str(folder), local_files_only=True, map_location="cpu").eval()
     except Exception:
