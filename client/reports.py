@@ -20,6 +20,7 @@ from privacy.dp.params import PrivacySpent
 from privacy.dp.training import StepRecord
 from privacy.errors import CollabError
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.exchange.recall import SelfCheck
 
 Json = dict[str, object]
 Watch = Callable[[Json], None]
@@ -55,6 +56,10 @@ class SiteReports:
     def prepared(self, run_id: str, corpus: Json, anonymization: Json) -> None:
         """What was read and what was removed, in exact counts."""
         self._write(run_id, {"event": "prepared", "corpus": corpus, "anonymization": anonymization})
+
+    def self_checked(self, run_id: str, check: SelfCheck) -> None:
+        """What the anonymizer found in notes invented for this run. The same figures leave with each update."""
+        self._write(run_id, {"event": "self_check", **check.model_dump(mode="json")})
 
     def progress(self, run_id: str, server_round: int, step: int, steps: int, loss: float | None) -> None:
         """A sign of life from a long round: told, not written."""

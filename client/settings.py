@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from privacy.dp.params import Unit
 from privacy.errors import SettingsError
 from privacy.exchange.plans import Scope
+from privacy.exchange.recall import Floor, Identifier
 from privacy.identifiers import Digest, SiteId
 from privacy.settings_file import load_toml, settings_digest
 from privacy.text.settings import TextSettings
@@ -26,6 +28,29 @@ Role = Literal["trainer", "evaluator"]
 Format = Literal["auto", "csv", "jsonl", "parquet", "datasets"]
 
 SIMULATED_MARKER: Final = "SIMULATED"
+
+DEFAULT_MIN_RECALL: Final = MappingProxyType[Identifier, float](
+    {
+        "account_number": 0.7,
+        "age": 0.2,
+        "date_time": 0.5,
+        "device_id": 0.7,
+        "email_address": 0.9,
+        "fax_number": 0.7,
+        "health_plan_id": 0.3,
+        "id_number": 0.2,
+        "ip_address": 0.9,
+        "license_number": 0.3,
+        "medical_record_number": 0.5,
+        "person": 0.5,
+        "phone_number": 0.7,
+        "url": 0.9,
+        "us_ssn": 0.9,
+        "vehicle_id": 0.5,
+    }
+)
+"""Floors that hold where a site sets none: far enough below what the engine finds that only a broken one falls under
+them. A site that knows its engine sets its own."""
 
 
 class SiteSection(BaseModel):
@@ -153,6 +178,13 @@ class PolicySection(BaseModel):
     scopes: tuple[Scope, ...] = Field(
         ("head", "top", "lora", "full"), min_length=1, description="which parts of the model may be trained"
     )
+    min_recall: dict[Identifier, Floor] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="by identifier, the share of values in invented notes that the anonymizer must find before "
+        "anything is trained; 0 to 1; one that is not named keeps its default, 0 asks for nothing; a plan can only "
+        "raise it",
+    )
     allow_non_private: bool = Field(False, description="whether a run without noise is answered at all")
     send_metrics: bool = Field(True, description="whether noised counts of the dev split are sent (and charged)")
     size_bucket: int = Field(
@@ -161,6 +193,11 @@ class PolicySection(BaseModel):
         description="declared size in privacy units, rounded by the site so that it is no secret (a power of 2 is "
         "common); it weights the site's update and scales its gradients; at least 1",
     )
+
+    @field_validator("min_recall")
+    @classmethod
+    def _with_defaults(cls, floors: dict[Identifier, float]) -> dict[Identifier, float]:
+        return dict(sorted({**DEFAULT_MIN_RECALL, **floors}.items()))
 
 
 class SiteSettings(BaseModel):

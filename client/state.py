@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a site remembers between messages: the last checkpoint of each log, the runs that were opened, and its replies.
+"""What a site remembers between messages: the last checkpoint of each log, the runs that were opened, its replies, and
+each run's self-check.
 
 One plan digest gets one stored reply, re-sent byte for byte: training twice for one plan would be a second release. All
 is fsynced before it is relied on. Replies hold noised updates only; the file is nevertheless the owner's alone (0600).
@@ -17,12 +18,14 @@ from privacy.audit.checkpoint import Checkpoint
 from privacy.audit.entries import RunOpened
 from privacy.canonical import canonical_bytes
 from privacy.exchange.messages import Envelope, Parcel
+from privacy.exchange.recall import SelfCheck
 from privacy.files import write_whole
 from privacy.identifiers import Digest, RunId, sha256
 
 SCHEMA = """
 create table if not exists seen (origin text primary key, tree_size integer not null, root_hash text not null) strict;
 create table if not exists runs (run_id text primary key, opened blob not null) strict;
+create table if not exists self_checks (run_id text primary key, figures blob not null) strict;
 create table if not exists replies (
   plan_digest text not null, phase text not null, envelope blob not null, body blob not null, payload_digest text,
   primary key (plan_digest, phase)
@@ -74,6 +77,16 @@ class SiteState:
         """Persist an accepted opening. A run is opened once: the first one stays."""
         with self._writing() as db:
             db.execute("insert or ignore into runs values (?, ?)", (run_id, canonical_bytes(opened)))
+
+    def self_check(self, run_id: RunId) -> SelfCheck | None:
+        """The run's self-check as it was last measured here; None before it was."""
+        row = self._db.execute("select figures from self_checks where run_id = ?", (run_id,)).fetchone()
+        return SelfCheck.model_validate_json(row[0]) if row else None
+
+    def remember_self_check(self, run_id: RunId, check: SelfCheck) -> None:
+        """Persist what was measured, before it is relied on. Another engine's figures take the place of the last."""
+        with self._writing() as db:
+            db.execute("insert or replace into self_checks values (?, ?)", (run_id, canonical_bytes(check)))
 
     def reply(self, plan_digest: Digest, phase: str) -> Parcel | None:
         """The reply that was made to this plan, byte for byte; None before there is one."""

@@ -25,6 +25,8 @@ def sentence(event: Mapping[str, object]) -> str:
         case "prepared":
             corpus = cast("dict[str, object]", event["corpus"])
             return f"read {corpus['read']} rows and anonymized them; nothing of it left this building"
+        case "self_check":
+            return f"self-check: {event['notes']} invented notes, {recall_of(event)}"
         case "trained":
             loss = f", loss {event['loss']:.4f}" if event["loss"] is not None else ""
             trained = f"round {number}: trained on {event['examples']} examples{loss}"
@@ -37,6 +39,13 @@ def sentence(event: Mapping[str, object]) -> str:
                 f"{event['why']}"
             )
     return f"{event['event']}"
+
+
+def recall_of(event: Mapping[str, object]) -> str:
+    """The recall of a self-check by identifier, as shares."""
+    recall = cast("dict[str, dict[str, int]]", event["recall"])
+    shares = [f"{name.upper()} {counts['found'] / counts['planted']:.2f}" for name, counts in sorted(recall.items())]
+    return f"recall {', '.join(shares)}"
 
 
 def _left_with(event: Mapping[str, object]) -> str:

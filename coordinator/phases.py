@@ -31,7 +31,7 @@ from privacy.exchange.messages import SiteHello, SiteMetrics, SiteUpdate
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, SiteId
 
-LEAVES_FOR_GOOD = frozenset({"budget_exceeded", "policy"})
+LEAVES_FOR_GOOD = frozenset({"budget_exceeded", "policy", "recall_below_floor"})
 """A site that refused an update for one of these is not asked again in this run: its answer would be the same."""
 
 

@@ -71,6 +71,7 @@ def round_plan(recipe: Recipe, history: History, server_round: int, sites: Seque
         update_clip_norm=recipe.clip_norm,
         encoding=recipe.settings.update.encoding(),
         aggregation=recipe.settings.update.aggregation,
+        anonymization=recipe.settings.anonymization.plan(),
     )
 
 

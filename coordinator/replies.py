@@ -42,6 +42,7 @@ from privacy.exchange.messages import (
     seal,
 )
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.exchange.recall import faults, measured_otherwise
 from privacy.identifiers import Digest, SiteId, sha256
 from privacy.update.quantize import check_bound, decode
 
@@ -186,7 +187,7 @@ def judge_hello(answer: Answer[SiteHello], site: SiteId, recipe: Recipe, asked: 
 def judge_update(
     answer: Answer[SiteUpdate], plan: RoundPlan, site: SiteId, recipe: Recipe, history: History
 ) -> Refused | None:
-    """Digest, length, encoding, steps, spending and the exact clip bound of an update; None when all hold."""
+    """Digest, length, encoding, steps, spending, self-check and the exact clip bound of an update; None: all hold."""
     update, payload, envelope = answer.body, answer.parcel.payload, answer.parcel.envelope
     refused = Refused("coordinator", "malformed", envelope)
     if update.plan_digest != digest_of(plan) or update.encoding != plan.encoding:
@@ -197,12 +198,26 @@ def judge_update(
     delta = plan.privacy.target_delta if plan.privacy else ""
     if update.num_steps != plan.num_steps or not claim_holds(history, site, event, update.spent, plan.unit, delta):
         return refused
+    if reason := _self_check_wrong(update, plan, site, history):
+        return Refused("coordinator", reason, envelope)
     try:
         integers = decode(payload, recipe.contract.size)
         check_bound(integers, plan.cohort[site].weight, plan.update_clip_norm, plan.encoding.scale_log2)
     except ContractError as error:
         return Refused("coordinator", _code(error), envelope)
     return None
+
+
+def _self_check_wrong(update: SiteUpdate, plan: RoundPlan, site: SiteId, history: History) -> ReasonCode | None:
+    """Why the figures of the site's self-check are none to train on: the auditor's rules."""
+    check, asked = update.self_check, plan.anonymization
+    if check is None or asked is None:
+        return "malformed"
+    earlier = [updates[site].self_check for updates in history.updates.values() if site in updates]
+    if any(measured_otherwise(check, before) for before in earlier if before is not None):
+        return "malformed"
+    wrong = faults(check, asked)
+    return wrong[0].reason if wrong else None
 
 
 def judge_metrics(

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from privacy.canonical import decimal_string
 from privacy.dp.params import PrivacyParams, Unit
 from privacy.exchange.plans import EncodingPlan, Scope, TaskPlan, TrainingPlan
+from privacy.exchange.recall import MOST_NOTES, AnonymizationPlan, Floor, Identifier, written
 from privacy.identifiers import RunId
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -110,6 +111,27 @@ class UpdateSection(BaseModel):
         return EncodingPlan(dtype="int32", scale_log2=self.scale_log2)
 
 
+class AnonymizationSection(BaseModel):
+    """What a site's anonymizer must show on invented notes before it trains. Sites' own floors hold beside it."""
+
+    model_config = STRICT
+    self_check_notes: int = Field(
+        default=60,
+        ge=1,
+        le=MOST_NOTES,
+        description="invented notes that each site checks itself with, once a run, before it trains; 1 to 1000",
+    )
+    min_recall: dict[Identifier, Floor] = Field(
+        default_factory=dict,
+        description="by identifier (person = 0.9), the share of invented values that must be found; 0 to 1; a site's "
+        "own floors hold beside these",
+    )
+
+    def plan(self) -> AnonymizationPlan:
+        """What a plan holds of it."""
+        return AnonymizationPlan(self_check_notes=self.self_check_notes, min_recall=written(self.min_recall))
+
+
 class RoundsSection(BaseModel):
     """When a round is done."""
 
@@ -132,6 +154,9 @@ class FederationSettings(BaseModel):
     training: TrainingSection = Field(default_factory=TrainingSection, description="which arrays are trained and how")
     privacy: PrivacySection = Field(default_factory=PrivacySection, description="how much may be learnt about one unit")
     update: UpdateSection = Field(default_factory=UpdateSection, description="how updates are encoded and added")
+    anonymization: AnonymizationSection = Field(
+        default_factory=AnonymizationSection, description="what a site's anonymizer must show before it trains"
+    )
     rounds: RoundsSection = Field(default_factory=RoundsSection, description="when a round is done")
 
     @property

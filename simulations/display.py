@@ -65,6 +65,8 @@ class Progress:
                 loss = event["loss"]
                 shown = f", loss {loss:.3f}" if isinstance(loss, float) else ""
                 state = f"round {event['round']}: step {_plus_one(event['step'])} of {event['steps']}{shown}"
+            case "self_check":
+                state = f"anonymizer checked on {event['notes']} invented notes"
             case "trained":
                 state = f"round {event['round']}: update sent, {_epsilon(event)}"
             case "evaluated":
@@ -127,18 +129,22 @@ def _epsilon(event: Json) -> str:
 
 def print_outcome(outcome: Outcome) -> None:
     """The table of the sites, the model's accuracy, the log's verdict, and where all of it lies."""
-    columns = ("site", "examples", "identifiers found", "loss", "accuracy (dev)", "epsilon spent", "left", "unit")
+    columns = (
+        *("site", "examples", "identifiers found", "least recall (self-check)", "loss", "accuracy (dev)"),
+        *("epsilon spent", "left", "unit"),
+    )
     rows = []
     for site in outcome.sites:
         found = "-"
         if site.identifiers_planted and site.identifiers_found is not None:
             share = site.identifiers_found / site.identifiers_planted
             found = f"{site.identifiers_found} of {site.identifiers_planted} ({share:.1%})"
+        least = "-" if site.least_recall is None else f"{site.least_recall_of} {site.least_recall:.2f}"
         spent = "not private" if site.epsilon_spent is None else f"{site.epsilon_spent:.2f}"
         left = "-" if site.epsilon_spent is None else f"{max(site.epsilon_limit - site.epsilon_spent, 0):.2f}"
         loss = "-" if site.loss is None else f"{site.loss:.3f}"
         accuracy = "-" if site.accuracy is None else f"{site.accuracy:.3f}"
-        rows.append((site.site, site.examples, found, loss, accuracy, spent, left, site.unit))
+        rows.append((site.site, site.examples, found, least, loss, accuracy, spent, left, site.unit))
     print_table(outcome.title, columns, rows)
     if any(site.epsilon_spent is not None for site in outcome.sites):
         say(

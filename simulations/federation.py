@@ -8,9 +8,10 @@ sites' local reports and folders, because every one of them is simulated.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 from client import device
 from client.app import make_app
@@ -39,12 +40,17 @@ Watch = Callable[[SiteId, Json], None]
 
 @dataclass(frozen=True)
 class SiteOutcome:
-    """What became of one site, from its own reports. Exact figures of a simulated site."""
+    """What became of one site, from its own reports. Exact figures of a simulated site.
+
+    `least_recall` is the lowest share that its self-check found of any identifier, `least_recall_of` which one that is.
+    """
 
     site: SiteId
     examples: int
     identifiers_planted: int | None
     identifiers_found: int | None
+    least_recall: float | None
+    least_recall_of: str | None
     loss: float | None
     accuracy: float | None
     epsilon_spent: float | None
@@ -152,6 +158,7 @@ class Federation:
         trained = [event for event in events if event["event"] == "trained"]
         counted = [event for event in events if event["event"] == "evaluated"]
         planted, found = self._planted(site)
+        lowest = _least_recall(events)
         policy = site.settings.policy
         spent = site.ledger.spent(site.settings.data.dataset, policy.unit, decimal_string(policy.delta))
         last: Mapping[str, object] = trained[-1] if trained else {}
@@ -161,6 +168,8 @@ class Federation:
             examples=_number(last.get("examples")) or 0,
             identifiers_planted=planted,
             identifiers_found=found,
+            least_recall=lowest[0],
+            least_recall_of=lowest[1],
             loss=_real(last.get("loss")),
             accuracy=_real(counted[-1]["accuracy"]) if counted else None,
             epsilon_spent=float(spent.epsilon) if private else None,
@@ -175,6 +184,13 @@ class Federation:
             return None, None
         recall = recall_on_planted(site.material.all_records(), read_planted(file))
         return recall.planted, recall.found
+
+
+def _least_recall(events: Sequence[Json]) -> tuple[float, str] | tuple[None, None]:
+    """The lowest share of the last self-check among `events`, with the identifier that it is of."""
+    checks = [cast("dict[str, dict[str, int]]", event["recall"]) for event in events if event["event"] == "self_check"]
+    shares = [(of["found"] / of["planted"], name.upper()) for name, of in (checks[-1] if checks else {}).items()]
+    return min(shares, default=(None, None))
 
 
 def _named(watch: Watch, site: SiteId) -> Callable[[Json], None]:

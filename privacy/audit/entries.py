@@ -8,9 +8,9 @@ never skipped.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from privacy.canonical import DecimalString
 from privacy.exchange.messages import Envelope, ReasonCode, SiteHello, SiteMetrics, SiteUpdate
@@ -170,12 +170,29 @@ EntryBody = Annotated[
 
 
 class AuditEntry(BaseModel):
-    """One leaf of the log. `recorded_at` (milliseconds since 1970, UTC) informs; the order is by `index`."""
+    """One leaf of the log. `recorded_at` (milliseconds since 1970, UTC) informs; the order is by `index`.
+
+    Version 2 is what is written. It says in each plan what the self-check of anonymization must show, and in each
+    update what it showed; version 1 said neither and is still read (docs/adr/0013-self-check-in-the-log.md).
+    """
 
     model_config = STRICT
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
     index: int = Field(ge=0)
     run_id: RunId
     server_round: int = Field(ge=0)
     recorded_at: int = Field(ge=0)
     body: EntryBody
+
+    @model_validator(mode="after")
+    def _says_what_its_version_says(self) -> Self:
+        match self.body:
+            case RoundPlanned(plan=plan):
+                told = plan.anonymization is not None
+            case UpdateReceived(update=update):
+                told = update.self_check is not None
+            case _:
+                return self
+        if told != (self.version >= 2):
+            raise ValueError("a plan and an update speak of the self-check from version 2 on, and only there")
+        return self

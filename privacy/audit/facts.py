@@ -10,6 +10,7 @@ from privacy.audit.entries import RunOpened
 from privacy.canonical import canonical_bytes
 from privacy.exchange.messages import SiteHello
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.exchange.recall import AnonymizationPlan, SelfCheck
 
 Facts = dict[str, str]
 
@@ -45,6 +46,7 @@ def of_round(plan: RoundPlan) -> Facts:
         "sampling": f"sample_rate {plan.sample_rate} of each {plan.unit}, {plan.num_steps} steps",
         "privacy": noise,
         "update": f"l2 at most {plan.update_clip_norm}, int32 at 2^-{plan.encoding.scale_log2}, {plan.aggregation}",
+        "self-check": _asked(plan.anonymization),
     }
 
 
@@ -63,6 +65,22 @@ def of_site(hello: SiteHello) -> Facts:
         "size bucket": str(hello.size_bucket),
         "software": _listed(hello.software),
     }
+
+
+def of_self_check(check: SelfCheck) -> Facts:
+    """What a site's anonymizer found in notes that it invented for the run, by identifier."""
+    shares = {
+        name.upper(): f"{recall.found / max(recall.planted, 1):.3f} ({recall.found} of {recall.planted})"
+        for name, recall in sorted(check.recall.items())
+    }
+    return {"engine": check.engine_fingerprint[:12], "notes": str(check.notes), "recall": _listed(dict(shares))}
+
+
+def _asked(plan: AnonymizationPlan | None) -> str:
+    if plan is None:
+        return "none: a log of version 1"
+    floors = {name.upper(): floor for name, floor in plan.min_recall.items()}
+    return f"{plan.self_check_notes} invented notes; recall at least: {_listed(floors) or 'as each site sets'}"
 
 
 def _listed(values: dict[str, str]) -> str:

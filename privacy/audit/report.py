@@ -71,7 +71,7 @@ class RoundRow(BaseModel):
 
 
 class RunTable(BaseModel):
-    """One run with its rounds."""
+    """One run with its rounds. `self_checks`: the last of each site; a site repeats its own in every round."""
 
     model_config = STRICT
     run_id: RunId
@@ -81,6 +81,7 @@ class RunTable(BaseModel):
     final_model: Digest | None
     recipe: dict[str, str]
     machines: dict[SiteId, dict[str, str]]
+    self_checks: dict[SiteId, dict[str, str]]
     rounds: tuple[RoundRow, ...]
 
 
@@ -113,10 +114,18 @@ def show(folder: Path, server_round: int | None = None) -> None:
             print_facts("what the run was opened with", run.recipe)
             columns = ("site", "device", "threads", "deterministic", "size bucket", "software")
             print_table("what the sites run on", columns, [(site, *of.values()) for site, of in run.machines.items()])
+            _print_self_checks(run)
             _print_rounds(run)
         for row in run.rounds:
             if server_round in (None, row.server_round):
                 _print_sites(row)
+
+
+def _print_self_checks(run: RunTable) -> None:
+    columns = ("site", "engine", "notes", "recall by identifier")
+    rows = [(site, *of.values()) for site, of in run.self_checks.items()]
+    if rows:
+        print_table("self-check of anonymization (invented notes, no data of the sites)", columns, rows)
 
 
 def _print_rounds(run: RunTable) -> None:
@@ -161,8 +170,11 @@ def _run_table(run_id: RunId, entries: Iterable[AuditEntry]) -> RunTable:
     simulated, planned, outcome, final = False, 0, "open", None
     recipe: dict[str, str] = {}
     machines: dict[SiteId, dict[str, str]] = {}
+    self_checks: dict[SiteId, dict[str, str]] = {}
     by_round: dict[int, list[AuditEntry]] = {}
     for entry in entries:
+        if isinstance(entry.body, UpdateReceived) and (check := entry.body.update.self_check):
+            self_checks[entry.body.site] = facts.of_self_check(check)
         match entry.body:
             case RunOpened() as opened:
                 simulated, planned, recipe = opened.simulated, opened.planned_rounds, facts.of_run(opened)
@@ -181,6 +193,7 @@ def _run_table(run_id: RunId, entries: Iterable[AuditEntry]) -> RunTable:
         final_model=final,
         recipe=recipe,
         machines=machines,
+        self_checks=self_checks,
         rounds=rounds,
     )
 

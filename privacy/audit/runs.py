@@ -48,6 +48,7 @@ from privacy.exchange.messages import (
     check_signature,
 )
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.exchange.recall import SelfCheck, faults, measured_otherwise
 from privacy.identifiers import Digest, RunId, SiteId
 from privacy.update.quantize import check_fits
 
@@ -69,6 +70,7 @@ class RunCheck:
         self.evaluation: EvaluationPlan | None = None
         self.updates: dict[SiteId, SiteUpdate] = {}
         self.metrics: dict[SiteId, SiteMetrics] = {}
+        self.self_checks: dict[tuple[SiteId, Digest], SelfCheck] = {}
         self.refused: set[SiteId] = set()
         self.evaluated: set[int] = set()
         self.rounds_aggregated = 0
@@ -77,12 +79,15 @@ class RunCheck:
         self.closed = False
         self._counting: PrivacyEvent | None = None
         self._index = 0
+        self._version = 0
 
     def take(self, entry: AuditEntry) -> None:
         """Check the next entry of the run, then let it count."""
         self._index = entry.index
         body = entry.body
         self._expect(not self.closed, "this entry stands after the end of its run")
+        self._version = self._version or entry.version
+        self._expect(entry.version == self._version, f"the run was opened in version {self._version} of the log")
         if isinstance(body, RunOpened):
             self._open(body, entry)
             return
@@ -168,6 +173,10 @@ class RunCheck:
             )
         self._encoding(plan)
         self._privacy_of(plan)
+        asked = plan.anonymization.model_dump(mode="json") if plan.anonymization else None
+        self._expect(
+            asked == self.opened.settings.get("anonymization"), "the self-check is not the one the run opened with"
+        )
         self.plan, self.updates, self.refused = plan, {}, set()
 
     def _encoding(self, plan: RoundPlan) -> None:
@@ -211,7 +220,19 @@ class RunCheck:
         delta = private.target_delta if private else ""
         for wrong in self.spending.answer(site, event, update.spent, plan.unit, delta):
             self._expect(False, wrong)
+        self._self_check(plan, site, update)
         self.updates[site] = update
+
+    def _self_check(self, plan: RoundPlan, site: SiteId, update: SiteUpdate) -> None:
+        check, asked = update.self_check, plan.anonymization
+        if check is None or asked is None:  # a log of version 1; that both are there or none is the entry's own rule
+            return
+        for fault in faults(check, asked):
+            self._expect(False, f"the self-check of {site}: {fault.sentence}")
+        before = self.self_checks.setdefault((site, check.engine_fingerprint), check)
+        self._expect(
+            not measured_otherwise(check, before), f"{site} shows two self-checks of one anonymizer in this run"
+        )
 
     def _reply_refused(self, body: ReplyRefused, server_round: int) -> None:
         assert self.opened is not None

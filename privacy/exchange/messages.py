@@ -18,6 +18,7 @@ from privacy.canonical import DecimalString, canonical_bytes
 from privacy.dp.params import PrivacySpent
 from privacy.errors import ContractError, IntegrityError
 from privacy.exchange.plans import EncodingPlan
+from privacy.exchange.recall import SelfCheck
 from privacy.identifiers import Digest, HexBytes, RunId, SiteId, sha256
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -44,6 +45,7 @@ ReasonCode = Literal[
     "not_finite",
     "not_in_cohort",
     "policy",
+    "recall_below_floor",
     "replayed",
     "run_unknown",
     "signature",
@@ -118,6 +120,11 @@ class SiteUpdate(BaseModel):
     secret_seed_commitment: Digest
     environment_digest: Digest
     anonymization_commitment: Digest
+    self_check: SelfCheck | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="of this run at this site, on invented notes; not there in a log of version 1",
+    )
     seen_tree_size: int = Field(ge=0)
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from privacy.canonical import DecimalString
 from privacy.dp.params import PrivacyParams, Unit
+from privacy.exchange.recall import AnonymizationPlan
 from privacy.identifiers import Digest, HexBytes, RunId, SiteId
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -89,6 +90,11 @@ class RoundPlan(BaseModel):
     update_clip_norm: DecimalString
     encoding: EncodingPlan
     aggregation: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="name of a file in privacy/aggregation")
+    anonymization: AnonymizationPlan | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="what the site's self-check must show; not there in a log of version 1",
+    )
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:

@@ -37,6 +37,7 @@ from privacy.errors import IntegrityError
 from privacy.exchange.delivery import Delivery
 from privacy.exchange.messages import Parcel, Refusal, SiteHello, SiteMetrics, SiteUpdate, open_parcel, seal
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.exchange.recall import EntityRecall, SelfCheck
 from privacy.identifiers import sha256
 from privacy.randomness import PublicSeed
 from privacy.settings_file import plain, settings_digest
@@ -63,6 +64,11 @@ class Player:
         self.replies: dict[tuple[str, str], Parcel] = {}
         self.trained: list[str] = []
         self.events: list[PrivacyEvent] = []
+        self.self_check = SelfCheck(
+            notes=60,
+            recall={"person": EntityRecall(planted=500, found=480), "url": EntityRecall(planted=30, found=30)},
+            engine_fingerprint="6" * 64,
+        )
         self.asked: list[tuple[str, int]] = []
         self.refuse: dict[tuple[str, int], str] = {}
         self.away: set[tuple[str, int]] = set()
@@ -167,6 +173,7 @@ class Player:
             secret_seed_commitment=sha256(asked.encode()),
             environment_digest="8" * 64,
             anonymization_commitment="7" * 64,
+            self_check=self.self_check,
             seen_tree_size=self.seen.size,
         )
 

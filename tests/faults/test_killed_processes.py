@@ -56,6 +56,8 @@ clipping = "hooks"
 [federation.update]
 clip_norm = 4.0
 scale_log2 = 20
+[federation.anonymization]
+self_check_notes = 4
 [federation.rounds]
 min_sites = 2
 deadline_seconds = 30.0

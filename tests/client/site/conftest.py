@@ -36,6 +36,7 @@ from privacy.exchange.messages import (
     open_parcel,
     seal,
 )
+from privacy.exchange.recall import IDENTIFIERS
 from privacy.randomness import PublicSeed
 from privacy.settings_file import render
 
@@ -81,8 +82,9 @@ class Clinic:
             "privacy": {"target_delta": 1e-3, "clipping": "hooks"},
             "update": {"clip_norm": 4.0, "scale_log2": 18},
             "rounds": {"min_sites": 1},
+            "anonymization": {"self_check_notes": 2},
         }
-        for section in ("training", "privacy", "task"):
+        for section in ("training", "privacy", "task", "anonymization"):
             base[section] |= changes.get(section, {})
         settings = FederationSettings.model_validate(base)
         self.contract, initial = describe(
@@ -100,7 +102,13 @@ class Clinic:
             },
             "model": {"paths": {self.contract.pretrained_digest: tiny}},
             "compute": {"device": "cpu"},
-            "policy": {"unit": "patient", "epsilon_limit": 20.0, "delta": 1e-3, "size_bucket": 8},
+            "policy": {
+                "unit": "patient",
+                "epsilon_limit": 20.0,
+                "delta": 1e-3,
+                "size_bucket": 8,
+                "min_recall": dict.fromkeys(IDENTIFIERS, 0.0),
+            },
         }
         for section in ("data", "model", "policy", "text"):
             site[section] = site.get(section, {}) | changes.get(section, {})

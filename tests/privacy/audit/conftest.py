@@ -42,6 +42,7 @@ from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, epsilon
 from privacy.dp.pld import epsilon_pld
 from privacy.exchange.messages import Envelope, Refusal, SiteHello, SiteMetrics, SiteUpdate, seal
 from privacy.exchange.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
+from privacy.exchange.recall import AnonymizationPlan, EntityRecall, SelfCheck
 from privacy.identifiers import sha256
 from privacy.randomness import PublicSeed
 from privacy.update.clip import clip
@@ -89,6 +90,16 @@ PRIVACY = PrivacyParams(
     unit="patient",
 )
 COUNTS_NOISE = "4.5"
+ANONYMIZATION = AnonymizationPlan(self_check_notes=30, min_recall={"person": "0.9", "us_ssn": "0.95"})
+SELF_CHECK = SelfCheck(
+    notes=31,
+    recall={
+        "person": EntityRecall(planted=290, found=281),
+        "us_ssn": EntityRecall(planted=17, found=17),
+        "url": EntityRecall(planted=9, found=4),
+    },
+    engine_fingerprint="6" * 64,
+)
 
 
 def unchanged(place: str, value: Any) -> Any:
@@ -132,7 +143,10 @@ class LogBuilder:
         return PrivacySpent(epsilon=epsilon, delta=DELTA, unit="patient", accountant="prv", events=events)
 
     def open(self) -> None:
-        settings = {"run": {"name": RUN, "clip_norm": "0.5"}}
+        settings = {
+            "run": {"name": RUN, "clip_norm": "0.5"},
+            "anonymization": ANONYMIZATION.model_dump(mode="json"),
+        }
         roster = {
             site: RosterSite(
                 signing_key=key.verify_key().hex(),
@@ -203,6 +217,7 @@ class LogBuilder:
             update_clip_norm="0.5",
             encoding=EncodingPlan(dtype="int32", scale_log2=20),
             aggregation="weighted_sum",
+            anonymization=ANONYMIZATION,
         )
         return self.edit(f"plan/{number}", plan)
 
@@ -244,6 +259,7 @@ class LogBuilder:
             secret_seed_commitment=sha256(f"{site}{number}".encode()),
             environment_digest="8" * 64,
             anonymization_commitment="7" * 64,
+            self_check=SELF_CHECK,
             seen_tree_size=2,
         )
         update = self.edit(f"update/{number}/{site}", update)

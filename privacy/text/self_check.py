@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well does this site's anonymizer find what is known to be there? Measured on notes invented for this check alone.
+
+The figures leave the site, so they must not depend on its data: the notes are generated from a secret seed, and the
+engine is loaded from `TextSettings.without_private_lists()`. A value counts as found when findings cover all of it,
+whatever they call it. What Safe Harbor lets stay is not measured: ages under 90, years, states and countries; nor
+are quasi-identifiers (DEMOGRAPHIC, MONEY), whose masking is a choice of the site.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Final
+
+import numpy as np
+
+from privacy.errors import AnonymizationError
+from privacy.exchange.recall import FEWEST_PLANTED, IDENTIFIERS, MOST_NOTES, EntityRecall, Identifier, SelfCheck
+from privacy.randomness import SecretSeed
+from privacy.text import analysis, engines
+from privacy.text.engines import Engine
+from privacy.text.generator.notes import notes
+from privacy.text.generator.templates import Piece, Value
+from privacy.text.records import Finding
+from privacy.text.settings import TextSettings
+
+FLAGS: Final[tuple[Identifier, ...]] = ("biometric", "photo")
+"""Identifiers that a text speaks of and that no replacement cures: a note is flagged, and the flag is what is found."""
+
+NOT_MEASURED: Final = frozenset({"AGE_UNDER_90", "DEMOGRAPHIC", "MONEY"})
+ALLOWED_SLOTS: Final = frozenset({"country", "decade", "state", "year"})
+"""Dates and places that Safe Harbor lets stay: 45 CFR 164.514(b)(2)(i)(B) and (C)."""
+
+_BY_TAG: Final[dict[str, Identifier]] = {identifier.upper(): identifier for identifier in IDENTIFIERS}
+_TOP_UP: Final = 10
+"""At most so many times the notes that were asked for, until each floor has enough values."""
+
+Note = tuple[Piece, tuple[str, ...]]
+
+
+def load_engine(settings: TextSettings) -> Engine:
+    """The site's engine as the self-check uses it: without the site's private lists."""
+    return engines.load(settings.without_private_lists())
+
+
+def check(
+    engine: Engine, settings: TextSettings, seed: SecretSeed, least_notes: int, floors: Collection[Identifier]
+) -> SelfCheck:
+    """Measure `engine` (of `load_engine`) on at least `least_notes` notes that follow from `seed`.
+
+    More notes are invented until each identifier in `floors` has FEWEST_PLANTED values, within reason. The same
+    arguments give the same figures. Raises AnonymizationError when a note cannot be analyzed: invented notes are
+    ordinary text.
+    """
+    planted: Counter[Identifier] = Counter()
+    found: Counter[Identifier] = Counter()
+    count = 0
+    for note in _batch(seed, least_notes, floors):
+        count += 1
+        _count(note, _analyzed(engine, note[0].text, settings), planted, found)
+    recall = {name: EntityRecall(planted=planted[name], found=found[name]) for name in IDENTIFIERS if planted[name]}
+    return SelfCheck(notes=count, recall=recall, engine_fingerprint=engine.fingerprint)
+
+
+def identifier_of(value: Value) -> Identifier | None:
+    """What `value` counts as in the self-check; None if Safe Harbor lets it stay, or if it identifies nobody."""
+    return None if value.slot in ALLOWED_SLOTS else _BY_TAG.get(value.entity_type or "")
+
+
+def _batch(seed: SecretSeed, least_notes: int, floors: Collection[Identifier]) -> Iterator[Note]:
+    key = int.from_bytes(seed.expose("notes of the self-check")[:16], "big")
+    planted: Counter[Identifier] = Counter()
+    most = min(_TOP_UP * max(least_notes, FEWEST_PLANTED), _TOP_UP * MOST_NOTES)
+    for number, note in enumerate(notes(np.random.Generator(np.random.Philox(key=key)), most)):
+        if number >= least_notes and all(planted[name] >= FEWEST_PLANTED for name in floors):
+            return
+        planted.update(_planted(note))
+        yield note
+
+
+def _planted(note: Note) -> list[Identifier]:
+    piece, flags = note
+    values = [identifier for value in piece.values if (identifier := identifier_of(value))]
+    return values + [_BY_TAG[flag] for flag in flags]
+
+
+def _analyzed(engine: Engine, text: str, settings: TextSettings) -> tuple[Finding, ...]:
+    outcome = analysis.check(text, settings) or analysis.analyze(engine, text, settings.row_time_limit_seconds)
+    if isinstance(outcome, str):
+        raise AnonymizationError(
+            f"an invented note of the self-check could not be anonymized ({outcome}); nothing was trained",
+            next_step="look at text.max_characters and text.row_time_limit_seconds, or report it",
+        )
+    return outcome
+
+
+def _count(note: Note, findings: tuple[Finding, ...], planted: Counter[Identifier], found: Counter[Identifier]) -> None:
+    piece, flags = note
+    raised = {_BY_TAG.get(finding.entity_type) for finding in findings}
+    masked = [finding for finding in findings if _BY_TAG.get(finding.entity_type) not in FLAGS]
+    covered = {at for finding in masked for at in range(finding.start, finding.end)}
+    for value in piece.values:
+        if identifier := identifier_of(value):
+            planted[identifier] += 1
+            found[identifier] += covered.issuperset(range(value.start, value.end))
+    for flag in flags:
+        planted[_BY_TAG[flag]] += 1
+        found[_BY_TAG[flag]] += _BY_TAG[flag] in raised
