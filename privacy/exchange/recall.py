@@ -96,7 +96,7 @@ class SelfCheck(BaseModel):
     """
 
     model_config = STRICT
-    notes: int = Field(ge=1, le=10 * MOST_NOTES)
+    notes: int = Field(ge=1, le=MOST_NOTES)
     recall: dict[Identifier, EntityRecall]
     engine_fingerprint: Digest = Field(description="of the engine without the site's private lists")
 

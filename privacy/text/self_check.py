@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from privacy.errors import AnonymizationError
-from privacy.exchange.recall import FEWEST_PLANTED, IDENTIFIERS, MOST_NOTES, EntityRecall, Identifier, SelfCheck
+from privacy.exchange.recall import FEWEST_PLANTED, IDENTIFIERS, EntityRecall, Identifier, SelfCheck
 from privacy.randomness import SecretSeed
 from privacy.text import analysis, engines
 from privacy.text.engines import Engine
@@ -33,8 +33,8 @@ ALLOWED_SLOTS: Final = frozenset({"country", "decade", "state", "year"})
 """Dates and places that Safe Harbor lets stay: 45 CFR 164.514(b)(2)(i)(B) and (C)."""
 
 _BY_TAG: Final[dict[str, Identifier]] = {identifier.upper(): identifier for identifier in IDENTIFIERS}
-_TOP_UP: Final = 10
-"""At most so many times the notes that were asked for, until each floor has enough values."""
+_MOST_TOPPED_UP: Final = 500
+"""So many notes, or as many as were asked for if that is more, end the search for enough values of each floor."""
 
 Note = tuple[Piece, tuple[str, ...]]
 
@@ -71,8 +71,8 @@ def identifier_of(value: Value) -> Identifier | None:
 def _batch(seed: SecretSeed, least_notes: int, floors: Collection[Identifier]) -> Iterator[Note]:
     key = int.from_bytes(seed.expose("notes of the self-check")[:16], "big")
     planted: Counter[Identifier] = Counter()
-    most = min(_TOP_UP * max(least_notes, FEWEST_PLANTED), _TOP_UP * MOST_NOTES)
-    for number, note in enumerate(notes(np.random.Generator(np.random.Philox(key=key)), most)):
+    generator = np.random.Generator(np.random.Philox(key=key))
+    for number, note in enumerate(notes(generator, max(least_notes, _MOST_TOPPED_UP))):
         if number >= least_notes and all(planted[name] >= FEWEST_PLANTED for name in floors):
             return
         planted.update(_planted(note))

@@ -138,7 +138,7 @@ TAMPERED = {
     "tail of checkpoints cut": "DELETE FROM checkpoints WHERE size > 2",
     "all checkpoints cut": "DELETE FROM checkpoints",
     "everything cut": "DELETE FROM entries",
-    "checkpoint altered": "UPDATE checkpoints SET note = replace(note, 'A', 'B')",
+    "checkpoint altered": "UPDATE checkpoints SET note = replace(replace(note, 'A', 'B'), 'a', 'b')",
 }
 
 

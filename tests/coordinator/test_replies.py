@@ -21,6 +21,7 @@ from privacy.audit.verify import verify
 from privacy.canonical import digest_of
 from privacy.exchange.messages import Envelope, Parcel, Refusal, SiteUpdate, seal
 from privacy.exchange.plans import EncodingPlan
+from privacy.exchange.recall import EntityRecall
 from privacy.identifiers import sha256
 from privacy.update.quantize import encode
 
@@ -77,6 +78,23 @@ def flipped(data: bytes, at: int = 5) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
+def checked(**changes: Any) -> Twist:
+    """Another self-check than an honest one. `person` and `url` are (found, planted); None leaves one out."""
+
+    def change(body: Any) -> Any:
+        check = body.self_check
+        recall = dict(check.recall)
+        for name in {"person", "url"} & set(changes):
+            figures = changes.pop(name)
+            recall.pop(name)
+            if figures is not None:
+                recall[name] = EntityRecall(found=figures[0], planted=figures[1])
+        said = check.model_copy(update={"recall": recall, **changes})
+        return body.model_copy(update={"self_check": said})
+
+    return lambda p, a, r: with_body(change)(p, a, r)
+
+
 SIZE = 123
 ATTACKS: dict[str, tuple[Twist, str]] = {
     "forged signature": (lambda p, a, r: resealed(p, r, SigningKey(b"f" * 32)), "signature"),
@@ -126,6 +144,12 @@ ATTACKS: dict[str, tuple[Twist, str]] = {
     "less epsilon than it cost": (claims(epsilon="0.01"), "malformed"),
     "epsilon at another delta": (claims(delta="0.1"), "malformed"),
     "epsilon for another unit": (claims(unit="record"), "malformed"),
+    "no self-check": (with_body(lambda b: b.model_copy(update={"self_check": None})), "malformed"),
+    "more found than planted": (checked(person=(501, 500)), "malformed"),
+    "fewer notes than asked for": (checked(notes=59), "malformed"),
+    "an anonymizer below the floor": (checked(person=(400, 500)), "recall_below_floor"),
+    "an identifier with a floor left out": (checked(person=None), "recall_below_floor"),
+    "too few planted to judge": (checked(url=(9, 9)), "recall_below_floor"),
     "a log longer than there is": (with_body(lambda b: b.model_copy(update={"seen_tree_size": 10**9})), "log_forked"),
 }
 
@@ -155,7 +179,8 @@ def test_a_lying_update_is_refused_with_its_reason_and_moves_nothing(
     make_stage: MakeStage, name: str, honest_first_model: dict[str, str]
 ) -> None:
     twist, reason = ATTACKS[name]
-    stage = make_stage(training={"rounds": 1}, rounds={"evaluate": False})
+    floors = {"min_recall": {"person": 0.9, "url": 0.5}}
+    stage = make_stage(training={"rounds": 1}, rounds={"evaluate": False}, anonymization=floors)
     stage.players["cedar"].twist = in_round_one(twist)
     stage.run()
     assert stage.refusals() == [("cedar", "update", 1, "coordinator", reason)]
@@ -170,6 +195,27 @@ def test_the_model_after_an_attack_is_the_one_without_the_attacker(make_stage: M
     silent.players["cedar"].away = {("update", 1)}
     lying.players["cedar"].twist = in_round_one(ATTACKS["a payload over the clip norm"][0])
     assert silent.run().final_model == lying.run().final_model
+
+
+def test_better_figures_of_the_same_anonymizer_in_a_later_round_are_refused(make_stage: MakeStage) -> None:
+    stage = make_stage(rounds={"evaluate": False})
+    cedar = stage.players["cedar"]
+    better = cedar.self_check.model_copy(update={"recall": {"url": EntityRecall(planted=30, found=29)}})
+    cedar.change = lambda phase, number, body: (
+        body.model_copy(update={"self_check": better}) if (phase, number) == ("update", 2) else body
+    )
+    stage.run()
+    assert stage.refusals() == [("cedar", "update", 2, "coordinator", "malformed")]
+    sound(stage.folder)
+
+
+def test_a_site_whose_own_floor_does_not_hold_is_not_asked_again(make_stage: MakeStage) -> None:
+    stage = make_stage(rounds={"evaluate": False})
+    stage.players["cedar"].refuse = {("update", 1): "recall_below_floor"}
+    stage.run()
+    assert stage.refusals() == [("cedar", "update", 1, "site", "recall_below_floor")]
+    assert [sorted(body.plan.cohort) for body in stage.bodies("round_planned")][1] == ["alder", "birch"]
+    sound(stage.folder)
 
 
 def test_a_replayed_update_of_an_earlier_round_is_refused(make_stage: MakeStage) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from privacy.audit.keys import SigningKey
 from privacy.audit.replay import replay
@@ -47,6 +48,22 @@ def invented_event(body: Any) -> Any:
     return nested("spent", events=(*body.spent.events, event))(body)
 
 
+def checked(**counts: int | None) -> Change:
+    """A self-check with other counts, given as identifier_found or identifier_planted; None leaves one out."""
+
+    def change(body: Any) -> Any:
+        recall = dict(body.self_check.recall)
+        for key, count in counts.items():
+            name, _, field = key.rpartition("_")
+            if count is None:
+                recall.pop(name)
+            else:
+                recall[name] = recall[name].model_copy(update={field: count})
+        return nested("self_check", recall=recall)(body)
+
+    return change
+
+
 # place -> (what is said, the entry that is wrong, a word of the finding); entries: see the story in conftest.py
 LIES: dict[str, tuple[str, Change, int, str]] = {
     "settings that are not those of the digest": ("opened", set_to(settings_digest="0" * 64), 0, "settings"),
@@ -76,6 +93,19 @@ LIES: dict[str, tuple[str, Change, int, str]] = {
     "an update to another plan": ("update/1/alder", set_to(plan_digest="0" * 64), 10, "another plan"),
     "fewer steps": ("update/1/alder", set_to(num_steps=1), 10, "steps"),
     "another encoding": ("update/1/alder", nested("encoding", scale_log2=21), 10, "encoding"),
+    "recall below the plan's floor": ("update/1/alder", checked(person_found=240), 10, "240 of 290 were found"),
+    "an identifier with a floor left out": ("update/1/birch", checked(us_ssn_found=None), 11, "not measured"),
+    "more found than planted": ("update/1/alder", checked(url_found=10), 10, "more values were found than planted"),
+    "too few planted to judge": ("update/1/alder", checked(us_ssn_found=9, us_ssn_planted=9), 10, "9 values"),
+    "fewer notes than asked for": ("update/2/birch", nested("self_check", notes=29), 20, "29 notes were checked"),
+    "better figures in a later round": ("update/2/alder", checked(person_found=290), 19, "two self-checks"),
+    "a plan with lower floors than the run": (
+        "plan/1",
+        nested("anonymization", min_recall={"person": "0.1"}),
+        9,
+        "not the one the run opened with",
+    ),
+    "a plan with fewer notes than the run": ("plan/2", nested("anonymization", self_check_notes=1), 18, "opened with"),
     "an update changed after it was signed": (
         "entry/update_received/1",
         nested("update", payload_digest="0" * 64),
@@ -192,6 +222,21 @@ def test_epsilon_above_what_its_events_cost_is_no_lie(build_log: Callable[..., P
     change = nested("spent", epsilon="50")
     edit = lambda at, value: change(value) if at == "update/1/alder" else value  # noqa: E731
     assert verify(build_log(tmp_path / "log", edit), expected_key=None).findings == ()
+
+
+def test_another_anonymizer_in_the_same_run_is_no_lie(build_log: Callable[..., Path], tmp_path: Path) -> None:
+    """A site that was upgraded between two rounds measures anew, and its fingerprint says so."""
+    change = nested("self_check", engine_fingerprint="5" * 64, notes=40)
+    edit = lambda at, value: change(value) if at == "update/2/alder" else value  # noqa: E731
+    assert verify(build_log(tmp_path / "log", edit), expected_key=None).findings == ()
+
+
+@pytest.mark.parametrize(("place", "field"), [("plan/1", "anonymization"), ("update/1/alder", "self_check")])
+def test_a_log_without_the_self_check_cannot_be_written_any_more(
+    build_log: Callable[..., Path], tmp_path: Path, place: str, field: str
+) -> None:
+    with pytest.raises(ValidationError, match="self-check"):
+        build_log(tmp_path / "log", lambda at, value: set_to(**{field: None})(value) if at == place else value)
 
 
 REPLAYED = {

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The self-check measures the real engine on fresh invented notes, and says nothing of what a site wrote of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from privacy.errors import AnonymizationError
+from privacy.exchange.recall import FEWEST_PLANTED, IDENTIFIERS, SelfCheck
+from privacy.identifiers import Digest
+from privacy.randomness import SecretSeed
+from privacy.text import self_check
+from privacy.text.engines import Engine
+from privacy.text.generator.slots import SLOTS
+from privacy.text.records import Finding
+from privacy.text.settings import TextSettings
+
+SETTINGS = TextSettings()
+SEED = SecretSeed(b"\x21" * 32)
+
+
+@dataclass
+class Stub:
+    """An engine that masks the whole text, nothing, or fails."""
+
+    kind: str
+    fingerprint: Digest = "5" * 64
+
+    def analyze(self, text: str) -> list[Finding]:
+        if self.kind == "fails":
+            raise RuntimeError(text)
+        return [Finding(0, len(text), "PERSON", 1.0, "stub")] if self.kind == "all" else []
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return self_check.load_engine(SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def measured(engine: Engine) -> SelfCheck:
+    return self_check.check(engine, SETTINGS, SEED, 20, ())
+
+
+def test_the_real_engine_finds_what_has_a_shape_and_never_more_than_was_planted(measured: SelfCheck) -> None:
+    assert measured.notes == 20
+    assert all(0 <= recall.found <= recall.planted for recall in measured.recall.values())
+    for name in ("email_address", "us_ssn", "url"):
+        assert measured.recall[name].found >= 0.9 * measured.recall[name].planted > 0  # type: ignore[index]
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_seed_another_batch(
+    engine: Engine, measured: SelfCheck
+) -> None:
+    assert self_check.check(engine, SETTINGS, SecretSeed(b"\x21" * 32), 20, ()) == measured
+    other = self_check.check(engine, SETTINGS, SecretSeed(b"\x22" * 32), 20, ())
+    assert other.recall != measured.recall
+    assert other.engine_fingerprint == measured.engine_fingerprint == engine.fingerprint
+
+
+def test_what_a_site_wrote_of_its_own_changes_neither_figures_nor_fingerprint(measured: SelfCheck) -> None:
+    """Else a reader of the log could try guesses of a deny list until the fingerprint fits."""
+    own = TextSettings(deny_list=("Mercy Ward", "the", "Smith"), mrn_pattern=r"ZQ\d{6}")
+    engine = self_check.load_engine(own)
+    assert self_check.check(engine, own, SEED, 20, ()) == measured
+
+
+def test_values_count_by_whole_cover_whatever_the_findings_call_them() -> None:
+    everything = self_check.check(Stub("all"), SETTINGS, SEED, 3, ())
+    nothing = self_check.check(Stub("none"), SETTINGS, SEED, 3, ())
+    values = set(everything.recall) - set(self_check.FLAGS)
+    assert all(everything.recall[name].found == everything.recall[name].planted for name in values)
+    assert all(recall.found == 0 for recall in nothing.recall.values())
+
+
+def test_a_flag_is_found_by_a_flag_and_by_nothing_else() -> None:
+    flagged = self_check.check(Stub("all"), SETTINGS, SEED, 1, ("biometric", "photo"))
+    for name in self_check.FLAGS:
+        assert (flagged.recall[name].found, flagged.recall[name].planted >= FEWEST_PLANTED) == (0, True)
+
+
+def test_notes_are_invented_until_each_floor_has_enough_values() -> None:
+    check = self_check.check(Stub("none"), SETTINGS, SEED, 1, ("ip_address", "health_plan_id"))
+    assert check.notes > 1
+    assert min(check.recall["ip_address"].planted, check.recall["health_plan_id"].planted) == FEWEST_PLANTED
+
+
+def test_a_note_that_cannot_be_analyzed_stops_the_check_and_is_not_quoted() -> None:
+    with pytest.raises(AnonymizationError, match="analysis_failed") as stopped:
+        self_check.check(Stub("fails"), SETTINGS, SEED, 1, ())
+    assert len(str(stopped.value)) < 300
+
+
+def test_every_kind_of_invented_value_is_either_measured_or_left_out_knowingly() -> None:
+    kinds = {slot.entity_type for slot in SLOTS.values() if slot.entity_type is not None}
+    measured = {name.upper() for name in IDENTIFIERS} - {flag.upper() for flag in self_check.FLAGS}
+    assert kinds == measured | self_check.NOT_MEASURED
+    assert set(SLOTS) >= self_check.ALLOWED_SLOTS
