@@ -173,6 +173,7 @@ def _write_settings(
             epsilon_limit=shared.epsilon_limit,
             delta=federation.privacy.target_delta,
             max_grad_norm=shared.max_grad_norm,
+            min_recall=shared.min_recall,
             allow_non_private=shared.allow_non_private,
             size_bucket=bucket,
         ),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coordinator.settings import FederationSettings
 from privacy.errors import SettingsError
+from privacy.exchange.recall import Floor, Identifier
 from privacy.identifiers import SiteId
 from privacy.settings_file import load_toml
 from privacy.text.settings import TextSettings
@@ -50,6 +51,9 @@ class SitesSection(BaseModel):
     epsilon_limit: float = Field(default=8.0, gt=0, le=1000, description="epsilon that a site's data may spend")
     dev_fraction: float = Field(default=0.15, ge=0, le=0.9, description="share of units kept for evaluation")
     max_grad_norm: float = Field(default=10.0, gt=0, description="largest gradient bound that a plan may set")
+    min_recall: dict[Identifier, Floor] = Field(
+        default_factory=dict, description="by identifier, what the site's anonymizer must find in invented notes"
+    )
     allow_non_private: bool = Field(default=False, description="whether a run without noise is answered")
 
 

@@ -18,7 +18,10 @@ from pathlib import Path
 
 import pytest
 
-SCENARIO = """
+from privacy.exchange.recall import IDENTIFIERS
+
+NO_FLOORS = ", ".join(f"{name} = 0" for name in IDENTIFIERS)
+SCENARIO = f"""
 title = "Two small hospitals"
 seed = 3
 [corpus]
@@ -36,6 +39,7 @@ patients = 12
 threads = 1
 epsilon_limit = 100.0
 dev_fraction = 0.3
+min_recall = {{ {NO_FLOORS} }}
 [federation.run]
 name = "small"
 run_id = "small"

@@ -14,12 +14,14 @@ import pytest
 
 import simulations.federation as federation_room
 from privacy.dp.calibrate import noise_multiplier
+from privacy.exchange.recall import IDENTIFIERS
 from privacy.settings_file import parse_toml
 from simulations.build import Built, build
 from simulations.federation import Federation, Outcome
 from simulations.scenario import Scenario
 
-SMALL = """
+NO_FLOORS = ", ".join(f"{name} = 0" for name in IDENTIFIERS)
+SMALL = f"""
 title = "Two small hospitals"
 seed = 1
 [corpus]
@@ -37,6 +39,7 @@ patients = 12
 threads = 1
 epsilon_limit = 8.0
 dev_fraction = 0.3
+min_recall = {{ {NO_FLOORS} }}
 [federation.run]
 name = "small"
 run_id = "small"

@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from coordinator.settings import AnonymizationSection
 from privacy import terminal
-from privacy.audit.entries import AuditEntry
+from privacy.audit.entries import AuditEntry, ReplyRefused, UpdateReceived
+from privacy.audit.stored import read_log
 from privacy.audit.verify import verify
 from privacy.errors import Unreachable
+from privacy.exchange.messages import parse
 from privacy.settings_file import render, settings_digest
 from simulations.build import Built, build
 from simulations.cli import app
@@ -55,6 +58,44 @@ def test_a_finished_simulation_tells_what_it_did_and_its_log_holds(finished: Any
     } <= set(told)  # fmt: skip
     assert verify(finished.out / "coordinator", expected_key=None).exit_code == 0
     assert [len(rows) for rows in charges(finished.out).values()] == [5, 5]  # three counts, two rounds, each
+
+
+def test_every_update_in_the_log_says_what_its_sites_anonymizer_found_and_the_table_the_least_of_it(
+    finished: Any,
+) -> None:
+    entries = [parse(AuditEntry, row.leaf) for row in read_log(finished.out / "coordinator").rows]
+    bodies = [entry.body for entry in entries if isinstance(entry.body, UpdateReceived)]
+    checks = {body.site: body.update.self_check for body in bodies}
+    assert len(bodies) == 4
+    assert all(body.update.self_check == checks[body.site] for body in bodies)
+    assert checks["hospital_a"].engine_fingerprint == checks["hospital_b"].engine_fingerprint
+    assert checks["hospital_a"].recall != checks["hospital_b"].recall
+    for site in finished.outcome.sites:
+        recall = checks[site.site].recall[site.least_recall_of.lower()]
+        assert site.least_recall == recall.found / recall.planted
+        assert all(site.least_recall <= other.found / other.planted for other in checks[site.site].recall.values())
+
+
+def test_a_floor_that_no_anonymizer_reaches_stops_the_run_before_anything_is_charged(
+    small: Scenario, tmp_path: Path
+) -> None:
+    federation = small.federation.model_copy(
+        update={
+            "anonymization": AnonymizationSection(self_check_notes=3, min_recall={"person": 1.0}),
+            "rounds": small.federation.rounds.model_copy(update={"evaluate": False}),
+        }
+    )
+    built = build(small.model_copy(update={"federation": federation}), tmp_path / "out", None, fresh=False)
+    logged: list[AuditEntry] = []
+    with pytest.raises(Unreachable, match="0 of at least 2 updates"):
+        Federation(built).rounds(logged.append)
+    refused = [entry.body for entry in logged if isinstance(entry.body, ReplyRefused)]
+    assert [(body.site, body.by, body.reason) for body in refused] == [
+        ("hospital_a", "site", "recall_below_floor"),
+        ("hospital_b", "site", "recall_below_floor"),
+    ]
+    assert [len(rows) for rows in charges(tmp_path / "out").values()] == [0, 0]
+    assert verify(tmp_path / "out" / "coordinator", expected_key=None).findings == ()
 
 
 def test_a_second_run_from_scratch_and_without_a_network_gives_the_same_model_and_logs_no_text(
