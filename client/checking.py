@@ -9,19 +9,23 @@ from collections.abc import Callable, Mapping
 from client.corpus import CorpusReport, load_corpus
 from client.material import Material
 from client.pretrained import PACKAGED_DIGEST, load_packaged, pretrained_digest
-from client.settings import PolicySection, SiteFolder
+from client.settings import PolicySection, SiteFolder, SiteSettings
 from privacy.canonical import Json
 from privacy.errors import IntegrityError
+from privacy.exchange.recall import fewest_found, written
 from privacy.identifiers import Digest
 from privacy.randomness import SEED_BYTES, SecretSeed
 from privacy.settings_file import plain
+from privacy.text import self_check
 from privacy.text.report import AnonymizationReport
 
 Progress = Callable[[str, int, int], None]
 
+REHEARSED_NOTES = 60
+
 
 def examine(folder: SiteFolder, site_key: SecretSeed | None, progress: Progress) -> dict[str, dict[str, Json]]:
-    """Corpus, anonymization, models and policy, by title.
+    """Corpus, anonymization, a rehearsal of a run's self-check, models and policy, by title.
 
     Without a `site_key` (the site has not enrolled) the split is drawn for this once, and nothing is cached. Raises
     what reading raises: SettingsError, AnonymizationError, IntegrityError for a model whose digest is another.
@@ -34,11 +38,19 @@ def examine(folder: SiteFolder, site_key: SecretSeed | None, progress: Progress)
         corpus = anonymized.corpus
         found["anonymization"] = _anonymization(anonymized.report)
     found = {"corpus": _flat(corpus.as_json())} | found
+    if folder.settings.site.role == "trainer":
+        found["self-check"] = _self_check(folder.settings)
     found["models"] = dict(models(folder))
-    found["policy"] = plain(folder.settings.policy) | {"policy digest": folder.settings.policy_digest}
+    found["policy"] = _policy(folder.settings)
     if warnings := _warnings(folder.settings.policy, corpus):
         found["think again"] = dict(warnings)
     return found
+
+
+def _policy(settings: SiteSettings) -> dict[str, Json]:
+    floors = written(settings.policy.min_recall)
+    listed = ", ".join(f"{name} {floor}" for name, floor in floors.items())
+    return plain(settings.policy) | {"min_recall": listed, "policy digest": settings.policy_digest}
 
 
 def _warnings(policy: PolicySection, corpus: CorpusReport) -> dict[str, str]:
@@ -84,6 +96,19 @@ def _anonymization(report: AnonymizationReport) -> dict[str, Json]:
         "engine": report.engine_fingerprint,
         "replacement": report.replacement_digest,
     }
+
+
+def _self_check(settings: SiteSettings) -> dict[str, Json]:
+    """What a run's self-check would show, on a batch for this once, beside the site's own floors."""
+    floors, seed = written(settings.policy.min_recall), SecretSeed(secrets.token_bytes(SEED_BYTES))
+    check = self_check.check(self_check.load_engine(settings.text), settings.text, seed, REHEARSED_NOTES, ())
+    shown: dict[str, Json] = {"invented notes": check.notes}
+    for name, recall in sorted(check.recall.items()):
+        floor = floors.get(name, "0")
+        below = "" if recall.found >= fewest_found(recall.planted, floor) else ", BELOW the floor"
+        share = f"{recall.found / recall.planted:.2f} ({recall.found} of {recall.planted})"
+        shown[name.upper()] = f"{share}, floor {floor}{below}"
+    return shown
 
 
 def _flat(counts: Mapping[str, int | dict[str, int]]) -> dict[str, Json]:
