@@ -28,7 +28,8 @@ from privacy.text.settings import TextSettings
 FLAGS: Final[tuple[Identifier, ...]] = ("biometric", "photo")
 """Identifiers that a text speaks of and that no replacement cures: a note is flagged, and the flag is what is found."""
 
-NOT_MEASURED: Final = frozenset({"AGE_UNDER_90", "DEMOGRAPHIC", "MONEY"})
+MAY_BE_KEPT: Final = frozenset({"DEMOGRAPHIC", "MONEY"})
+NOT_MEASURED: Final = MAY_BE_KEPT | {"AGE_UNDER_90"}
 ALLOWED_SLOTS: Final = frozenset({"country", "decade", "state", "year"})
 """Dates and places that Safe Harbor lets stay: 45 CFR 164.514(b)(2)(i)(B) and (C)."""
 
@@ -58,7 +59,7 @@ def check(
     count = 0
     for note in _batch(seed, least_notes, floors):
         count += 1
-        _count(note, _analyzed(engine, note[0].text, settings), planted, found)
+        _count(note, _analyzed(engine, note[0].text, settings), settings, planted, found)
     recall = {name: EntityRecall(planted=planted[name], found=found[name]) for name in IDENTIFIERS if planted[name]}
     return SelfCheck(notes=count, recall=recall, engine_fingerprint=engine.fingerprint)
 
@@ -95,10 +96,24 @@ def _analyzed(engine: Engine, text: str, settings: TextSettings) -> tuple[Findin
     return outcome
 
 
-def _count(note: Note, findings: tuple[Finding, ...], planted: Counter[Identifier], found: Counter[Identifier]) -> None:
+def _is_masked(finding: Finding, settings: TextSettings) -> bool:
+    """A flag masks nothing, nor does a finding of a type that the site keeps."""
+    kind = finding.entity_type
+    if kind in MAY_BE_KEPT:
+        return settings.replacement.mode_of(kind) != "keep"
+    return _BY_TAG.get(kind) not in FLAGS
+
+
+def _count(
+    note: Note,
+    findings: tuple[Finding, ...],
+    settings: TextSettings,
+    planted: Counter[Identifier],
+    found: Counter[Identifier],
+) -> None:
     piece, flags = note
     raised = {_BY_TAG.get(finding.entity_type) for finding in findings}
-    masked = [finding for finding in findings if _BY_TAG.get(finding.entity_type) not in FLAGS]
+    masked = [finding for finding in findings if _is_masked(finding, settings)]
     covered = {at for finding in masked for at in range(finding.start, finding.end)}
     for value in piece.values:
         if identifier := identifier_of(value):

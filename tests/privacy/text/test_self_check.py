@@ -16,6 +16,7 @@ from privacy.text.engines import Engine
 from privacy.text.generator.slots import SLOTS
 from privacy.text.records import Finding
 from privacy.text.settings import TextSettings
+from privacy.text.surrogates.modes import ReplacementSettings
 
 SETTINGS = TextSettings()
 SEED = SecretSeed(b"\x21" * 32)
@@ -23,7 +24,7 @@ SEED = SecretSeed(b"\x21" * 32)
 
 @dataclass
 class Stub:
-    """An engine that masks the whole text, nothing, or fails."""
+    """An engine that finds one thing of a kind over the whole text, finds nothing ("none"), or fails ("fails")."""
 
     kind: str
     fingerprint: Digest = "5" * 64
@@ -31,7 +32,7 @@ class Stub:
     def analyze(self, text: str) -> list[Finding]:
         if self.kind == "fails":
             raise RuntimeError(text)
-        return [Finding(0, len(text), "PERSON", 1.0, "stub")] if self.kind == "all" else []
+        return [] if self.kind == "none" else [Finding(0, len(text), self.kind, 1.0, "stub")]
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +69,22 @@ def test_what_a_site_wrote_of_its_own_changes_neither_figures_nor_fingerprint(me
 
 
 def test_values_count_by_whole_cover_whatever_the_findings_call_them() -> None:
-    everything = self_check.check(Stub("all"), SETTINGS, SEED, 3, ())
+    everything = self_check.check(Stub("PERSON"), SETTINGS, SEED, 3, ())
     nothing = self_check.check(Stub("none"), SETTINGS, SEED, 3, ())
     values = set(everything.recall) - set(self_check.FLAGS)
     assert all(everything.recall[name].found == everything.recall[name].planted for name in values)
     assert all(recall.found == 0 for recall in nothing.recall.values())
 
 
+def test_a_finding_that_the_site_lets_stand_hides_nothing() -> None:
+    kept = TextSettings(replacement=ReplacementSettings(by_type={"MONEY": "keep"}))
+    standing, masked = (self_check.check(Stub("MONEY"), settings, SEED, 2, ()) for settings in (kept, SETTINGS))
+    assert all(recall.found == 0 for recall in standing.recall.values())
+    assert masked.recall["person"].found == masked.recall["person"].planted > 0
+
+
 def test_a_flag_is_found_by_a_flag_and_by_nothing_else() -> None:
-    flagged = self_check.check(Stub("all"), SETTINGS, SEED, 1, ("biometric", "photo"))
+    flagged = self_check.check(Stub("PERSON"), SETTINGS, SEED, 1, ("biometric", "photo"))
     for name in self_check.FLAGS:
         assert (flagged.recall[name].found, flagged.recall[name].planted >= FEWEST_PLANTED) == (0, True)
 
