@@ -186,6 +186,9 @@ class PolicySection(BaseModel):
         "raise it",
     )
     allow_non_private: bool = Field(False, description="whether a run without noise is answered at all")
+    release_review_figures: bool = Field(
+        False, description="whether `review-sample --release figures` may write the residual leak rate for others"
+    )
     send_metrics: bool = Field(True, description="whether noised counts of the dev split are sent (and charged)")
     size_bucket: int = Field(
         ge=1,
@@ -268,6 +271,11 @@ class SiteFolder:
     @property
     def reports(self) -> Path:
         return self.home / "reports"
+
+    @property
+    def released(self) -> Path:
+        """What the site's people release by hand: made by their commands, sent by nobody but them."""
+        return self.home / "released"
 
     @property
     def kit(self) -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that must be whole or absent: secrets written once for their owner alone, public files replaced in one step.
+"""Files that must be whole or absent: secrets written once for their owner alone, others replaced in one step.
 
 Rules: a secret has mode 0600 and is never written over another; nothing is half-written after a crash (fsync, then
 rename). Errors name a file by its last part only: a path may say whose data it is.
@@ -30,13 +30,22 @@ def write_secret(path: Path, data: bytes) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Put `data` at `path` (mode 0644) in one step: a reader, or a crash, sees the old file or the new one."""
+    _replace(path, data, 0o644)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """As `write_whole`, readable by its owner alone (mode 0600) from its first byte on."""
+    _replace(path, data, 0o600)
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with draft.open("xb") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        draft.chmod(0o644)
+        draft.chmod(mode)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

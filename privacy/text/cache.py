@@ -3,7 +3,7 @@
 
 Rules: a row's key is an HMAC under the site's cache key over the engine's fingerprint and the text, so that the file
 does not tell which texts it has seen; a value is authenticated under the same key, so that an altered one counts as
-absent; the file is bounded, the least recently used rows go first; whatever is wrong with the cache, the row is
+absent; what was put is on disk within about a second, so that a run that was killed goes on where it was; the file is bounded, the least recently used rows go first; whatever is wrong with the cache, the row is
 analyzed anew.
 """
 
@@ -13,9 +13,11 @@ import hmac
 import json
 import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from privacy.errors import SettingsError
 from privacy.identifiers import Digest
@@ -25,6 +27,10 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS spans (key BLOB PRIMARY KEY, value BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID"
 )
 _INDEX = "CREATE INDEX IF NOT EXISTS spans_by_use ON spans (used)"
+
+
+COMMIT_SECONDS: Final = 1.0
+"""How long a change may wait for its commit while the cache is in use: also how long others wait for its lock."""
 
 
 class SpanCache:
@@ -41,6 +47,7 @@ class SpanCache:
         self._lookup = hmac.digest(key, b"collab span cache v1 lookup", "sha256")
         self._seal = hmac.digest(key, b"collab span cache v1 value", "sha256")
         self._max_rows = max_rows
+        self._committed = time.monotonic()
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         os.chmod(path, 0o600)
         try:
@@ -67,6 +74,7 @@ class SpanCache:
             if findings is not None:
                 self._clock += 1
                 self._database.execute("UPDATE spans SET used = ? WHERE key = ?", (self._clock, key))
+                self._commit_in_time()
         except sqlite3.Error:
             return None
         return findings
@@ -83,11 +91,13 @@ class SpanCache:
             self._rows += not known
             if self._rows > self._max_rows:
                 self._evict()
+            self._commit_in_time()
         except sqlite3.Error:
             return
 
     def commit(self) -> None:
         """Write what was put since the last commit. A failure loses cached rows, nothing else."""
+        self._committed = time.monotonic()
         try:
             self._database.commit()
         except sqlite3.Error:
@@ -127,6 +137,10 @@ class SpanCache:
         known = ENTITY_TYPES | FLAG_TYPES
         valid = all(0 <= f.start < f.end <= length and f.entity_type in known for f in findings)
         return findings if valid else None
+
+    def _commit_in_time(self) -> None:
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self.commit()
 
     def _evict(self) -> None:
         excess = self._rows - self._max_rows
