@@ -15,7 +15,7 @@ from typing import Annotated, cast
 
 import typer
 
-from client import working
+from client import review_command, text_commands, working
 from client.settings import SiteFolder
 from privacy.errors import SettingsError, Unreachable
 from privacy.exchange.enrolment import fingerprint_of, read_start_kit
@@ -236,6 +236,10 @@ def seen(context: typer.Context) -> None:
             f"{folder.name} has seen no checkpoint of {origin} yet", next_step=f"collab-client --site {folder.name}"
         )
     print(checkpoint.text(), end="")
+
+
+text_commands.register(app)
+review_command.register(app)
 
 
 def _shown(folder: SiteFolder) -> str:

@@ -3,8 +3,8 @@
 
 Rules: a row's key is an HMAC under the site's cache key over the engine's fingerprint and the text, so that the file
 does not tell which texts it has seen; a value is authenticated under the same key, so that an altered one counts as
-absent; what was put is on disk within about a second, so that a run that was killed goes on where it was; the file is bounded, the least recently used rows go first; whatever is wrong with the cache, the row is
-analyzed anew.
+absent; what was put is on disk within about a second, so that a run that was killed goes on where it was; the file is
+bounded, the least recently used rows go first; whatever is wrong with the cache, the row is analyzed anew.
 """
 
 from __future__ import annotations
