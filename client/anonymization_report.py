@@ -79,7 +79,7 @@ def evidence(
     fresh = report.rows - report.from_cache
     return CorpusEvidence(
         site=site,
-        made_at=now.isoformat(timespec="seconds"),
+        made_at=f"{now:%Y-%m-%d %H:%M} UTC",
         engine=settings.engine,
         names=settings.names,
         language=settings.language,

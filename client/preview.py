@@ -39,14 +39,15 @@ _DIRECTION: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def choose(texts: SiteTexts, record_ids: Sequence[str], *, count: int, seed: int) -> list[int]:
-    """The rows to show: those with `record_ids`, else `count` drawn by `seed`, in the order of the data.
+    """The rows to show: those with `record_ids`, else `count` drawn by `seed`; split by split, in the data's order.
 
     Raises SettingsError when no row has one of the ids.
     """
     if not record_ids:
+        # by text: without keys the split, and so the order, is another one each time
+        by_text = sorted(range(len(texts.rows)), key=lambda at: texts.rows[at][1].text)
         generator = PublicSeed.from_integer(seed).derive("preview").numpy_generator()
-        drawn = generator.permutation(len(texts.rows))[:count]
-        return sorted(int(at) for at in drawn)
+        return sorted(by_text[at] for at in generator.permutation(len(by_text))[:count])
     chosen = [at for at, (_, row) in enumerate(texts.rows) if row.record_id in record_ids]
     missing = set(record_ids) - {texts.rows[at][1].record_id for at in chosen}
     if missing:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from rich.text import Text
 
 from client import site_files
 from client.settings import SiteFolder
@@ -27,7 +28,8 @@ _MOST_BYTES = 1 << 28
 
 def register(app: typer.Typer) -> None:
     """Add the command to collab-client's app."""
-    app.command(epilog=example("collab-client --site hospital_a review-sample --rows 200"))(review_sample)
+    taught = example("collab-client --site hospital_a review-sample --rows 200")
+    app.command("review-sample", epilog=taught)(review_sample)
 
 
 def review_sample(
@@ -184,6 +186,6 @@ def _tell(sample: Sample, *, as_json: bool) -> None:
     columns = ("stratum", "rows", "in sample", "reviewed", "skipped", "with missed", "missed")
     rows = [(s.name, s.rows, s.drawn, s.reviewed, s.skipped, s.leaking, s.missed) for s in sample.strata()]
     print_table("By stratum (stays here)", columns, rows)
-    say(review_figures.sentence(sample))
+    console_of_stdout().print(Text(review_figures.sentence(sample)))
     if sample.next_open() is not None:
         say(f"Next: collab-client --site {sample.site} review-sample goes on.")

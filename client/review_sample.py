@@ -2,10 +2,11 @@
 """A sample of the corpus for a person to look through: drawn by rule, answered row by row, kept in one private file.
 
 The rule. A row is in the first stratum that fits: `weak`, with a finding that scores below WEAK_SCORE, or with an
-unknown capitalised word inside a sentence or a number of five or more digits left; `bare`, with nothing found; `rest`.
-Half of a stratified sample is drawn from `weak`, a quarter from each other one. Within a stratum the order is a keyed
-hash under the site's key and the seed, so that nobody outside can tell who is in the sample, and the same seed draws
-the same rows. The file holds rows under keyed names and marks as offsets: never a word, never a record id.
+unknown capitalised word inside a sentence, five digits in a row or a number with two hyphens left; `bare`, with nothing
+found; `rest`. Half of a stratified sample is drawn from `weak`, a quarter from each other one. Within a stratum the
+order is a keyed hash under the site's key and the seed, so that nobody outside can tell who is in the sample, and the
+same seed draws the same rows. The file holds rows under keyed names and marks as offsets: never a word, never a record
+id.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ Marks = tuple[tuple[Span, ...], ...]
 
 _WEIGHTS: Final[Mapping[StratumName, float]] = {"weak": 2, "bare": 1, "rest": 1}
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
-_LONG_NUMBER = re.compile(r"(?<!\d)\d(?:[ /-]?\d){4,}(?!\d)")
+_LONG_NUMBER = re.compile(r"(?<![\w.])(?:\d{5,}|\d+(?:-\d+){2,})(?!\w)")
 _SENTENCE_END = re.compile(r"[.!?:;\n\r][\s\"'(\[*-]*$|^\W*$")
-_GONE: Final = "\u25a0"
+_GONE: Final = "_"
+"""Stands for a character of a finding: part of a sentence, but of no word and no number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from privacy.randomness import PublicSeed
 from privacy.settings_file import parse_toml
 from privacy.update.delta import ModelContract, model_vector
 
-COMMANDS = ["enroll", "join", "describe", "check", "ledger", "report", "seen"]
+COMMANDS = ["enroll", "join", "describe", "check", "ledger", "report", "seen", "preview", "anonymize", "review-sample"]
 SITE = """
 [site]
 name = "hospital_a"
