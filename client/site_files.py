@@ -28,9 +28,7 @@ def shown(folder: SiteFolder, path: Path) -> str:
 def make_writable(folder: SiteFolder, path: Path) -> None:
     """See to the folder of `path` before any long work. Raises SettingsError when nothing can be written there."""
     try:
-        if within(folder, path):
-            folder.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private_folder(path.parent)
+        _see_to_folder(folder, path)
         write_private(path.parent / f".{path.name}.try", b"")
         (path.parent / f".{path.name}.try").unlink()
     except OSError as error:
@@ -41,6 +39,15 @@ def make_writable(folder: SiteFolder, path: Path) -> None:
 
 
 def write(folder: SiteFolder, path: Path, data: bytes) -> None:
-    """Write a private file (0600) in one step, its folder made where it is the site's. Raises SettingsError."""
-    make_writable(folder, path)
+    """Write a private file (0600) in one step, its folder made where it is the site's.
+
+    Raises SettingsError where others may look into the folder, OSError where the disk refuses.
+    """
+    _see_to_folder(folder, path)
     write_private(path, data)
+
+
+def _see_to_folder(folder: SiteFolder, path: Path) -> None:
+    if within(folder, path):
+        folder.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)

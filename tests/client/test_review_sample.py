@@ -9,6 +9,7 @@ import json
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from client.settings import SiteFolder
 from client.texts import open_texts
 from privacy.canonical import canonical_bytes
 from privacy.errors import IntegrityError
+from privacy.text import engines
 from privacy.text.records import Finding
 from privacy.text.residual import upper_bound
 
@@ -48,6 +50,15 @@ SECRETS = ("Zorbaquine", "blower", "zorbaquine", "quiet night", "case-")
 
 def finding(start: int, end: int, score: float = 0.85) -> Finding:
     return Finding(start, end, "PERSON", score, "test")
+
+
+load_once = cache(engines.load)
+
+
+@pytest.fixture(autouse=True)
+def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real engine, built once for all commands of this file: each would build its own."""
+    monkeypatch.setattr(engines, "load", load_once)
 
 
 @pytest.fixture

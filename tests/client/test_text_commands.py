@@ -8,6 +8,7 @@ import io
 import json
 import re
 import stat
+from functools import cache
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,6 +23,7 @@ from client.settings import SiteFolder
 from client.text_session import keyed_texts_of, paged
 from client.texts import Shown, open_texts
 from privacy.text import cache as span_cache
+from privacy.text import engines
 from privacy.text.cache import SpanCache
 from privacy.text.records import ENTITY_TYPES, AnonymizedRecord, Finding, TextRow
 
@@ -44,6 +46,15 @@ NOTE = (
     "Call 212-555-01{at:02d}."
 )
 WARNING = "ORIGINAL TEXT"
+
+
+load_once = cache(engines.load)
+
+
+@pytest.fixture(autouse=True)
+def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real engine, built once for all commands of this file: each would build its own."""
+    monkeypatch.setattr(engines, "load", load_once)
 
 
 @pytest.fixture
