@@ -16,12 +16,10 @@ from datetime import datetime
 from client.corpus import CorpusReport
 from client.highlight import kind_of
 from client.pages import Child, bars, element, facts, page, styled
+from client.texts import modes
 from privacy.text.records import AnonymizedRecord
 from privacy.text.report import AnonymizationReport
 from privacy.text.settings import TextSettings
-
-SEEN_IN_PICTURES = ("BIOMETRIC", "PHOTO")
-"""Types that flag a document: what it speaks of cannot be taken out of its text alone."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,6 @@ def evidence(
         by_entity[finding.entity_type] += finding.count
         by_recognizer[finding.recognizer] += finding.count
     documents = Counter(kind for record in records for kind in {f.entity_type for f in record.findings})
-    flags = Counter(flag for record in records for flag in _flags(record))
     refused = sum(count for _, count in report.refused)
     fresh = report.rows - report.from_cache
     return CorpusEvidence(
@@ -83,24 +80,18 @@ def evidence(
         engine=settings.engine,
         names=settings.names,
         language=settings.language,
-        replacement=str(settings.replacement),
+        replacement=modes(settings),
         not_used=dict(sorted(corpus.refused.items())),
         by_entity=dict(by_entity.most_common()),
         documents=dict(sorted(documents.items())),
         by_recognizer=dict(by_recognizer.most_common()),
         documents_without_finding=sum(not record.findings for record in records),
-        flagged=dict(sorted(flags.items())),
+        flagged=dict(report.flagged),
         rows_a_second=round(fresh / report.seconds, 1) if fresh and report.seconds else None,
         max_refused_fraction=settings.max_refused_fraction,
         would_train=refused <= settings.max_refused_fraction * report.rows,
         report=report,
     )
-
-
-def _flags(record: AnonymizedRecord) -> set[str]:
-    """What flags the document: its own flags where records have them, and findings of such a type."""
-    own: Sequence[str] = getattr(record, "flags", ())
-    return {str(flag) for flag in own} | {f.entity_type for f in record.findings} & set(SEEN_IN_PICTURES)
 
 
 def as_page(found: CorpusEvidence) -> bytes:

@@ -98,8 +98,8 @@ def _sample(folder: SiteFolder, texts: SiteTexts, key: SecretSeed, drawing: Draw
         texts.anonymize(progress)
         found = []
         for at in range(len(texts.rows)):
-            if (record := texts.show(at).record) is not None:
-                found.append((at, record.findings))
+            if (findings := texts.findings(at)) is not None:
+                found.append((at, findings))
             progress("sorting rows", at + 1, len(texts.rows))
     if not found:
         raise SettingsError(

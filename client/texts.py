@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 from client.corpus import CorpusReport, Split, load_corpus
 from client.settings import SiteFolder
+from privacy.dp.params import Unit
 from privacy.identifiers import Digest
 from privacy.randomness import SEED_BYTES, SecretSeed
 from privacy.text import engines
 from privacy.text.anonymize import Anonymizer
 from privacy.text.cache import SpanCache
-from privacy.text.records import AnonymizedRecord, TextRow
+from privacy.text.records import AnonymizedRecord, Finding, TextRow
 from privacy.text.report import AnonymizationReport
+from privacy.text.settings import TextSettings
+from privacy.text.surrogates.keyed import SurrogateKey
 
 Progress = Callable[[str, int, int], None]
 """What is being done, rows done, rows in all."""
@@ -47,14 +51,39 @@ class SiteTexts:
     corpus: CorpusReport
     fingerprint: Digest
     replacement: str
+    unit: Unit
     _anonymizer: Anonymizer
 
     def show(self, at: int) -> Shown:
-        """Row `at`, anonymized by itself: that is what a row's text depends on."""
+        """Row `at`, anonymized with all rows of its privacy unit: what stands for a finding depends on them alone."""
         split, row = self.rows[at]
-        records, report = self._anonymizer.run([row])
-        refused = report.refused[0][0] if report.refused else None
-        return Shown(row, split, records[0] if records else None, refused)
+        alone, report = self._anonymizer.run([row])
+        if not alone:
+            return Shown(row, split, None, report.refused[0][0])
+        together = [other for other in self._unit_of(at) if other == at or self._is_used(other)]
+        records, _ = self._anonymizer.run([self.rows[other][1] for other in together])
+        return Shown(row, split, records[together.index(at)], None)
+
+    def findings(self, at: int) -> tuple[Finding, ...] | None:
+        """What was found in row `at`, which depends on that row alone; None if it was refused."""
+        records, _ = self._anonymizer.run([self.rows[at][1]])
+        return records[0].findings if records else None
+
+    def _unit_of(self, at: int) -> list[int]:
+        patient = self.rows[at][1].patient_id
+        if self.unit == "record" or patient is None:
+            return [at]
+        return self._by_patient[patient]
+
+    @cached_property
+    def _by_patient(self) -> dict[str | None, list[int]]:
+        found: dict[str | None, list[int]] = defaultdict(list)
+        for at, (_, row) in enumerate(self.rows):
+            found[row.patient_id].append(at)
+        return found
+
+    def _is_used(self, at: int) -> bool:
+        return self.findings(at) is not None
 
     def anonymize(self, progress: Progress) -> tuple[list[AnonymizedRecord], AnonymizationReport]:
         """All rows at once, by as many workers as the settings say. However many are refused, there is a report."""
@@ -93,8 +122,15 @@ def open_texts(folder: SiteFolder, site_key: SecretSeed | None, *, workers: int 
     )
     rows = tuple((split, row) for split, held in parts for row in held)
     with nullcontext() if site_key is None else _cache(folder, site_key) as cache:
-        anonymizer = Anonymizer(engine, lenient, cache)
-        yield SiteTexts(rows, corpus.report, engine.fingerprint, str(text.replacement), anonymizer)
+        surrogates = SurrogateKey(key.derive("surrogates").expose("surrogates"), folder.settings.policy.unit)
+        anonymizer = Anonymizer(engine, lenient, cache, surrogates)
+        yield SiteTexts(rows, corpus.report, engine.fingerprint, modes(text), folder.settings.policy.unit, anonymizer)
+
+
+def modes(settings: TextSettings) -> str:
+    """The replacement in a few words: the default, and each type that has another mode."""
+    others = (f"{kind} {mode}" for kind, mode in sorted(settings.replacement.by_type.items()))
+    return ", ".join([settings.replacement.default, *others])
 
 
 def _cache(folder: SiteFolder, site_key: SecretSeed) -> SpanCache:
