@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.highlight import KINDS, OTHER, after, before, kind_of
@@ -30,6 +30,7 @@ def found(draw: st.DrawFn) -> tuple[str, tuple[Finding, ...]]:
     return text, tuple(Finding(start, end, "PERSON", 0.5, "test") for start, end in pairs)
 
 
+@settings(deadline=None)
 @given(found())
 def test_the_pieces_of_both_sides_are_the_whole_texts_and_each_finding_has_one(
     case: tuple[str, tuple[Finding, ...]],
@@ -43,6 +44,7 @@ def test_the_pieces_of_both_sides_are_the_whole_texts_and_each_finding_has_one(
     assert [piece.text for piece in right if piece.finding] == [f"<{f.entity_type}>" for f in resolved]
 
 
+@settings(deadline=None)
 @given(found(), st.data())
 def test_a_surrogate_is_found_between_what_was_kept(case: tuple[str, tuple[Finding, ...]], data: st.DataObject) -> None:
     text, findings = case

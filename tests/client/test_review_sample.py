@@ -25,6 +25,7 @@ from privacy.errors import IntegrityError
 from privacy.text import engines
 from privacy.text.records import Finding
 from privacy.text.residual import upper_bound
+from privacy.text.settings import TextSettings
 
 SITE = """
 [site]
@@ -52,13 +53,18 @@ def finding(start: int, end: int, score: float = 0.85) -> Finding:
     return Finding(start, end, "PERSON", score, "test")
 
 
-load_once = cache(engines.load)
+load = engines.load
+
+
+@cache
+def load_by_json(settings: str) -> engines.Engine:
+    return load(TextSettings.model_validate_json(settings))
 
 
 @pytest.fixture(autouse=True)
 def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real engine, built once for all commands of this file: each would build its own."""
-    monkeypatch.setattr(engines, "load", load_once)
+    monkeypatch.setattr(engines, "load", lambda settings: load_by_json(settings.model_dump_json()))
 
 
 @pytest.fixture

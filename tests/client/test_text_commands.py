@@ -26,6 +26,7 @@ from privacy.text import cache as span_cache
 from privacy.text import engines
 from privacy.text.cache import SpanCache
 from privacy.text.records import ENTITY_TYPES, AnonymizedRecord, Finding, TextRow
+from privacy.text.settings import TextSettings
 
 SITE = """
 [site]
@@ -48,13 +49,18 @@ NOTE = (
 WARNING = "ORIGINAL TEXT"
 
 
-load_once = cache(engines.load)
+load = engines.load
+
+
+@cache
+def load_by_json(settings: str) -> engines.Engine:
+    return load(TextSettings.model_validate_json(settings))
 
 
 @pytest.fixture(autouse=True)
 def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real engine, built once for all commands of this file: each would build its own."""
-    monkeypatch.setattr(engines, "load", load_once)
+    monkeypatch.setattr(engines, "load", lambda settings: load_by_json(settings.model_dump_json()))
 
 
 @pytest.fixture
@@ -299,3 +305,22 @@ def test_an_empty_corpus_is_told(site: SiteFolder, capsys: pytest.CaptureFixture
     assert cli.main([*AT_SITE, "preview"]) == 2
     assert "the corpus is empty" in capsys.readouterr().err
     assert site_key_if_any(site) is None
+
+
+def test_a_row_is_shown_as_it_would_be_trained_on(site: SiteFolder) -> None:
+    """With surrogates that agree within a patient: one row alone is shown as the whole corpus is written."""
+    notes = [
+        {"text": f"Patient: Quenby Zorblatt. {word} by Dr. Zorblatt.", "label": "no", "id": word, "who": f"p{at % 3}"}
+        for at, word in enumerate(("Seen", "Cured", "Fed", "Odd \x01", "Held", "Left"))
+    ]
+    Path("notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
+    toml = SITE.replace('unit = "record"', 'unit = "patient"').replace("[policy]", 'patient_column = "who"\n[policy]')
+    site.toml.write_text(toml + '[text]\nreplacement = "surrogate"\n')
+    enroll(SiteFolder(site.toml))
+    with keyed_texts_of(SiteFolder(site.toml)) as (texts, _):
+        assert texts.replacement == "surrogate"
+        records, _ = texts.anonymize(lambda what, done, total: None)
+        shown = [texts.show(at).record for at in range(len(texts.rows))]
+        assert [record for record in shown if record is not None] == records
+        assert sum(record is None for record in shown) == 1
+        assert not any("Zorblatt" in record.text for record in records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -34,6 +34,7 @@ def test_the_bound_is_the_published_one(leaking: int, reviewed: int, error: floa
     assert upper_bound(leaking, reviewed, error) == pytest.approx(expected, abs=6e-5)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400), st.data())
 def test_the_bound_is_the_rate_at_which_so_few_would_be_rare(reviewed: int, data: st.DataObject) -> None:
     leaking = data.draw(st.integers(0, reviewed - 1))
@@ -114,6 +115,7 @@ def test_the_bound_covers_the_true_rate_at_least_95_times_in_100(
     assert covered / trials >= 0.95
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=4), st.integers(1, 400))
 def test_a_sample_is_as_large_as_wanted_and_no_stratum_is_left_out(sizes: list[int], wanted: int) -> None:
     drawn = allocate(sizes, [2.0, 1.0, 1.0, 1.0][: len(sizes)], wanted)
