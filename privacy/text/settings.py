@@ -52,7 +52,7 @@ class TextSettings(BaseModel):
         description="Which engine finds identifiers: the name of a file in privacy/text/engines (1 to 32 characters).",
     )
     names: str = Field(
-        default="none",
+        default="builtin",
         pattern=r"^[a-z][a-z0-9_]{0,31}$",
         description="Which model finds names, places and organisations: the name of a file in privacy/text/ner (1 to "
         "32 characters).",

@@ -20,10 +20,10 @@ _LINK = (
 )
 _MARKS = r"[\s:#=.|(\[\"'>*_~-]"
 MEASURED = (
-    r"(?!\s?(?:mgs?|mcg|g|gm|grams?|kg|ml|mls|cc|l|dl|units?|iu|meq|mmol|mmhg|mm|cm|cells?|copies|platelets|wbc|rbc|cfu|"
-    r"colonies|steps|people|persons|patients|participants|subjects|samples|cases|visits|dollars|bytes|hours?|hrs?|days?|"
+    r"(?![ \t]?(?:mgs?|mcg|g|gm|grams?|kg|ml|mls|cc|l|dl|units?|iu|meq|mmol|mmhg|mm|cm|cells?|copies|platelets|wbc|rbc|"
+    r"cfu|colonies|steps|people|persons|patients|participants|subjects|samples|cases|visits|dollars|bytes|hours?|hrs?|days?|"
     r"weeks?|months?|years?|minutes?|mins?|times|tablets?|tabs?|capsules?|caps?|points?|calories|kcal|rads?|cgy|gy|hz|"
-    r"bpm|percent|x\s?10)(?![A-Za-z]))(?!\s?[%\u00b0])"
+    r"bpm|percent|x\s?10)(?![A-Za-z]))(?![ \t]?[%\u00b0])"
 )
 """Not followed by a unit: a dose or a laboratory value is no identifier."""
 

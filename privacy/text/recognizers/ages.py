@@ -17,7 +17,7 @@ _WORDS = (
 _UNIT = r"[\s-]{0,2}(?:years?|yrs?\.?|y(?!\w)|ys)?[\s/-]{0,2}(?:old|olds|o\b|of\sage|young)"
 _SHORT = r"(?:yo|y\.\s?o\.?|y/o|yof|yom|y/o[mf]|y-o|yrs?\s?/?\s?o|yrs?|y|jahre|ans|a\u00f1os|anni|jaar)"
 _NO_VALUE = (
-    r"(?!\s?(?:[%\u00b0-]|/(?!\s?[MF]\b))|[.,]\d|\s?(?:mg|bpm|kg|lbs?|cm|mm|units?|degrees|mmhg|"
+    r"(?![ \t]?(?:[%\u00b0-]|/(?!\s?[MF]\b))|[.,]\d|\s?(?:mg|bpm|kg|lbs?|cm|mm|units?|degrees|mmhg|"
     r"percent|minutes|days|weeks|months|systolic|on\sRA)\b)"
 )
 _SEX = (

@@ -21,8 +21,9 @@ _WORD_DAY = (
 )
 _YEAR = r"(?:(?:1[89]|20)\d\d\b|'\d\d\b)"
 _NO_UNIT = (
-    r"(?![.,]\d)(?!\s?(?:mg|mcg|g|kg|ml|cc|l|dl|units?|iu|meq|mmol|mm|cm|tabs?|tablets?|bottles?|minutes?|mins?|caps?|capsules?|cells?|copies|"
-    r"calories|kcal|hours?|hrs?|days?|times|steps|patients|people|points|pg|ng|rads?|cgy|gy|hz|ms|bpm|x)\b)(?!\s?[%/])"
+    r"(?![.,]\d)(?![ \t]?(?:mg|mcg|g|kg|ml|cc|l|dl|units?|iu|meq|mmol|mm|cm|tabs?|tablets?|bottles?|minutes?|mins?|"
+    r"caps?|capsules?|cells?|copies|calories|kcal|hours?|hrs?|days?|times|steps|patients|people|points|pg|ng|rads?|cgy|gy|"
+    r"hz|ms|bpm|x)\b)(?![ \t]?[%/])"
 )
 _BEFORE_DATE = (
     r"(?:on|dated?|since|until|till|from|to|by|before|after|through|thru|of|and|DOB|dob|D\.O\.B\.|born|birth|admitted|discharged|"

@@ -14,6 +14,9 @@ from tokenizers import Tokenizer
 
 from privacy.text import lists
 
+SHORT = 4
+"""Capitals that are an acronym rather than a name."""
+
 _NAMED = ("female", "male", "family", "places", "cities", "countries", "regions", "nationalities", "religions")
 _MONTHS = frozenset(
     ("january", "february", "april", "june", "july", "august", "september", "october", "november", "december")
@@ -26,24 +29,35 @@ class Thresholds:
 
     ordinary: float
     """Of an ordinary word in lower case."""
+    strange: float
+    """Of another word in lower case that no list of names holds, of short capitals, of letters with digits: terms."""
     capitalised: float
     """Of an ordinary word that is written with a capital."""
     other: float
-    """Of every other word, and of numbers."""
+    """Of every other word: listed names, strange words with a capital, numbers."""
 
 
 class Caution:
     """The threshold of each word."""
 
     def __init__(self, tokenizer: Tokenizer, thresholds: Thresholds) -> None:
+        self._names = _names()
         self._ordinary = _ordinary(tokenizer)
         self._thresholds = thresholds
 
     def threshold(self, word: str) -> float:
         """What the probability of "nothing" of `word` must stay below for it to be found."""
-        if word.lower() not in self._ordinary:
+        plain = lists.plain(word)
+        if plain in self._names:
             return self._thresholds.other
-        return self._thresholds.ordinary if word.islower() else self._thresholds.capitalised
+        if plain in self._ordinary:
+            return self._thresholds.ordinary if word.islower() else self._thresholds.capitalised
+        return self._thresholds.strange if word.islower() or _is_code(word) else self._thresholds.other
+
+
+def _is_code(word: str) -> bool:
+    digits = sum(c.isdigit() for c in word)
+    return (word.isupper() and len(word) <= SHORT) or 0 < digits < len(word) <= 2 * SHORT
 
 
 def _ordinary(tokenizer: Tokenizer) -> frozenset[str]:

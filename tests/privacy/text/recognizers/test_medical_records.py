@@ -55,3 +55,8 @@ def test_medical_records_finds(marked: str) -> None:
 @pytest.mark.parametrize("text", KEPT)
 def test_medical_records_leaves_alone(text: str) -> None:
     assert RECOGNIZER.find(text) == []
+
+
+def test_a_unit_of_the_next_line_is_no_unit_of_this_number() -> None:
+    text = "MRN 513-2733\nCC: cough"
+    assert [text[f.start : f.end] for f in RECOGNIZER.find(text)] == ["513-2733"]
