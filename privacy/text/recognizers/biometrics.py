@@ -11,17 +11,37 @@ import re
 from privacy.text.recognizers._rules import Rule, Rules
 from privacy.text.settings import TextSettings
 
+_BODY = r"(?:iris(?:es)?|retinas?|retinal|facial|face|palms?|palmar|fingers?|thumbs?|hands?|veins?|ear|voice|gait)"
+_HELD = (
+    r"(?:check[\s-]?in|sign[\s-]?in|log[\s-]?in|login|unlock|access|data|files?|scans?|scanned|scanner|scanning|templates?|readers?|readings?\s(?:stored|on\sfile)|sensors?|captures?|captured|"
+    r"enrol(?:l|led|lment|ment)s?|enrolled|recognition|verification|authentication|identification|signatures?|geometry|maps?|"
+    r"biometrics?|patterns?\s(?:stored|on\sfile|enrolled|captured)|images?\s(?:stored|on\sfile|enrolled|captured|registered))"
+)
 _BIOMETRIC = (
     r"(?:finger|palm|thumb|hand|voice|foot|retina|retinal\s|iris\s|ear|lip)[\s-]?(?:prints?|printing|printed)|"
-    r"(?:iris|retina|retinal|facial|face|palm[\s-]?vein|vein|hand[\s-]?geometry|biometric)\s(?:scans?|recognition|template|id|map|"
-    r"authentication|identification|enrol?lment)|biometrics?|voice\s(?:recognition|biometric|sample|id)|gait\srecognition|"
-    r"DNA\s(?:profile|fingerprint\w{0,3}|sample\s(?:kept|stored|taken)|identification)|genetic\sfingerprint\w{0,3}|face\s?ID|touch\s?ID"
+    rf"{_BODY}(?:[\s/-]{{1,2}}(?:and\s|or\s)?(?:vein|print|{_BODY}))?[\s-]{{1,2}}"
+    rf"(?:(?:was|were|is|are|has\sbeen|have\sbeen)\s)?{_HELD}|"
+    rf"(?:scan(?:s|ned|ning)?|prints?|templates?|enrol(?:l|ls|led|ling)|captured?|registered)\s(?:of\s|by\s|with\s|using\s|for\s)?"
+    rf"(?:(?:the|a|his|her|their|both|left|right|patient's|pt's)\s){{0,3}}{_BODY}|(?:eye|facial|face)\s(?:scan\w*|match\w*)|"
+    r"(?:finger|thumb|palm|hand)?prints\s(?:were\s|was\s)?(?:taken|stored|on\sfile|captured|enrolled)|"
+    r"(?:facial|face|hand[\s-]?geometry|biometric)\s(?:id|map|recognition)|biometric\w*|"
+    r"(?:palm|finger|hand)[\s-]?vein|voice\s(?:recognition|biometric|samples?|id|recordings?\s(?:kept|stored|on\sfile|for\sidentification))|"
+    r"speaker\s(?:verification|recognition|identification)|face\s?ID|touch\s?ID|"
+    r"DNA\s(?:profile|fingerprint\w{0,3}|samples?\s(?:kept|stored|taken)|identification)|genetic\sfingerprint\w{0,3}"
 )
+_SEEN = r"(?:patient|face|facial\sfeatures|wound|child|infant|baby|resident|pt|him|her|mother|client)"
 _PHOTO = (
-    r"photo(?:graph)?s?(?!\w)|photograph(?:ed|ing|ic|y)|photo[\s-]?(?:documentation|id|documented|of)|(?:full[\s-]?)?face\s(?:image|picture|shot)s?|"
-    r"selfies?|head\s?shots?|mug\s?shots?|portraits?|snapshots?|polaroids?|(?:picture|pictures|image|images|video|videos)\s"
-    r"(?:of\s(?:the\s)?(?:patient|face|wound|child|infant)|taken|attached|uploaded|saved|obtained\sof\s(?:face|wound))|"
-    r"(?:took|takes|see\sattached|attached|uploaded)\s(?:a\s|the\s)?(?:pictures?|photos?|videos?(?!\scamera))|video(?:tap(?:ed|ing)|\srecording|\srecorded)|"
+    r"photo(?:graph)?s?(?!\w)|photograph(?:ed|ing|ic|y|er)|photo[\s-]?(?:documentation|documented|id|of|release|consent)|"
+    r"(?:full|frontal)[\s-]?(?:face|facial)\s(?:images?|pictures?|shots?|views?|stills?|frames?)|face\s(?:images?|pictures?|shots?)|"
+    r"(?:frontal|profile|close[\s-]?up)\s(?:and\s\w{1,12}\s)?(?:views?|images?|shots?|pictures?)\sof\s(?:the\s|his\s|her\s)?(?:face|head)|"
+    r"close[\s-]?ups?\sof|(?:phone|digital|clinic|ipad|body)\s?camera|"
+    r"selfies?|head\s?shots?|mug\s?shots?|portraits?|snapshots?|polaroids?|screen\s?shots?\sof|webcam|passport\spictures?|"
+    rf"(?:pics?|pictures?|images?|videos?|stills?)\s(?:of\s(?:(?:the|his|her|their|this|pt's|patient's|full|whole|entire)\s){{0,2}}{_SEEN}|taken|attached|"
+    r"uploaded|saved|emailed|texted|scanned\sin|in\s(?:the\s)?chart|on\sfile)|(?:facial|face)\simages?|"
+    r"(?:his|her|their|patient's|pt's|the|id|badge|chart|profile)\s(?:pics?|pictures?)(?!\w)|(?:pics?|pictures?|images?)\s(?:was|were|is|are)\s"
+    r"(?:taken|attached|uploaded|saved|stored)|(?:face|features)\s(?:fully\s|clearly\s)?(?:visible|recogni[sz]able|identifiable|unobscured)|"
+    r"(?:took|takes|taking|take|see\sattached|attached|uploaded|upload|sent)\s(?:a\s|the\s|some\s|two\s|several\s)?"
+    r"(?:pics?|pictures?|photos?|videos?(?!\scamera))|video(?:tap(?:ed|ing)|\srecording|\srecorded)|"
     r"[\w-]{1,40}\.(?:jpe?g|png|heic|tiff?|bmp|mp4|mov)(?!\w)"
 )
 
