@@ -31,26 +31,28 @@ SIMULATED_MARKER: Final = "SIMULATED"
 
 DEFAULT_MIN_RECALL: Final = MappingProxyType[Identifier, float](
     {
-        "account_number": 0.7,
-        "age": 0.2,
-        "date_time": 0.5,
-        "device_id": 0.7,
-        "email_address": 0.9,
-        "fax_number": 0.7,
-        "health_plan_id": 0.3,
-        "id_number": 0.2,
+        "account_number": 0.9,
+        "age": 0.85,
+        "date_time": 0.9,
+        "device_id": 0.9,
+        "email_address": 0.95,
+        "fax_number": 0.9,
+        "health_plan_id": 0.9,
+        "id_number": 0.85,
         "ip_address": 0.9,
-        "license_number": 0.3,
-        "medical_record_number": 0.5,
-        "person": 0.5,
-        "phone_number": 0.7,
+        "license_number": 0.9,
+        "location": 0.85,
+        "medical_record_number": 0.9,
+        "organization": 0.8,
+        "person": 0.9,
+        "phone_number": 0.9,
         "url": 0.9,
-        "us_ssn": 0.9,
-        "vehicle_id": 0.5,
+        "us_ssn": 0.95,
+        "vehicle_id": 0.9,
     }
 )
-"""Floors that hold where a site sets none: far enough below what the engine finds that only a broken one falls under
-them. A site that knows its engine sets its own."""
+"""Floors that hold where a site sets none: what the default engine passes by far and rules without a model do not.
+A site that chooses such an engine says so with floors of its own."""
 
 
 class SiteSection(BaseModel):

@@ -20,7 +20,7 @@ from privacy.text.records import ENTITY_TYPES, Finding
 TAG = re.compile("<(?:" + "|".join(sorted(ENTITY_TYPES)) + ")>")
 """A tag that replacement writes."""
 
-_BLANK = "\u25a0"
+BLANK = "\u25a0"
 _PLAIN = str.maketrans(
     "\u2018\u2019\u02bc\u201b\u2032\u201c\u201d\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d",
     "'''''\"\"----------",
@@ -149,4 +149,4 @@ def _fold(cluster: str) -> str:
 
 
 def _blank_tags(text: str) -> str:
-    return TAG.sub(lambda tag: _BLANK * len(tag.group()), text) if "<" in text else text
+    return TAG.sub(lambda tag: BLANK * len(tag.group()), text) if "<" in text else text

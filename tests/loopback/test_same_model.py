@@ -49,6 +49,8 @@ style = "narrative"
 patients = 12
 [sites]
 threads = 1
+[sites.text]
+names = "student"
 [federation.run]
 name = "two-hospitals"
 run_id = "loopback"

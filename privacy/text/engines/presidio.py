@@ -13,6 +13,7 @@ import gc
 import importlib.metadata
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import tldextract
@@ -31,10 +32,21 @@ from privacy.text.propagation import propagate
 from privacy.text.recognizers import build_all
 from privacy.text.records import Finding
 from privacy.text.settings import TextSettings
+from privacy.text.stability import settle
 
 _LIBRARIES = ("presidio-analyzer", "phonenumbers", "regex", "spacy", "tldextract")
 _ROOM = Path(__file__).resolve().parents[1]
-_SOURCES = ("engines", "view.py", "records.py", "propagation.py", "allow_list.py", "recognizers", "lists")
+_SOURCES = (
+    "engines",
+    "view.py",
+    "records.py",
+    "propagation.py",
+    "stability.py",
+    "overlaps.py",
+    "allow_list.py",
+    "recognizers",
+    "lists",
+)
 
 
 class PresidioEngine:
@@ -63,8 +75,15 @@ class PresidioEngine:
         found = [*self._patterns(text), *self._names.find(text)]
         for recognizer in self._ours:
             found += recognizer.find(text)
-        kept = self._allowed.without_allowed(text, (finding for finding in found if finding.score >= self._threshold))
-        return sorted(kept | self._allowed.without_allowed(text, propagate(text, kept)))
+        return sorted(
+            settle(text, self._kept(text, found), lambda tagged: self._kept(tagged, self._names.find(tagged)))
+        )
+
+    def _kept(self, text: str, found: Iterable[Finding]) -> set[Finding]:
+        """What is found for good: above the threshold, not on the allow list, and what spreads from it."""
+        strong = (finding for finding in found if finding.score >= self._threshold)
+        kept = self._allowed.without_allowed(text, strong)
+        return kept | self._allowed.without_allowed(text, propagate(text, kept))
 
     def _patterns(self, text: str) -> list[Finding]:
         return [

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from privacy.text import lists
 
 SHORT = 4
-"""Capitals that are an acronym rather than a name."""
+"""Capitals that are an acronym rather than a name, digits that are a figure if there are fewer."""
 
 _NAMED = ("female", "male", "family", "places", "cities", "countries", "regions", "nationalities", "religions")
 _MONTHS = frozenset(
@@ -33,8 +33,10 @@ class Thresholds:
     """Of another word in lower case that no list of names holds, of short capitals, of letters with digits: terms."""
     capitalised: float
     """Of an ordinary word that is written with a capital."""
+    number: float
+    """Of up to three digits: rules know what may stand there, and figures are what medicine is made of."""
     other: float
-    """Of every other word: listed names, strange words with a capital, numbers."""
+    """Of every other word: listed names, strange words with a capital, years and longer numbers."""
 
 
 class Caution:
@@ -47,6 +49,8 @@ class Caution:
 
     def threshold(self, word: str) -> float:
         """What the probability of "nothing" of `word` must stay below for it to be found."""
+        if word.isdigit() and len(word) < SHORT:
+            return self._thresholds.number
         plain = lists.plain(word)
         if plain in self._names:
             return self._thresholds.other
@@ -62,7 +66,7 @@ def _is_code(word: str) -> bool:
 
 def _ordinary(tokenizer: Tokenizer) -> frozenset[str]:
     known = {word for word in tokenizer.get_vocab() if len(word) >= 2 and word.isalpha()}
-    return frozenset(known - _names())
+    return frozenset((known | lists.no_name()) - _names())
 
 
 @cache

@@ -97,9 +97,9 @@ def _decide(probabilities: NDArray[np.float32], threshold: float) -> _Word:
 def _trimmed(segment: str, span: Span) -> Span | None:
     """The span without marks at its ends that belong to no name; None where nothing is left."""
     start, end = span.start, span.end
-    while start < end and segment[start] in _LEADING:
+    while start < end and (segment[start] in _LEADING or segment[start].isspace()):
         start += 1
-    while end > start and segment[end - 1] in _TRAILING:
+    while end > start and (segment[end - 1] in _TRAILING or segment[end - 1].isspace()):
         end -= 1
     if end > start and segment[end - 1] in ")]" and not any(c in "([" for c in segment[start:end]):
         end -= 1

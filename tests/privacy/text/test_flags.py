@@ -14,7 +14,7 @@ from privacy.text.settings import TextSettings
 ROWS = [
     TextRow("1", "Fingerprints taken, photo of the face in the chart", None, None),
     TextRow("2", "A photograph was seen", None, None),
-    TextRow("3", "Photophobia, photocoagulation", None, None),
+    TextRow("3", "No photophobia, then photocoagulation of the retina", None, None),
 ]
 
 

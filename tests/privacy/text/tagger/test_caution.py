@@ -8,7 +8,7 @@ import pytest
 from privacy.text.tagger.caution import Caution, Thresholds
 from privacy.text.tagger.network import load_backbone
 
-KINDS = Thresholds(ordinary=0.1, strange=0.2, capitalised=0.3, other=0.4)
+KINDS = Thresholds(ordinary=0.1, strange=0.2, capitalised=0.3, number=0.35, other=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,12 @@ def test_an_ordinary_word_with_a_capital(caution: Caution, word: str) -> None:
     assert caution.threshold(word) == KINDS.capitalised
 
 
-@pytest.mark.parametrize("word", ["maria", "Maria", "lopez", "Zorblatt", "ZORBLATT", "4471", "José", "Springfield"])
+@pytest.mark.parametrize(
+    "word", ["maria", "Maria", "lopez", "Zorblatt", "ZORBLATT", "1979", "4471022", "José", "Springfield"]
+)
 def test_names_in_any_case_strange_words_with_a_capital_and_numbers(caution: Caution, word: str) -> None:
     assert caution.threshold(word) == KINDS.other
+
+
+def test_a_short_number(caution: Caution) -> None:
+    assert caution.threshold("447") == KINDS.number

@@ -119,7 +119,7 @@ class Recording:
 
 def test_a_close_segment_is_computed_again_alone_and_each_segment_once(backbone: Backbone) -> None:
     classifier = Recording()
-    tagger = Tagger(classifier, backbone, Thresholds(0.5, 0.5, 0.5, 0.5))
+    tagger = Tagger(classifier, backbone, Thresholds(0.5, 0.5, 0.5, 0.5, 0.5))
     tagger.tag("Ana Ruiz\nBo Li\nAna Ruiz")
     assert classifier.rows == [2, 1, 1]
     tagger.tag("Bo Li\nAna Ruiz")
