@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from privacy.errors import AnonymizationError, SettingsError
+from privacy.errors import AnonymizationError, IntegrityError, SettingsError
 from privacy.text import engines, ner
 from privacy.text.engines import refuse_services
 from privacy.text.records import Finding
@@ -133,3 +133,20 @@ def test_a_folder_is_looked_for_beside_the_toml(tmp_path: Path) -> None:
     for name in ("en_core_web_sm", "owner/model", "/models/x"):
         assert TextSettings(names_model=name).beside(tmp_path).names_model == name
     assert "models" not in repr(settings)
+
+
+@pytest.mark.parametrize("names", ["builtin", "student"])
+def test_packaged_weights_that_are_missing_or_altered_stop_the_engine(
+    names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from privacy.text.tagger import weights
+
+    file = tmp_path / weights.PACKAGED[names].file
+    monkeypatch.setattr(weights.resources, "files", lambda package: tmp_path)
+    settings = TextSettings(names=names)
+    with pytest.raises(SettingsError, match="is not there"):
+        engines.load(settings)
+    file.write_bytes(b"other weights than ours")
+    with pytest.raises(IntegrityError, match="altered") as caught:
+        engines.load(settings)
+    assert str(tmp_path) not in str(caught.value)
