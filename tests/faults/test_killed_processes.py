@@ -41,7 +41,7 @@ epsilon_limit = 100.0
 dev_fraction = 0.3
 min_recall = {{ {NO_FLOORS} }}
 [sites.text]
-names = "student"
+names = "none"
 [federation.run]
 name = "small"
 run_id = "small"

@@ -40,6 +40,8 @@ threads = 1
 epsilon_limit = 8.0
 dev_fraction = 0.3
 min_recall = {{ {NO_FLOORS} }}
+[sites.text]
+names = "none"
 [federation.run]
 name = "small"
 run_id = "small"

@@ -101,6 +101,7 @@ class Clinic:
                 "dev_fraction": 0.4,
             },
             "model": {"paths": {self.contract.pretrained_digest: tiny}},
+            "text": {"names": "none"},  # rules alone: quick, and weak enough to fall below a floor
             "compute": {"device": "cpu"},
             "policy": {
                 "unit": "patient",
