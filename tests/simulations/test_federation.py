@@ -218,7 +218,7 @@ def test_no_exact_count_crosses_a_border(finished: Any) -> None:
         },
         "site_update": {
             "plan_digest", "payload_digest", "payload_bytes", "num_steps", "encoding", "spent",
-            "secret_seed_commitment", "environment_digest", "anonymization_commitment", "seen_tree_size",
+            "secret_seed_commitment", "environment_digest", "anonymization_commitment", "self_check", "seen_tree_size",
         },
         "site_metrics": {"plan_digest", "right", "actual", "predicted", "noise_std", "spent", "seen_tree_size"},
     }  # fmt: skip
@@ -232,6 +232,8 @@ def test_no_exact_count_crosses_a_border(finished: Any) -> None:
         body, _ = decoder.raw_decode(text, end)
         kinds.add(envelope["kind"])
         assert set(body) == allowed[envelope["kind"]]
+        if "self_check" in body:  # counts of invented values; that no text is read for them: test_site_self_check.py
+            assert set(body["self_check"]) == {"notes", "recall", "engine_fingerprint"}
         if envelope["kind"] == "site_metrics":
             assert float(body["noise_std"]) > 1
     assert kinds == set(allowed)
