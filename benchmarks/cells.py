@@ -30,6 +30,7 @@ from client.model import build as build_model
 from client.model import load_arrays
 from client.training import predict
 from coordinator.settings import (
+    AnonymizationSection,
     FederationSettings,
     PrivacySection,
     RoundsSection,
@@ -40,9 +41,11 @@ from coordinator.settings import (
 )
 from privacy.canonical import digest_of
 from privacy.exchange.messages import parse
+from privacy.exchange.recall import IDENTIFIERS
 from privacy.files import write_whole
 from privacy.randomness import PublicSeed
 from privacy.text.records import AnonymizedRecord
+from privacy.text.settings import TextSettings
 from privacy.update.delta import ModelContract, model_vector, unflatten
 from simulations.build import build
 from simulations.corpora import write_lines
@@ -248,6 +251,8 @@ class Bench:
                 epsilon_limit=EPSILON,
                 dev_fraction=0.0,
                 allow_non_private=not private,
+                text=TextSettings(names="none"),  # the texts were anonymized once for all cells (texts.py)
+                min_recall=dict.fromkeys(IDENTIFIERS, 0.0),
             ),
             federation=FederationSettings(
                 run=RunSection(name=self.texts.corpus.name, run_id="cell"),
@@ -255,6 +260,7 @@ class Bench:
                 training=training,
                 privacy=privacy,
                 update=UpdateSection(clip_norm=setting.clip_norm, scale_log2=16 if setting.clip_norm <= 25 else 14),
+                anonymization=AnonymizationSection(self_check_notes=1),
                 rounds=RoundsSection(min_sites=sites, deadline_seconds=100_000.0, evaluate=False),
             ),
         )

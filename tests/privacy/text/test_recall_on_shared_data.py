@@ -19,7 +19,16 @@ SYNTH = DATA / "presidio_synth" / "test.jsonl"
 NOTES = DATA / "mtsamples" / "dev.jsonl"
 
 # Share of spans masked whole, by any tag; measured: see docs/anonymization.md.
-FLOORS = {"PERSON": 0.72, "CREDIT_CARD": 1.0, "EMAIL_ADDRESS": 1.0, "DATE_TIME": 0.97, "PHONE_NUMBER": 0.70}
+FLOORS = {
+    "PERSON": 0.97,
+    "STREET_ADDRESS": 0.92,
+    "GPE": 0.96,
+    "ORGANIZATION": 0.85,
+    "CREDIT_CARD": 1.0,
+    "EMAIL_ADDRESS": 1.0,
+    "DATE_TIME": 0.93,
+    "PHONE_NUMBER": 0.97,
+}
 
 
 @pytest.mark.skipif(not SYNTH.exists(), reason="the shared evaluation data (presidio_synth) is not beside the checkout")
@@ -38,4 +47,4 @@ def test_real_dictated_notes_keep_nearly_all_their_words(engine: Engine, setting
     notes = [json.loads(line)["text"] for line in NOTES.read_text(encoding="utf-8").splitlines()[:60]]
     _, report = Anonymizer(engine, settings).run(TextRow(str(i), text, None, None) for i, text in enumerate(notes))
     assert report.returned == 60
-    assert report.words_kept_fraction > 0.99
+    assert report.words_kept_fraction > 0.97
