@@ -31,6 +31,8 @@ COMMANDS = ["enroll", "join", "describe", "check", "ledger", "report", "seen", "
 SITE = """
 [site]
 name = "hospital_a"
+[text]
+names = "none"
 [data]
 files = ["../notes.jsonl"]
 dataset = "notes"
@@ -158,7 +160,7 @@ def test_check_reads_and_anonymizes_and_nothing_leaves(here: Path, capsys: pytes
     assert before["corpus"]["read"] == 30
     assert before["policy"]["size_bucket"] == 32
     assert before["self-check"]["invented notes"] == 60
-    assert before["self-check"]["PERSON"].endswith("floor 0.9")
+    assert before["self-check"]["PERSON"].endswith("floor 0.9, BELOW the floor")
     assert "anonymization" not in before
     assert cli.main([*AT_SITE, "enroll"]) == 0
     assert cli.main([*AT_SITE, "check"]) == 0

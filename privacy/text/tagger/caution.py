@@ -8,11 +8,14 @@ Bayesian would call this a prior; it is what lets the model be recall-first on n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from tokenizers import Tokenizer
 
 from privacy.text import lists
+
+REMEMBERED = 20_000
+"""Words whose threshold is kept, in memory alone."""
 
 SHORT = 4
 """Capitals that are an acronym rather than a name, digits that are a figure if there are fewer."""
@@ -46,8 +49,9 @@ class Caution:
         self._names = _names()
         self._ordinary = _ordinary(tokenizer)
         self._thresholds = thresholds
+        self.threshold = lru_cache(REMEMBERED)(self._threshold)
 
-    def threshold(self, word: str) -> float:
+    def _threshold(self, word: str) -> float:
         """What the probability of "nothing" of `word` must stay below for it to be found."""
         if word.isdigit() and len(word) < SHORT:
             return self._thresholds.number

@@ -57,21 +57,23 @@ def decode(
     `probabilities` has shape (pieces, OUTPUTS); a word is found if its probability of O lies below its `threshold`.
     """
     spans: list[Span] = []
-    open_label, close, at = "", False, 0
+    nothing: list[float] = probabilities[:, 0].tolist()
+    open_label, close, at, last = "", False, 0, len(offsets)
     for match in _WORD.finditer(segment):
         start, end = match.span()
-        pieces = []
-        while at < len(offsets) and offsets[at][0] < end:
-            if offsets[at][1] > start:
-                pieces.append(at)
+        first = at
+        while at < last and offsets[at][0] < end:
             at += 1
-        if not pieces:
+        if first == at:
             continue
-        word = _decide(probabilities[pieces], threshold(match.group()))
-        close |= word.close
-        if not word.label:
+        least = min(nothing[first:at])
+        limit = threshold(match.group())
+        close |= -MARGIN < least - limit < MARGIN
+        if least >= limit:
             open_label = ""
             continue
+        word = _called(probabilities[first:at], least)
+        close |= word.close
         if word.label == open_label and not (word.begins and segment[spans[-1].end : start]):
             spans[-1] = Span(spans[-1].start, end, word.label, max(spans[-1].score, word.score))
         else:
@@ -80,16 +82,14 @@ def decode(
     return [kept for span in spans if (kept := _trimmed(segment, span)) is not None], close
 
 
-def _decide(probabilities: NDArray[np.float32], threshold: float) -> _Word:
-    nothing = float(probabilities[:, 0].min())
-    near = abs(nothing - threshold) < MARGIN
-    if nothing >= threshold:
-        return _Word("", False, 0.0, near)
-    together = probabilities[:, 1::2].sum(0) + probabilities[:, 2::2].sum(0)
-    second, best = np.argsort(together)[-2:]
+def _called(probabilities: NDArray[np.float32], nothing: float) -> _Word:
+    """What a found word is; `nothing` is the least probability of O of its pieces."""
+    together = (probabilities[:, 1::2].sum(0) + probabilities[:, 2::2].sum(0)).tolist()
+    best = max(range(len(together)), key=together.__getitem__)
+    rival = max(share for label, share in enumerate(together) if label != best)
     begin, inside = float(probabilities[0, 1 + 2 * best]), float(probabilities[0, 2 + 2 * best])
     tenths = (1.0 - nothing) * _SCORES
-    near |= bool(together[best] - together[second] < MARGIN) or abs(begin - inside) < MARGIN
+    near = together[best] - rival < MARGIN or abs(begin - inside) < MARGIN
     near |= abs(tenths - round(tenths)) < MARGIN * _SCORES
     return _Word(LABELS[best], begin > inside, int(tenths) / _SCORES, near)
 

