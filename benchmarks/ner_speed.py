@@ -76,7 +76,7 @@ def _without_line_cache() -> bool:
 def _notes(work: Work, count: int) -> list[str]:
     import hipaa
 
-    drawn = hipaa.note_documents(hipaa.DEVELOPMENT_SEED, 8 * count + 100)  # longer carriers; speed needs no held-out ones
+    drawn = hipaa.note_documents(hipaa.DEVELOPMENT_SEED, 8 * count + 100)  # longer ones
     texts = [one.text for one in drawn if LEAST <= len(one.text) <= MOST]
     return texts[:count]
 
