@@ -32,7 +32,7 @@ SIMULATED_MARKER: Final = "SIMULATED"
 DEFAULT_MIN_RECALL: Final = MappingProxyType[Identifier, float](
     {
         "account_number": 0.9,
-        "age": 0.85,
+        "age": 0.6,
         "date_time": 0.9,
         "device_id": 0.9,
         "email_address": 0.95,
@@ -41,9 +41,9 @@ DEFAULT_MIN_RECALL: Final = MappingProxyType[Identifier, float](
         "id_number": 0.85,
         "ip_address": 0.9,
         "license_number": 0.9,
-        "location": 0.85,
+        "location": 0.8,
         "medical_record_number": 0.9,
-        "organization": 0.8,
+        "organization": 0.7,
         "person": 0.9,
         "phone_number": 0.9,
         "url": 0.9,

@@ -178,6 +178,7 @@ def test_spans_that_differ_are_counted_in_both_directions(anonymize: ModuleType)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_rows_on_sameness_and_speed_keep_their_names(anonymize: ModuleType, data: Path, tmp_path: Path) -> None:
     rows = run(anonymize, data, tmp_path, *parts("steadiness", "speed"))
     assert rows["repeat_identical"]["value"] == 1

@@ -61,7 +61,7 @@ RUN = [name for name in WITH_COMMANDS if name not in GOES_ON_FROM.values()]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", RUN)
 def test_every_command_of_a_page_runs_in_an_empty_folder(name: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
@@ -78,7 +78,7 @@ def test_every_command_of_a_page_runs_in_an_empty_folder(name: str, tmp_path: Pa
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=580,
+        timeout=880,
     )
     print(done.stdout)  # shown with pytest -s
     assert done.returncode == 0, done.stdout

@@ -36,6 +36,7 @@ def test_there_is_one_example_for_each_kind_of_part() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("diff", DIFFS, ids=lambda diff: file_of(diff).stem)
 def test_an_example_passes_the_conformance_tests_as_pasted(diff: str, tmp_path: Path) -> None:
     for package in ("client", "coordinator", "privacy", "simulations", "tests"):
@@ -50,7 +51,7 @@ def test_an_example_passes_the_conformance_tests_as_pasted(diff: str, tmp_path: 
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=880,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (passed,) = re.findall(r"(\d+) passed", done.stdout)
