@@ -20,7 +20,7 @@ from privacy.text.tagger.network import LABELS
 
 MARGIN: Final = 1e-4
 """A decision nearer than this to its tipping point is called close. Floating-point noise between two ways to compute
-the same probabilities (other rows in the batch, another instruction set) is some hundred times smaller."""
+the same probabilities (other rows in the batch, another instruction set) is far smaller in float32."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _LEADING = frozenset(",;:.!?-–/|\"'()[]<>=*&•#")

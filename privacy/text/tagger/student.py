@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The student: gated convolutions over the backbone's word embeddings, some tenth of the encoder's work.
+"""The student: gated convolutions over the backbone's word embeddings, some sixth of the three layers' work.
 
 It knows nothing of what stands farther than its reach (16 word pieces to each side), and learns from the larger
 model's probabilities on invented text. Residual blocks with gated linear units: Dauphin et al. 2017; distillation:
