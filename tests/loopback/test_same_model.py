@@ -24,15 +24,17 @@ import pytest
 from coordinator.status import read_entries
 from privacy.audit.entries import RunClosed, UpdateReceived
 from privacy.errors import CollabError
+from privacy.exchange.recall import IDENTIFIERS
 from privacy.identifiers import Digest
 from simulations.build import build
 from simulations.federation import Federation
 from simulations.scenario import Scenario, load
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.xdist_group("same model")]
 
 SITES = ("hospital_a", "hospital_b")
 COMMANDS = Path(sys.executable).parent
+NO_FLOORS = ", ".join(f"{name} = 0" for name in IDENTIFIERS)
 SCENARIO = """
 title = "Two small hospitals"
 seed = 5
@@ -49,6 +51,7 @@ style = "narrative"
 patients = 12
 [sites]
 threads = 1
+min_recall = {{ {floors} }}
 [sites.text]
 names = "student"
 [federation.run]
@@ -70,6 +73,8 @@ clipping = "hooks"
 [federation.update]
 clip_norm = 4.0
 scale_log2 = 20
+[federation.anonymization]
+self_check_notes = 8
 [federation.rounds]
 min_sites = 2
 deadline_seconds = 120.0
@@ -95,7 +100,7 @@ def free_port() -> int:
 
 def scenario(folder: Path) -> Scenario:
     path = folder / "two-hospitals.toml"
-    path.write_text(SCENARIO.format(port=free_port()))
+    path.write_text(SCENARIO.format(port=free_port(), floors=NO_FLOORS))
     return load(str(path))
 
 
