@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from client.evaluation import Counts
 from client.settings import SiteSettings
 from privacy.dp.params import PrivacySpent
-from privacy.dp.training import StepRecord
 from privacy.errors import CollabError
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.exchange.recall import SelfCheck
+
+if TYPE_CHECKING:  # they load torch, and whoever reads a report would wait for it
+    from client.evaluation import Counts
+    from privacy.dp.training import StepRecord
 
 Json = dict[str, object]
 Watch = Callable[[Json], None]

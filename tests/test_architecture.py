@@ -35,9 +35,9 @@ def test_no_other_distribution_has_a_package_of_our_names() -> None:
         assert set(found.get(package, ["collab"])) == {"collab"}, package
 
 
-def loaded_by(module: str) -> set[str]:
-    """The top-level packages in a fresh process that imported `module`."""
-    program = f"import sys, {module}; print('\\n'.join({{name.split('.')[0] for name in sys.modules}}))"
+def loaded_by(modules: str) -> set[str]:
+    """The top-level packages in a fresh process that imported `modules`."""
+    program = f"import sys, {modules}; print('\\n'.join({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     return set(done.stdout.split())
 
@@ -45,6 +45,11 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize("module", ["coordinator.app", "coordinator.cli", "coordinator.superlink", "privacy.audit.cli"])
 def test_neither_coordinator_nor_auditor_loads_a_model_library(module: str) -> None:
     assert not loaded_by(module) & {"torch", "transformers", "opacus", "presidio_analyzer", "spacy", "client"}
+
+
+@pytest.mark.parametrize("modules", ["client.cli, client.telling, client.reports", "privacy.audit.cli"])
+def test_what_only_reads_and_tells_starts_without_the_libraries_that_compute(modules: str) -> None:
+    assert not loaded_by(modules) & {"torch", "scipy", "dp_accounting", "flwr"}
 
 
 def test_the_client_never_loads_the_coordinator() -> None:

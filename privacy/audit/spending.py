@@ -17,7 +17,6 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, Unit
-from privacy.dp.pld import epsilon_pld
 from privacy.errors import CollabError, ContractError
 from privacy.exchange.plans import EvaluationPlan
 from privacy.identifiers import SiteId
@@ -28,6 +27,8 @@ TOLERANCE = Decimal("0.001")
 
 @lru_cache(maxsize=4096)
 def _epsilon(events: tuple[tuple[PrivacyEvent, int], ...], delta: str) -> float:
+    from privacy.dp.pld import epsilon_pld  # loads scipy, which `show` and `replay` need not wait for
+
     return epsilon_pld([event for event, times in events for _ in range(times)], float(delta))
 
 
