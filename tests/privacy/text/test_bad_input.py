@@ -64,6 +64,7 @@ def test_no_setting_lets_a_row_of_ten_megabytes_in() -> None:
         TextSettings(max_characters=200_001)
 
 
+@pytest.mark.slow
 def test_a_row_at_the_highest_bound_is_analyzed_in_time(engine: Engine) -> None:
     text = ("Dr. Quenby Zorblatt, MRN 4827193, saw nothing new in the lungs on both sides.\n" * 2600)[:199_990]
     started = time.process_time()

@@ -42,6 +42,7 @@ def test_recall_stays_above_its_floors(engine: Engine, settings: TextSettings) -
     assert {name: share for name, share in by_type.items() if share < FLOORS.get(name, 0.0)} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not NOTES.exists(), reason="the shared evaluation data (mtsamples) is not beside the checkout")
 def test_real_dictated_notes_keep_nearly_all_their_words(engine: Engine, settings: TextSettings) -> None:
     notes = [json.loads(line)["text"] for line in NOTES.read_text(encoding="utf-8").splitlines()[:60]]
