@@ -217,7 +217,7 @@ def test_a_file_that_is_no_jsonl_is_refused_by_name_and_without_its_text(tmp_pat
 
 def test_the_nine_sources_of_medquad_become_nine_sites() -> None:
     if not MEDQUAD.is_dir():
-        pytest.skip("the shared MedQuAD folder is not on this machine")
+        pytest.skip("the shared MedQuAD folder is not beside the checkout")
     rows = read_rows(MEDQUAD / "dev.jsonl")
     split = by_field(rows)
     assert len(split.sites) == 9

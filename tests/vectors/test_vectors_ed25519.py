@@ -12,9 +12,7 @@ from privacy.audit.keys import SigningKey, VerifyKey
 from privacy.errors import IntegrityError
 
 FOLDER = Path(__file__).resolve().parents[2] / ".." / "shared" / "vectors" / "ed25519"
-needs_vectors = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason="the public Ed25519 vectors are not beside the repository"
-)
+needs_vectors = pytest.mark.skipif(not FOLDER.is_dir(), reason="the shared Ed25519 vectors are not beside the checkout")
 
 RFC_8032 = [
     (

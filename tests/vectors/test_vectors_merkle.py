@@ -14,7 +14,7 @@ from privacy.audit.merkle import verify_consistency, verify_inclusion
 from privacy.errors import IntegrityError
 
 FOLDER = Path(__file__).resolve().parents[2] / ".." / "shared" / "vectors" / "merkle" / "testdata"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the public Merkle vectors are not beside the repository")
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the shared Merkle vectors are not beside the checkout")
 
 
 def cases(kind: str) -> list[Path]:

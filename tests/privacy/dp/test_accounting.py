@@ -39,7 +39,7 @@ def gaussian_epsilon(noise, delta):
     return brentq(excess, 0, 100)
 
 
-@pytest.mark.skipif(not ANCHORS.exists(), reason="the published anchors are not beside this checkout")
+@pytest.mark.skipif(not ANCHORS.exists(), reason="the shared anchors are not beside the checkout")
 def test_published_figures_are_reproduced():
     anchors = json.loads(ANCHORS.read_text())
     opacus = anchors["opacus"]
