@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny random BERT on disk with a real WordPiece tokenizer, plans for it, and invented anonymized records."""
+"""What a site works with: a tiny random BERT with a real WordPiece tokenizer, plans for it, invented rows, a folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
+from client.settings import SiteFolder
 from privacy.exchange.plans import TaskPlan, TrainingPlan
+from privacy.text import engines
 from privacy.text.records import AnonymizedRecord
+from privacy.text.settings import TextSettings
 
 WORDS = (
     *("the", "a", "of", "and", "with", "no", "today", "home", "ward", "heart", "lung"),
@@ -93,3 +97,45 @@ def records() -> tuple[AnonymizedRecord, ...]:
         text = " ".join([mood, *(WORDS[(number * 5 + at * 3) % len(WORDS)] for at in range(1 + number % 7)), mood])
         made.append(AnonymizedRecord(f"r{number}", text, label, f"p{number % 8}", ()))
     return tuple(made)
+
+
+SITE = """
+[site]
+name = "hospital_a"
+[data]
+files = ["../notes.jsonl"]
+dataset = "notes"
+record_column = "id"
+[policy]
+unit = "record"
+epsilon_limit = 8.0
+delta = 1e-5
+size_bucket = 32
+"""
+
+load_engine = engines.load
+
+
+@cache
+def load_by_json(settings: str) -> engines.Engine:
+    return load_engine(TextSettings.model_validate_json(settings))
+
+
+@pytest.fixture
+def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real engine, built once for all commands of the tests that ask for this: each would build its own."""
+    monkeypatch.setattr(engines, "load", lambda settings: load_by_json(settings.model_dump_json()))
+
+
+@pytest.fixture
+def make_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SiteFolder]:
+    """make_site(rows, toml=""): in an empty working folder, a site with these rows and more settings; without keys."""
+
+    def make(rows: Sequence[dict[str, str]], toml: str = "") -> SiteFolder:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "sites").mkdir()
+        (tmp_path / "sites/hospital_a.toml").write_text(SITE + toml)
+        (tmp_path / "notes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return SiteFolder(tmp_path / "sites/hospital_a.toml")
+
+    return make

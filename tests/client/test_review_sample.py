@@ -9,7 +9,6 @@ import json
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,25 +21,11 @@ from client.settings import SiteFolder
 from client.texts import open_texts
 from privacy.canonical import canonical_bytes
 from privacy.errors import IntegrityError
-from privacy.text import engines
 from privacy.text.records import Finding
 from privacy.text.residual import upper_bound
-from privacy.text.settings import TextSettings
 
-SITE = """
-[site]
-name = "hospital_a"
-[data]
-files = ["../notes.jsonl"]
-dataset = "notes"
-record_column = "id"
-[policy]
-unit = "record"
-epsilon_limit = 8.0
-delta = 1e-5
-size_bucket = 32
-"""
-TEXT = '[text]\nnames = "none"\n'
+pytestmark = pytest.mark.usefixtures("one_engine")
+
 AT_SITE = ["--site", "hospital_a"]
 REVIEW = [*AT_SITE, "review-sample"]
 WEAK = "takes Zorbaquine with food, the only glass blower here, number {at}"
@@ -53,31 +38,13 @@ def finding(start: int, end: int, score: float = 0.85) -> Finding:
     return Finding(start, end, "PERSON", score, "test")
 
 
-load = engines.load
-
-
-@cache
-def load_by_json(settings: str) -> engines.Engine:
-    return load(TextSettings.model_validate_json(settings))
-
-
-@pytest.fixture(autouse=True)
-def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real engine, built once for all commands of this file: each would build its own."""
-    monkeypatch.setattr(engines, "load", lambda settings: load_by_json(settings.model_dump_json()))
-
-
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SiteFolder:
+def site(make_site: Callable[..., SiteFolder]) -> SiteFolder:
     """An enrolled site of 60 invented notes: 20 with weak evidence, 30 bare, 10 others."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "sites").mkdir()
-    (tmp_path / "sites/hospital_a.toml").write_text(SITE + TEXT)
     texts = [*(WEAK.format(at=at) for at in range(20)), *(BARE.format(at=at) for at in range(30))]
     texts += [REST.format(at=at) for at in range(10)]
     rows = [{"text": text, "label": "no", "id": f"case-{at}"} for at, text in enumerate(texts)]
-    (tmp_path / "notes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    folder = SiteFolder(tmp_path / "sites/hospital_a.toml")
+    folder = make_site(rows, '[text]\nnames = "none"\n')
     enroll(folder)
     return folder
 
@@ -300,11 +267,12 @@ def test_a_sample_is_not_gone_on_with_when_texts_or_engine_changed(
 ) -> None:
     drawn(site, "--rows", "60")
     toml = Path("sites/hospital_a.toml")
-    toml.write_text(SITE + TEXT + 'deny_list = ["food"]\n')
+    before = toml.read_text()
+    toml.write_text(before + 'deny_list = ["food"]\n')
     assert cli.main([*REVIEW, "--json"]) == 0
     assert cli.main([*REVIEW, "--export", "review.csv"]) == 2
     assert "anonymized in another way now" in capsys.readouterr().err
-    toml.write_text(SITE + TEXT)
+    toml.write_text(before)
     notes = Path("notes.jsonl")
     notes.write_text(notes.read_text().replace('here, number 3"', 'there, number 3"'))
     assert cli.main([*REVIEW, "--export", "review.csv"]) == 2
@@ -367,7 +335,8 @@ def test_a_commitment_binds_and_tells_nothing(site: SiteFolder, person: Callable
 def test_released_figures_hold_no_size_of_the_site(site: SiteFolder, person: Callable[..., None]) -> None:
     person(*["n"] * 12)
     assert cli.main([*REVIEW, "--rows", "12"]) == 0
-    Path("sites/hospital_a.toml").write_text(SITE + "release_review_figures = true\n" + TEXT)
+    toml = Path("sites/hospital_a.toml")
+    toml.write_text(toml.read_text().replace("[policy]\n", "[policy]\nrelease_review_figures = true\n"))
     assert cli.main([*REVIEW, "--release", "figures"]) == 0
     released = json.loads((site.released / "review-figures.json").read_bytes())
     assert released["reviewed"] == 12

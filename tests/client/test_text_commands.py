@@ -8,7 +8,7 @@ import io
 import json
 import re
 import stat
-from functools import cache
+from collections.abc import Callable
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,24 +23,11 @@ from client.settings import SiteFolder
 from client.text_session import keyed_texts_of, paged
 from client.texts import Shown, open_texts
 from privacy.text import cache as span_cache
-from privacy.text import engines
 from privacy.text.cache import SpanCache
 from privacy.text.records import ENTITY_TYPES, AnonymizedRecord, Finding, TextRow
-from privacy.text.settings import TextSettings
 
-SITE = """
-[site]
-name = "hospital_a"
-[data]
-files = ["../notes.jsonl"]
-dataset = "notes"
-record_column = "id"
-[policy]
-unit = "record"
-epsilon_limit = 8.0
-delta = 1e-5
-size_bucket = 32
-"""
+pytestmark = pytest.mark.usefixtures("one_engine")
+
 AT_SITE = ["--site", "hospital_a"]
 NOTE = (
     "Patient: Quenby Zorblatt, MRN 48271{at:02d}, wimbled gently. <script>alert('{at}')</script> "
@@ -49,31 +36,12 @@ NOTE = (
 WARNING = "ORIGINAL TEXT"
 
 
-load = engines.load
-
-
-@cache
-def load_by_json(settings: str) -> engines.Engine:
-    return load(TextSettings.model_validate_json(settings))
-
-
-@pytest.fixture(autouse=True)
-def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real engine, built once for all commands of this file: each would build its own."""
-    monkeypatch.setattr(engines, "load", lambda settings: load_by_json(settings.model_dump_json()))
-
-
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SiteFolder:
+def site(make_site: Callable[..., SiteFolder], monkeypatch: pytest.MonkeyPatch) -> SiteFolder:
     """A site of 30 invented notes, one of them with a control character; it has no keys yet."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
-    (tmp_path / "sites").mkdir()
-    (tmp_path / "sites/hospital_a.toml").write_text(SITE)
     notes = [{"text": NOTE.format(at=at), "label": "grumbled", "id": f"case<{at}>"} for at in range(29)]
-    notes.append({"text": "Nothing but \x01 skrimble here.", "label": "grumbled", "id": "odd"})
-    (tmp_path / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
-    return SiteFolder(tmp_path / "sites/hospital_a.toml")
+    return make_site([*notes, {"text": "Nothing but \x01 skrimble here.", "label": "grumbled", "id": "odd"}])
 
 
 def mode(path: Path) -> int:
@@ -315,7 +283,11 @@ def test_a_row_is_shown_as_it_would_be_trained_on(site: SiteFolder) -> None:
         for at, word in enumerate(("Seen", "Cured", "Fed", "Odd \x01", "Held", "Left"))
     ]
     Path("notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
-    toml = SITE.replace('unit = "record"', 'unit = "patient"').replace("[policy]", 'patient_column = "who"\n[policy]')
+    toml = (
+        site.toml.read_text()
+        .replace('unit = "record"', 'unit = "patient"')
+        .replace("[policy]", 'patient_column = "who"\n[policy]')
+    )
     site.toml.write_text(toml + '[text]\nreplacement = "surrogate"\n')
     enroll(SiteFolder(site.toml))
     with keyed_texts_of(SiteFolder(site.toml)) as (texts, _):
