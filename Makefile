@@ -31,7 +31,7 @@ test: setup ## the quick suite: some five minutes on two cores, no GPU, no netwo
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
 
 test-slow: setup ## the loopback deployment, the commands in the docs, long properties
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m slow
+	$(BIN)/pytest -q -n 2 --dist loadfile -m slow
 
 check: setup ## lint, strict types, import contract
 	$(BIN)/ruff check .

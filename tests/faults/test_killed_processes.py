@@ -119,7 +119,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("killed")
 @pytest.mark.parametrize("at", [1, 4, 9, 14, 20])
 def test_a_federation_killed_at_any_entry_ends_with_the_same_model_and_a_sound_log(
     undisturbed: tuple[Path, dict[str, Any]], at: int

@@ -16,7 +16,7 @@ import pytest
 
 from privacy.exchange.messages import Parcel
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("loopback")]
+pytestmark = pytest.mark.slow
 
 _spec = importlib.util.spec_from_file_location("echo_site", Path(__file__).parent / "echo_site.py")
 assert _spec is not None

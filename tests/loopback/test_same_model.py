@@ -30,7 +30,7 @@ from simulations.build import build
 from simulations.federation import Federation
 from simulations.scenario import Scenario, load
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.xdist_group("loopback")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 SITES = ("hospital_a", "hospital_b")
 COMMANDS = Path(sys.executable).parent

@@ -27,8 +27,6 @@ from simulations.cli import app
 from simulations.federation import Federation
 from simulations.scenario import Scenario
 
-pytestmark = pytest.mark.xdist_group("one built federation")
-
 
 class Killed(BaseException):
     """The process is gone: nothing may catch it."""
