@@ -21,7 +21,6 @@ ALLOWED = {
     "2",
     "--dist",
     "loadfile",
-    "loadgroup",
     "-m",
     "-ra",
     "--import-mode=importlib",
