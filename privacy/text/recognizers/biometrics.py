@@ -46,7 +46,7 @@ _PRINTS = (
     r"prints\s(?:(?:were|was|are|have\sbeen|on|had\sbeen|also)\s){0,2}(?:taken|rolled|lifted|obtained|stored|(?:on\s)?file|captured|enrolled|"
     r"matched|run|submitted|inked|collected|recorded|sent|cleared|compared)|prints\sof\s" + _OWN + _BODY + "|"
     r"(?:by|fbi|police|state|sheriff's?|jail|his|her|their)\sprints|prints\s(?:required|needed|pending|due)|"
-    r"(?:thumb|finger|palm|sole|foot)[\s-]?(?:tip\s)?impressions?|(?:feet|foot|soles?|hands?|palms?|thumbs?|fingers?|heels?)\s(?:were\s|was\s)?inked|"
+    r"(?:thumb|finger|palm|sole|foot)[\s-]?(?:tip\s)?(?:impressions?|marks?)|(?:feet|foot|soles?|hands?|palms?|thumbs?|fingers?|heels?)\s(?:were\s|was\s)?inked|"
     r"(?:set|sets|copy|copies)\sof\s(?:\w+\s)?(?:finger|foot|palm)?prints|"
     rf"(?:rolled|inked|took|obtained|recorded|lifted|pressed)\s{_OWN}(?:\w+\s)?(?:thumb|finger|palm|foot|hand)?(?:\s)?prints?"
 )
@@ -54,7 +54,7 @@ _DOUBLE = r"(?:foot|thumb)[\s-]?(?:prints?|printed|printing)"
 _MACHINE = (
     rf"{_BODY}(?:[\s/-]{{1,2}}(?:and\s|or\s)?(?:vein|print|{_BODY}))?[\s-]{{1,2}}{_WAS}{_ACTS}|"
     r"(?:palm|finger|hand)[\s-]?veins?|face\s?id|touch\s?id|hand\s?punch|palmsecure|rightpatient|irisguard|windows\shello|aadhaar|"
-    r"biometric\w*|bio-metric\w*|speaker\s(?:verification|recognition|identification|id)|voice[\s-]?(?:id|pass(?:word|phrase|code)|key)|"
+    r"biometric\w*|bio-metric\w*|speaker\s(?:verification|recognition|identification|id)|voice[\s-]?(?:id|identifiers?|identification|pass(?:word|phrase|code)|key)|"
     r"DNA\s(?:profiles?|fingerprint\w{0,3}(?!\sanaly)|samples?\s(?:kept|stored|taken)|identification)|genetic\sfingerprint\w{0,3}"
 )
 _READ = (
@@ -70,21 +70,26 @@ _KNOWN = (
     r"identi(?:ty|ties|fy|fies|fied|fying|fication|fier|fiers)|verif\w+|authentic\w+|enrol\w*|re-enrol\w*|check(?:s|ed)?[\s-]?in|"
     r"sign(?:s|ed)?[\s-]?in|log(?:s|ged|ging)?(?:\s(?:him|her|them|me))?[\s-]?(?:in|on)|hospital\sapp|linked|on\srecord|military|clock\w*|kiosks?|unlock\w*|badges?|templates?|scanners?|"
     r"turnstiles?|biometric\w*|door|cabinets?|pyxis|omnicell|dispens\w+|on\sfile|stored|stores|database|police|sheriff|"
-    r"law\senforcement|coroner|medical\sexaminer|immigration|refugee|background\scheck|unidentified|john\sdoe|jane\sdoe|passport|visa|"
+    r"law\senforcement|coroner|medical\sexaminer|immigration|refugee|unhcr|background\scheck|unidentified|john\sdoe|jane\sdoe|passport|visa|"
     r"time\sclock|timeclock|registration|registry|security|vault|controlled\ssubstance|methadone|password|passcode|pin|caller|"
     r"match(?:ed|es|ing)?|readers?|terminal|front\sdesk|entry|entrance|workstation|border|customs|camp|airport|prison|jail|detention|custody|duplicate|impersonat\w+|smart\s?phone|login"
 )
 _IDENTIFIES = _compiled(_KNOWN)
+_IDENTITY = _compiled(
+    r"identi\w+|verif\w+|authentic\w+|enrol\w*|log[\s-]?in|check[\s-]?in|kiosks?|unlock\w*|border|camp|refugee|unhcr|immigration|military|"
+    r"police|security|vault|biometric\w*|badges?|templates?"
+)
+"""Of a picture of an eye: eye clinics store them too."""
 _BY_MACHINE = _compiled(
     r"scanners?|readers?|sensors?|kiosks?|apps?|unlock\w*|logs?\s(?:\w+\s)?(?:in|on)|logged\sin|log[\s-]?in|authentic\w+|verif\w+|identity|"
-    r"templates?|enrol\w*|time[\s-]?clock|clock(?:s|ed)?\sin|dispens\w+|pyxis|omnicell|methadone|terminal|biometric\w*"
+    r"templates?|enrol\w*|time[\s-]?clock|clock(?:s|ed)?\sin|dispens\w+|pyxis|omnicell|methadone|terminal|sign(?:s|ed)?\s(?:\w+\s)?in|biometric\w*"
 )
 _BORN = _compiled(
     r"newborns?|neonat\w+|bab(?:y|y's|ies)|infants?|birth\w*|inked|ink|keepsakes?|memory|bereavement|mold|mould\w*|crib|nursery|mother|"
     r"mom|deliver\w+|stamp\w*|certificate|stillb\w+|fetal\sdemise|" + _KNOWN
 )
 _CLINICAL_PRINT = re.compile(
-    r"[\s-](?:sign|siz\w+|lik\w+|dystroph\w*|bod(?:y|ies)|profiles?\s(?:on|of|in)|inclusion\w*|pattern\w*\s(?:of|on|in)|intracell\w*|"
+    r"[\s-](?:sign(?!\w)|siz\w+|lik\w+|dystroph\w*|bod(?:y|ies)|profiles?\s(?:on|of|in)|inclusion\w*|pattern\w*\s(?:of|on|in)|intracell\w*|"
     r"accumul\w*|edema|appearance|myopath\w*|curvilin\w*|analys\w*|cloning|screening|techniques?|assays?|clon\w+|craft\w*|hemorr\w*|lesion\w*|line\w*)",
     re.IGNORECASE,
 )
@@ -100,6 +105,7 @@ _DICTATED = _compiled(
 _BY_VOICE = _compiled(
     r"caller|enrol\w*|authentic\w+|biometric\w*|voice\s?prints?|templates?|passphrase|identity|hotline"
 )
+_LENS = _compiled(r"lens(?:es)?|contacts?|iol")
 _THUMB_SIGN = _compiled(
     r"colon\w*|colitis|bowel|films?|x-?rays?|CT|isch\w+|epiglott\w*|mucosa\w*|barium|edema\w*|bruis\w*|radiograph\w*|hemorrh\w+"
 )
@@ -139,6 +145,8 @@ def _machine(match: re.Match[str]) -> bool:
     if _says(match, "voice", "speaker", "speech"):
         return not _DICTATED.search(whole) or bool(_BY_VOICE.search(rest))
     known = bool(_IDENTIFIES.search(rest))
+    if _says(match, "match", " code") or (_says(match, "template") and _LENS.search(rest)):
+        return known
     if _says(match, "biometric"):
         return known or not _MEASURES.search(whole)
     if _says(match, "face recogn", "facial recogn", "facial identif", "face match", "facial match"):
@@ -153,7 +161,9 @@ def _machine(match: re.Match[str]) -> bool:
 
 def _read(match: re.Match[str]) -> bool:
     """A body part and a reading of it: of a person's identity only if the rest of the sentence says so."""
-    return bool(_IDENTIFIES.search(before(match, 100) + " | " + after(match, 100)))
+    rest = before(match, 100) + " | " + after(match, 100)
+    eye = _says(match, "retina", "iris", "eye") and _says(match, "image", "photo", "picture")
+    return bool((_IDENTITY if eye else _IDENTIFIES).search(rest))
 
 
 def _given(match: re.Match[str]) -> bool:

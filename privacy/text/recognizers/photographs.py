@@ -71,7 +71,7 @@ _SURE = (
     r"(?:clinical|medical)\s(?:phot(?:o|os|og|ogs)?(?!\w)|illustrations?)|photo[\s-]?booth|yearbook|"
     r"(?:face|faces|features|identity)\s(?:is\s|are\s|was\s|were\s|not\s|fully\s|clearly\s|easily\s|un)?(?:not\s|fully\s|clearly\s|easily\s)?"
     r"(?:visible|recogni[sz]able|identifiable|unobscured|unmasked|blurred|pixelated|cropped|redacted|shown\sin)|"
-    r"(?:his|her|their|patient's|pt's)\slikeness|"
+    r"(?:his|her|their|patient's|pt's)\slikeness|likeness\sof|"
     rf"(?:image|video|media|likeness|photo\w*)\s(?:release|consent)|(?:use|release)\sof\s{_DET}{{0,1}}(?:image(?!\s(?:intens|guid|proc|anal))|likeness|photo\w*)|"
     r"face\s(?:is\s)?(?:printed\s|shown\s)?on\s(?:the\s|his\s|her\s)?(?:wristband|badge|card|bracelet|screen|banner|poster)|"
     r"video[\s-]?tap(?:ed|ing|e\sof)|(?:phone|home|family's|mom's|mother's|parent's|cell\sphone)\svideos?|"
@@ -91,7 +91,7 @@ _NO_PHOTO = re.compile(  # light, not likeness: photo-ablation, photo treatments
 _PICTURE = (
     rf"(?:{_TOOK}|photo)\s(?:(?:a|the|some|two|three|several|multiple|many|more|new|few|\d{{1,2}}|her|his|their|us|me|in|him)\s){{0,3}}"
     r"(?:(?!big|clear|whole|full|overall|clinical|larger|naming|mixed)\w{3,12}\s)?(?:pictures?|snapshots?|snaps|stills|screen[\s-]?(?:shots?|grabs?|caps?))|"
-    r"pictures?\s(?:that\s|which\s)?(?:she|he|they|mom|mother|family|wife|husband|daughter|son|patient|pt|parents?|i|we|rn|nurse)\s"
+    r"pictures?\sfrom|pictures?\s(?:that\s|which\s)?(?:she|he|they|mom|mother|family|wife|husband|daughter|son|patient|pt|parents?|i|we|rn|nurse)\s"
     r"(?:took|takes|sent|sends|brought|has|showed|shows|uploaded|submitted|posted|emailed)|"
     r"(?:with|bears|bearing|shows|carries|has)\s(?:a\s|his\s|her\s|own\s)?picture(?=\s(?:is|was|on|in|copied|scanned)|\s?[.,;)])|pictures(?!\s(?:are|is|were)\smade|\s\w+sel(?:f|ves))|"
     r"(?:small|recent|old|older|new|current|framed|wallet|school|family|baby|wedding|cell|phone|cell[\s-]phone)[\s-]pictures?|"
@@ -146,7 +146,7 @@ _THING = (
     r"vehicles?|cars?|crash|scene|house|home|stairs|steps|bathroom|ramp|room|apartment|kitchen|wheelchairs?|walker|devices?|"
     r"pumps?|braces?|equipment|serial\sn\w+|barcodes?|stickers?|implants?|hardware|shoes?|x-?rays?|films?|scans?|CT|MRI|cultures?|"
     r"dish|drawings?|clock|artwork|objects?|animals?|cards|calendar|text|messages?|bp|sugars?|numbers?|data|graphs?|bedbugs?|mold|needles?|syringes?|"
-    r"pregnancy\stest|test\s(?:kit|strip)s?"
+    r"anatom\w+|pregnancy\stest|test\s(?:kit|strip)s?"
 )
 _OF_ANOTHER = re.compile(
     rf"\s*(?:was|were|is|are)?\s*(?:taken\s)?(?:of|from|showing|for)\s(?:[\w'-]{{1,14}}\s){{0,4}}?(?:{_THING}|{_INSIDE})(?!\w)",
@@ -157,7 +157,7 @@ _ANOTHER = re.compile(
     re.IGNORECASE,
 )
 _BODY_OF = _compiled(
-    r"patients?|pt|him|her|child|baby|infant|resident|client|face|facial|selfie|wound|rash|lesion|skin|license|passport"
+    r"patients?|pt|him|child|baby|infant|resident|client|face|facial|selfie|wound|rash|lesion|skin|license|passport"
 )
 _NONE = re.compile(
     r"(?<!\w)(?:no|not|without|denies|declin\w+|refus\w+|defer\w*|unable\sto|never|did\snot|didn't)\s"
@@ -192,7 +192,7 @@ _RADIOLOGY = _compiled(
 _LIGHT = ("photo", "foto", "pic", "pix", "selfie", "portrait", "shot", "snap", "polaroid", "close")
 _AT_LEISURE = _compiled(
     r"likes?|enjoys?|loves?|hobb(?:y|ies)|interests?|interested\sin|job|occupation|works?(?:ed)?\s(?:as|in)|retired|career|amateur|"
-    r"freelance|describe\w*|naming|draw\w*|books?|cards|pecs|tells?\sstor\w+|cookie|studie[sd]|employed|paint\w*|drawing|exercise|educational?|instructional|teaching\svideo|training\svideo|youtube"
+    r"freelance|describe\w*|naming|draw\w*|books?|communication|cards|pecs|tells?\sstor\w+|cookie|studie[sd]|employed|paint\w*|drawing|exercise|educational?|instructional|teaching\svideo|training\svideo|youtube"
 )
 
 _HOBBY = _compiled(r"hobb(?:y|ies)|for\sfun")
