@@ -18,8 +18,8 @@ _TITLES = (
     r"Senator|Sen|President|Mayor|Officer|Rabbi|Imam|Pastor|Señor|Señora|Herr|mr|mrs|ms|dr|Frau|Mme|Monsieur|MR|MRS|MS|DR|MISS"
 )
 _LABELS = (
-    r"(?:patient|pt|resident|client|member|subscriber|guarantor|insured|mother|father|spouse|guardian|contact|caregiver|"
-    r"maiden|preferred|first|last|middle|full|legal|emergency contact|father's|mother's|patient's|child's)?\s?"
+    r"(?:(?:patient|pt|resident|client|member|subscriber|guarantor|insured|mother|father|spouse|guardian|contact|caregiver|"
+    r"maiden|preferred|first|last|middle|full|legal|emergency contact|father's|mother's|patient's|child's)\s?)?"
     r"(?:names?|patient|pt|resident|client|attending|physician|surgeon|assistant|anesthesiologist|provider|pcp|nurse|"
     r"therapist|radiologist|pathologist|cardiologist|consultant|clinician|author|contact|guardian|next of kin|nok|"
     r"spouse|caregiver|interpreter|witness|informant|attorney|subject|from|to|cc|re|by|doctor|dr|"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from privacy.text.recognizers._search import Search
 from privacy.text.records import Finding
 
 
@@ -36,24 +37,25 @@ class Rules:
         self.name = name
         self.rules = tuple(rules)
         self.entity_types = tuple(sorted({rule.entity_type for rule in rules}))
+        self._search = Search([rule.pattern for rule in self.rules])
+        self._groups = ["id" if "id" in rule.pattern.groupindex else 0 for rule in self.rules]
 
     def find(self, text: str) -> list[Finding]:
         """Every match of every rule; may overlap."""
-        lowered = text.lower()
-        return [
-            finding
-            for rule in self.rules
-            if not rule.needs or any(part in lowered for part in rule.needs)
-            for finding in self._matches(rule, text)
-        ]
-
-    def _matches(self, rule: Rule, text: str) -> list[Finding]:
-        if rule.gate is not None and rule.gate.search(text) is None:
-            return []
-        group: str | int = "id" if "id" in rule.pattern.groupindex else 0
+        lowered = text.lower() if any(rule.needs for rule in self.rules) else ""
         found = []
-        for match in rule.pattern.finditer(text):
-            start, end = match.span(group)
-            if start < end and (rule.keep is None or rule.keep(match)):
-                found.append(Finding(start, end, rule.entity_type, rule.score, self.name))
+        for number, matches in self._search.matches(text):
+            rule, group = self.rules[number], self._groups[number]
+            if not _may_match(rule, text, lowered):
+                continue
+            for match in matches:
+                start, end = match.span(group)
+                if start < end and (rule.keep is None or rule.keep(match)):
+                    found.append(Finding(start, end, rule.entity_type, rule.score, self.name))
         return found
+
+
+def _may_match(rule: Rule, text: str, lowered: str) -> bool:
+    if rule.needs and not any(part in lowered for part in rule.needs):
+        return False
+    return rule.gate is None or rule.gate.search(text) is not None

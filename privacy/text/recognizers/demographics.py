@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from privacy.text import lists
 from privacy.text.recognizers._phrases import Phrases
 from privacy.text.recognizers._rules import Rules
+from privacy.text.recognizers._search import Search
 from privacy.text.records import Finding
 from privacy.text.settings import TextSettings
 from privacy.text.tokens import Token, tokens_of
@@ -77,6 +78,7 @@ _WORK = re.compile(
     r"was\semployed)\s(?:\w+-\w+\s)?as\s(?:an?|the)\s(?P<id>[a-z][a-z'-]{2,24}(?:\s[a-z][a-z'-]{2,24}){0,3})",
     re.IGNORECASE,
 )
+_LABELLED = Search([_FIELD, _WORK])
 _NAME = "demographics"
 
 
@@ -94,7 +96,9 @@ class Demographics:
     def find(self, text: str) -> list[Finding]:
         """Every description of a person; may overlap."""
         tokens = tokens_of(text)
-        spans = {*self._listed(text, tokens), *(match.span("id") for match in _FIELD.finditer(text)), *self._work(text)}
+        found = dict(_LABELLED.matches(text))
+        fields = (match.span("id") for match in found.get(0, ()))
+        spans = {*self._listed(text, tokens), *fields, *self._work(found.get(1, iter(())))}
         return [Finding(start, end, "DEMOGRAPHIC", 0.55, self.name) for start, end in sorted(spans)]
 
     def _listed(self, text: str, tokens: list[Token]) -> Iterator[tuple[int, int]]:
@@ -143,9 +147,9 @@ class Demographics:
             return True
         return _EMPLOYED.search(text, max(0, tokens[index].start - 60), tokens[index].start) is not None
 
-    def _work(self, text: str) -> Iterator[tuple[int, int]]:
+    def _work(self, matches: Iterable[re.Match[str]]) -> Iterator[tuple[int, int]]:
         """'She works as a glass blower': whatever the work, up to the first word that cannot belong to it."""
-        for match in _WORK.finditer(text):
+        for match in matches:
             words = list(re.finditer(r"\S+", match.group("id")))
             stop = next((i for i, word in enumerate(words) if word.group().lower() in self._stop), len(words))
             if stop:

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 
 from privacy.text import lists
 from privacy.text.recognizers import _name_cues as cues
+from privacy.text.recognizers._search import Search
 from privacy.text.records import Finding
 from privacy.text.settings import TextSettings
 from privacy.text.tokens import JOINS, Token, is_eponym, tokens_of
 
+_CUES = Search([rule.pattern for rule in cues.RULES])
 _SUFFIX = re.compile(
     r"(?:ova|owski|ewski|inski|ynski|czyk|wicz|vich|vych|enko|chuk|escu|iewicz|sson|sdottir|opoulos|akis|yan|shvili|adze|"
     r"inen|ishvili|oglu|ellini|ucci|acci|hardt|mann|stein|berg|quist|gaard|strom)$"
@@ -52,8 +54,9 @@ class Names:
 
     def _announced(self, text: str, tokens: list[Token]) -> Iterator[tuple[int, int, float]]:
         at = {token.start: index for index, token in enumerate(tokens)}
-        for rule in cues.RULES:
-            for match in rule.pattern.finditer(text):
+        for number, matches in _CUES.matches(text):
+            rule = cues.RULES[number]
+            for match in matches:
                 index = at.get(match.start("name"))
                 span = None if index is None else self._accept(rule, match, tokens, index)
                 if span is not None:
