@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from privacy.text import engines, workers
 from privacy.text.checks import Outcome, Reason, check
 from privacy.text.engines import Engine
-from privacy.text.records import ENTITY_TYPES, FLAG_TYPES
+from privacy.text.records import ENTITY_TYPES, FLAG_TYPES, in_order
 from privacy.text.settings import TextSettings
 from privacy.text.time_limit import TimeLimitReached, available, time_limit
 from privacy.text.view import read
@@ -32,7 +32,7 @@ def analyze(engine: Engine, text: str, time_limit_seconds: int) -> Outcome:
     try:
         with time_limit(time_limit_seconds):
             view = read(text)
-            findings = tuple(sorted({view.to_original(finding) for finding in engine.analyze(view.text)}))
+            findings = tuple(in_order({view.to_original(finding) for finding in engine.analyze(view.text)}))
     except TimeLimitReached:
         return "time_limit"
     except IndexError:

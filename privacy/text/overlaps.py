@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from privacy.text.records import Finding
+from privacy.text.records import Finding, in_order
 
 Piece = tuple[int, int, Finding]
 """Characters [start, end) of the text, and the finding that they belong to."""
@@ -20,7 +20,7 @@ Piece = tuple[int, int, Finding]
 
 def disjoint(text: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """`findings` (each inside `text`) as disjoint, sorted findings. White space at a cut may be left out."""
-    return tuple(found for cluster in _clusters(sorted(_by_type(findings))) for found in _resolve(text, cluster))
+    return tuple(found for cluster in _clusters(in_order(_by_type(findings))) for found in _resolve(text, cluster))
 
 
 def _strength(finding: Finding) -> tuple[float, int, str, str, int]:
@@ -44,8 +44,14 @@ def _clusters(found: list[Finding]) -> list[list[Finding]]:
 def _by_type(findings: Iterable[Finding]) -> list[Finding]:
     """Overlapping findings of one type as their union, named by the strongest."""
     united = []
-    for _, same in groupby(sorted(set(findings), key=lambda f: (f.entity_type, f)), key=lambda f: f.entity_type):
-        for group in _clusters(list(same)):
+    by_type: dict[str, list[Finding]] = {}
+    for finding in in_order(set(findings)):
+        by_type.setdefault(finding.entity_type, []).append(finding)
+    for same in by_type.values():
+        for group in _clusters(same):
+            if len(group) == 1:
+                united += group
+                continue
             best = min(group, key=_strength)
             end = max(finding.end for finding in group)
             united.append(Finding(group[0].start, end, best.entity_type, best.score, best.recognizer))

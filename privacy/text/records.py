@@ -7,7 +7,9 @@ stray log line or a traceback shows none either.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 ENTITY_TYPES = frozenset(
     {
@@ -81,6 +83,14 @@ class Finding:
     entity_type: str
     score: float
     recognizer: str
+
+
+_ORDER = attrgetter("start", "end", "entity_type", "score", "recognizer")
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """As `sorted` has it, and several times faster than by comparing two findings at a time."""
+    return sorted(findings, key=_ORDER)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

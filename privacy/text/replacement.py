@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable
 
 from privacy.errors import AnonymizationError
 from privacy.text.overlaps import disjoint
-from privacy.text.records import ENTITY_TYPES, FLAG_TYPES, Finding
+from privacy.text.records import ENTITY_TYPES, FLAG_TYPES, Finding, in_order
 from privacy.text.view import TAG
+
+_TYPES = ENTITY_TYPES | FLAG_TYPES
 
 Write = Callable[[str, str], str | None]
 """What stands in place of a finding of this type with these words; None: the words stay (a type that may be kept)."""
@@ -29,7 +31,7 @@ def resolve(text: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
     Raises AnonymizationError for a span outside the text or an unknown type.
     """
-    found = sorted(set(findings))
+    found = in_order(set(findings))
     for finding in found:
         _check(finding, len(text))
     return disjoint(text, _outside_tags(text, [f for f in found if f.entity_type not in FLAG_TYPES]))
@@ -56,13 +58,15 @@ def replace(text: str, findings: Iterable[Finding], write: Write = tag) -> tuple
 def _check(finding: Finding, length: int) -> None:
     if not 0 <= finding.start < finding.end <= length:
         raise AnonymizationError("a finding lies outside its text", next_step="report the engine's fingerprint")
-    if finding.entity_type not in ENTITY_TYPES | FLAG_TYPES:
+    if finding.entity_type not in _TYPES:
         raise AnonymizationError("a finding has an unknown type", next_step="add its type to records.ENTITY_TYPES")
 
 
 def _outside_tags(text: str, found: list[Finding]) -> list[Finding]:
     """The findings without the characters of tags that stand in the text; nothing is left of one inside a tag."""
     tags = [tag.span() for tag in TAG.finditer(text)] if "<" in text else []
+    if not tags:
+        return found
     pieces = found
     for tag_start, tag_end in tags:
         cut: list[Finding] = []
@@ -74,4 +78,4 @@ def _outside_tags(text: str, found: list[Finding]) -> list[Finding]:
                 if start < end and text[start:end].strip():
                     cut.append(Finding(start, end, piece.entity_type, piece.score, piece.recognizer))
         pieces = cut
-    return sorted(set(pieces))
+    return in_order(set(pieces))

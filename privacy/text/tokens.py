@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from privacy.text.lists import plain, words
@@ -35,6 +36,9 @@ PARTICLES = frozenset(
         "av",
     )
 )
+REMEMBERED = 20_000
+"""Words of which is kept what they look like, in memory alone, as are the words of the last texts."""
+
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 
 
@@ -52,19 +56,27 @@ class Token(NamedTuple):
     particle: bool
 
 
+@lru_cache(2)
 def tokens_of(text: str) -> list[Token]:
-    """The words of `text`, in order."""
-    found = []
-    for match in _WORD.finditer(text):
-        start, end, word = match.start(), match.end(), match.group()
-        capital = word[0].isupper()
-        own = end - 2 if word.endswith(("'s", "'S")) and len(word) > 2 else end
-        shouted = initial = False
-        if capital and text[start:own].isupper():
-            shouted, initial = own - start > 1, own - start == 1
-        lower = plain(word)
-        found.append(Token(start, end, own, word, lower, capital, shouted, initial, lower in PARTICLES and not shouted))
-    return found
+    """The words of `text`, in order. The list is shared by all who ask about the last texts: never write to it."""
+    return [
+        Token(match.start(), match.end(), match.start() + facts[0], word, *facts[1:])
+        for match in _WORD.finditer(text)
+        for word in (match.group(),)
+        for facts in (_facts(word),)
+    ]
+
+
+@lru_cache(REMEMBERED)
+def _facts(word: str) -> tuple[int, str, bool, bool, bool, bool]:
+    """Its length without a possessive 's; and what follows `text` in its Token."""
+    capital = word[0].isupper()
+    own = len(word) - 2 if word.endswith(("'s", "'S")) and len(word) > 2 else len(word)
+    shouted = initial = False
+    if capital and word[:own].isupper():
+        shouted, initial = own > 1, own == 1
+    lower = plain(word)
+    return own, lower, capital, shouted, initial, lower in PARTICLES and not shouted
 
 
 def is_eponym(text: str, tokens: list[Token], index: int) -> bool:

@@ -94,13 +94,13 @@ class Stretches:
         return known
 
     def _word(self, piece: str) -> tuple[_Token, ...] | None:
-        """The tokens of ASCII letters, with a comma or without: spaCy cuts these only by its special cases."""
-        word = piece.removesuffix(",")
-        if not (word.isascii() and word.isalpha()) or word in self._rules or piece in self._rules:
+        """The tokens of ASCII letters or digits, with one of `,;:` or not: only special cases cut these otherwise."""
+        word = piece[:-1] if piece.endswith((",", ";", ":")) else piece
+        if not (word.isascii() and (word.isalpha() or word.isdigit())) or word in self._rules or piece in self._rules:
             return None
         lower = word.lower()
         token = _Token(lower, len(word), self._counts(lower))
-        return (token,) if word == piece else (token, _Token(",", len(piece), False))
+        return (token,) if word == piece else (token, _Token(piece[-1], len(piece), False))
 
     def parts(self, piece: str) -> Iterator[str]:
         """What the tokens of `piece` with a colon add to the keywords: the parts between colons."""
@@ -135,6 +135,20 @@ class Context:
 
     def __init__(self, text: str, stretches: Stretches) -> None:
         self._text, self._stretches = text, stretches
+        self._lower = text.lower()
+        self._mentioned: dict[int, bool] = {}
+
+    def mentions(self, place: int, words: Iterable[str]) -> bool:
+        """Whether one of the `words` of the recognizer at `place` stands anywhere in the text.
+
+        A keyword is a part of the text in lower case, so that no keyword holds a word which the text does not hold.
+        That is so for words of ASCII; others count as mentioned.
+        """
+        known = self._mentioned.get(place)
+        if known is None:
+            known = any(word in self._lower or not word.isascii() for word in words)
+            self._mentioned[place] = known
+        return known
 
     def words(self, start: int) -> set[str]:
         """The keywords around the match that starts at `start`, in lower case.

@@ -99,6 +99,8 @@ class Recognition:
         words = self._words[place]
         if not words or (more := raised(score)) <= score or more < self._thresholds[place]:
             return score
+        if not context.mentions(place, words):
+            return score
         return more if any(word in near for near in context.words(start) for word in words) else score
 
 

@@ -28,9 +28,10 @@ from privacy.text.engines import refuse_services
 from privacy.text.engines._recognition import Recognition
 from privacy.text.engines._stock import build_stock
 from privacy.text.ner import NameRecognizer
+from privacy.text.ner.none import NoModel
 from privacy.text.propagation import propagate
 from privacy.text.recognizers import build_all
-from privacy.text.records import Finding
+from privacy.text.records import Finding, in_order
 from privacy.text.settings import TextSettings
 from privacy.text.stability import settle
 
@@ -78,9 +79,15 @@ class PresidioEngine:
         found = [*self._patterns(text), *self._names.find(text)]
         for recognizer in self._ours:
             found += recognizer.find(text)
-        return sorted(
-            settle(text, self._kept(text, found), lambda tagged: self._kept(tagged, self._names.find(tagged)))
-        )
+        kept = self._kept(text, found)
+        if isinstance(self._names, NoModel):
+            return in_order(kept)
+        return in_order(settle(text, kept, self._read_again))
+
+    def _read_again(self, tagged: str) -> set[Finding]:
+        """What the model finds in a text with its tags."""
+        found = self._names.find(tagged)
+        return self._kept(tagged, found) if found else set()
 
     def _kept(self, text: str, found: Iterable[Finding]) -> set[Finding]:
         """What is found for good: above the threshold, not on the allow list, and what spreads from it."""

@@ -9,8 +9,10 @@ the site wants bands of all ages (`by_type.AGE = "generalize"`).
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Final
 
 import torch
@@ -42,6 +44,7 @@ MOST: Final = 0.8
 MOST_OF_ID: Final = 0.55
 """The score of what it is surest of: below a rule with a label, which knows better what a number is."""
 
+_START = attrgetter("start")
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\s,;]+")
 _RANGE = re.compile(r"\d{1,3}(?:\.\d+)?\s?-\s?\d{1,3}(?:\.\d+)?")
@@ -106,8 +109,10 @@ def _is_figure(text: str, span: Span) -> bool:
 
 
 def _names_a_thing(text: str, span: Span, tokens: list[Token]) -> bool:
-    inside = [at for at, token in enumerate(tokens) if span.start <= token.start < span.end]
-    return len(inside) == 1 and is_eponym(text, tokens, inside[0])
+    first = bisect_left(tokens, span.start, key=_START)
+    alone = first < len(tokens) and tokens[first].start < span.end
+    alone = alone and (first + 1 == len(tokens) or tokens[first + 1].start >= span.end)
+    return alone and is_eponym(text, tokens, first)
 
 
 def of_classifier(name: str, classifier: Classifier, backbone: Backbone, settings: TextSettings) -> BuiltIn:

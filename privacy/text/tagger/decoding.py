@@ -26,6 +26,9 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 _LEADING = frozenset(",;:.!?-–/|\"'()[]<>=*&•#")
 _TRAILING = frozenset(",;:!?-–/|\"'([<>=*&•")
 _SCORES = 10
+_NEVER = 1e-12
+"""A score is one only where the probability of nothing is lost beside 1 (below 1e-16). Noise of a small probability is
+relative to it, so that above this bound and near zero a score of 0.9 is not close to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class _Word:
     begins: bool
     score: float
     close: bool
+    may_begin: bool
+    """Whether it was close that it begins a name, which matters only behind another word of its label."""
 
 
 def decode(
@@ -58,6 +63,8 @@ def decode(
     """
     spans: list[Span] = []
     nothing: list[float] = probabilities[:, 0].tolist()
+    beginning: list[list[float]] = probabilities[:, 1::2].tolist()
+    inner: list[list[float]] = probabilities[:, 2::2].tolist()
     open_label, close, at, last = "", False, 0, len(offsets)
     for match in _WORD.finditer(segment):
         start, end = match.span()
@@ -72,9 +79,11 @@ def decode(
         if least >= limit:
             open_label = ""
             continue
-        word = _called(probabilities[first:at], least)
+        word = _called(beginning[first:at], inner[first:at], least)
         close |= word.close
-        if word.label == open_label and not (word.begins and segment[spans[-1].end : start]):
+        broken = word.label == open_label and segment[spans[-1].end : start] != ""
+        close |= broken and word.may_begin
+        if word.label == open_label and not (broken and word.begins):
             spans[-1] = Span(spans[-1].start, end, word.label, max(spans[-1].score, word.score))
         else:
             spans.append(Span(start, end, word.label, word.score))
@@ -82,16 +91,20 @@ def decode(
     return [kept for span in spans if (kept := _trimmed(segment, span)) is not None], close
 
 
-def _called(probabilities: NDArray[np.float32], nothing: float) -> _Word:
-    """What a found word is; `nothing` is the least probability of O of its pieces."""
-    together = (probabilities[:, 1::2].sum(0) + probabilities[:, 2::2].sum(0)).tolist()
-    best = max(range(len(together)), key=together.__getitem__)
-    rival = max(share for label, share in enumerate(together) if label != best)
-    begin, inside = float(probabilities[0, 1 + 2 * best]), float(probabilities[0, 2 + 2 * best])
+def _called(beginning: Sequence[Sequence[float]], inner: Sequence[Sequence[float]], nothing: float) -> _Word:
+    """What a found word is: of each piece and label the probability that it begins a name, and that it stands in one.
+
+    `nothing` is the least probability of O of its pieces.
+    """
+    together = [float(sum(of_label)) for of_label in zip(*beginning, *inner, strict=True)]
+    most = max(together)
+    best = together.index(most)
+    together[best] = -1.0
+    begin, inside = beginning[0][best], inner[0][best]
     tenths = (1.0 - nothing) * _SCORES
-    near = together[best] - rival < MARGIN or abs(begin - inside) < MARGIN
-    near |= abs(tenths - round(tenths)) < MARGIN * _SCORES
-    return _Word(LABELS[best], begin > inside, int(tenths) / _SCORES, near)
+    near = most - max(together) < MARGIN
+    near |= abs(tenths - round(tenths)) < MARGIN * _SCORES and not (_NEVER < nothing < 2 * MARGIN)
+    return _Word(LABELS[best], begin > inside, int(tenths) / _SCORES, near, abs(begin - inside) < MARGIN)
 
 
 def _trimmed(segment: str, span: Span) -> Span | None:

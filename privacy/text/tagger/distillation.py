@@ -42,7 +42,8 @@ def distil(teacher: Network, seed: int, *, steps: int, learning_rate: float) -> 
     for step in range(steps):
         rows = next(source)
         ids, shapes, mask = batch([row.encoded for row in rows])
-        wanted = teacher.probabilities(ids, shapes, mask)
+        with torch.inference_mode():
+            wanted = teacher(ids, shapes, mask).softmax(-1)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * min(1.0, (step + 1) / 50) * max(0.02, 1 - step / steps)
         targets = targets_of(rows, ids.shape[1]).view(-1)

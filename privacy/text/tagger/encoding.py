@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from tokenizers import Tokenizer
@@ -17,6 +18,9 @@ from torch import Tensor
 CLS, SEP, MASK, PAD = 101, 102, 103, 0
 SHAPES = 8
 """0 no word, 1 lower, 2 Capital, 3 UPPER, 4 miXed, 5 digits, 6 one capital letter, 7 letters and digits."""
+
+REMEMBERED = 20_000
+"""Words whose shape is kept, in memory alone."""
 
 _WORD = re.compile(r"\w+")
 
@@ -34,6 +38,7 @@ class Encoded:
         return Encoded(self.ids[start:end], self.shapes[start:end], self.offsets[start:end])
 
 
+@lru_cache(REMEMBERED)
 def shape_of(word: str) -> int:
     """The shape of a word: see SHAPES."""
     if any(c.isdigit() for c in word):
@@ -61,13 +66,13 @@ def encode(tokenizer: Tokenizer, segment: str) -> Encoded:
 
 def batch(rows: Sequence[Encoded]) -> tuple[Tensor, Tensor, Tensor]:
     """Ids, shapes (both int64) and mask (bool, True at pieces), each of shape (rows, longest + 2)."""
-    width = max(len(row.ids) for row in rows) + 2
-    ids = torch.full((len(rows), width), PAD, dtype=torch.long)
-    shapes = torch.zeros((len(rows), width), dtype=torch.long)
-    mask = torch.zeros((len(rows), width), dtype=torch.bool)
-    for at, row in enumerate(rows):
-        length = len(row.ids)
-        ids[at, : length + 2] = torch.tensor((CLS, *row.ids, SEP))
-        shapes[at, 1 : length + 1] = torch.tensor(row.shapes, dtype=torch.long)
-        mask[at, : length + 2] = True
+    lengths = [len(row.ids) + 2 for row in rows]
+    width = max(lengths)
+    ids = torch.tensor(
+        [(CLS, *row.ids, SEP, *(PAD,) * (width - length)) for row, length in zip(rows, lengths, strict=True)]
+    )
+    shapes = torch.tensor(
+        [(0, *row.shapes, 0, *(0,) * (width - length)) for row, length in zip(rows, lengths, strict=True)]
+    )
+    mask = torch.arange(width) < torch.tensor(lengths)[:, None]
     return ids, shapes, mask

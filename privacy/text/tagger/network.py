@@ -9,9 +9,9 @@ against transformers. LoRA: Hu et al. 2021.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from privacy.errors import IntegrityError, SettingsError
 from privacy.identifiers import sha256
 from privacy.text.tagger.encoding import SHAPES
+from privacy.text.tagger.packed import Packed
 
 BACKBONE_WEIGHTS: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LABELS: Final = ("PERSON", "LOCATION", "ORGANIZATION", "DATE_TIME", "AGE", "DEMOGRAPHIC", "ID")
@@ -93,7 +94,7 @@ class Network(nn.Module):
     def __init__(self, backbone: Backbone, layers: int, rank: int) -> None:
         super().__init__()
         self.layers, self.rank = layers, rank
-        self._merged: list[dict[str, Tensor]] | None = None
+        self._prepared: tuple[list[Layer], Packed] | None = None
         self._base = backbone.tensors
         width = self._base["embeddings.word_embeddings.weight"].shape[1]
         self.shape_embedding = nn.Parameter(torch.zeros(SHAPES, width))
@@ -143,28 +144,55 @@ class Network(nn.Module):
 
     def forward(self, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
         """Logits of shape (rows, pieces, OUTPUTS)."""
-        return self._logits(self.merged(), ids, shapes, mask)
+        layers = [(weights, _plain(weights)) for weights in self.merged()]
+        return F.linear(self._encoded(layers, ids, shapes, mask), self.head_weight, self.head_bias)
 
-    def _logits(self, layers: list[dict[str, Tensor]], ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
+    def _encoded(self, layers: Sequence[Layer], ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
         hidden = self.embed(ids, shapes)
-        for weights in layers:
-            hidden = encode_layer(hidden, None if mask.all() else mask, weights)
-        return F.linear(hidden, self.head_weight, self.head_bias)
+        seen = None if mask.all() else mask
+        for weights, linear in layers:
+            hidden = encode_layer(hidden, seen, weights, linear)
+        return hidden
 
     @torch.inference_mode()
     def probabilities(self, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
         """Probabilities of shape (rows, pieces, OUTPUTS), with deltas merged once for all calls: not for training."""
-        if self._merged is None:
-            self._merged = self.merged()
-        return self._logits(self._merged, ids, shapes, mask).softmax(-1)
+        if self._prepared is None:
+            self._prepared = (
+                [(weights, _packed(weights)) for weights in self.merged()],
+                Packed(self.head_weight, self.head_bias),
+            )
+        layers, head = self._prepared
+        return head(self._encoded(layers, ids, shapes, mask)).softmax(-1)
 
 
-def encode_layer(hidden: Tensor, mask: Tensor | None, weights: Mapping[str, Tensor]) -> Tensor:
-    """One post-norm layer. `hidden` (rows, pieces, width); `mask` (rows, pieces): True at pieces, None: all are."""
+Linear = Mapping[str, Callable[[Tensor], Tensor]]
+Layer = tuple[Mapping[str, Tensor], Linear]
+"""A layer's arrays by name, and its products with its matrices."""
+
+
+def _plain(weights: Mapping[str, Tensor]) -> Linear:
+    return {
+        name: partial(F.linear, weight=weights[f"{name}.weight"], bias=weights[f"{name}.bias"]) for name in _MATRICES
+    }
+
+
+def _packed(weights: Mapping[str, Tensor]) -> Linear:
+    return {name: Packed(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in _MATRICES}
+
+
+def encode_layer(
+    hidden: Tensor, mask: Tensor | None, weights: Mapping[str, Tensor], linears: Linear | None = None
+) -> Tensor:
+    """One post-norm layer. `hidden` (rows, pieces, width); `mask` (rows, pieces): True at pieces, None: all are.
+
+    `linears`: the products with the layer's matrices, if not as `weights` has them.
+    """
     rows, pieces, width = hidden.shape
+    products = _plain(weights) if linears is None else linears
 
     def linear(x: Tensor, name: str) -> Tensor:
-        return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
+        return products[name](x)
 
     def norm(x: Tensor, name: str) -> Tensor:
         return F.layer_norm(x, (width,), weights[f"{name}.weight"], weights[f"{name}.bias"], _EPSILON)

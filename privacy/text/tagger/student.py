@@ -8,6 +8,7 @@ Hinton et al. 2015.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import torch
@@ -16,6 +17,11 @@ from torch.nn import functional as F
 
 from privacy.text.tagger.encoding import SHAPES
 from privacy.text.tagger.network import OUTPUTS, Backbone
+from privacy.text.tagger.packed import Packed
+
+Product = Callable[[Tensor], Tensor]
+Products = tuple[Product, Sequence[Product], Product]
+"""The products with the matrices of `project`, of each gate, and of `head`."""
 
 WIDTH: Final = 160
 DILATIONS: Final = (1, 2, 4, 8, 1)
@@ -32,19 +38,27 @@ class Student(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in DILATIONS)
         self.gates = nn.ModuleList(nn.Linear(3 * width, 2 * width) for _ in DILATIONS)
         self.head = nn.Linear(width, OUTPUTS)
+        self._packed: Products | None = None
 
     def forward(self, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
         """Logits of shape (rows, pieces, OUTPUTS)."""
+        return self._logits((self.project, list(self.gates), self.head), ids, shapes, mask)
+
+    def _logits(self, products: Products, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
+        project, gates, head = products
         seen = mask[:, :, None].to(torch.float32)
-        hidden = (self.project(self._words[ids] * 4.0) + self.shape_embedding[shapes]) * seen
-        for norm, gate, dilation in zip(self.norms, self.gates, DILATIONS, strict=True):
+        hidden = (project(self._words[ids] * 4.0) + self.shape_embedding[shapes]) * seen
+        for norm, gate, dilation in zip(self.norms, gates, DILATIONS, strict=True):
             hidden = hidden + F.glu(gate(_neighbours(norm(hidden) * seen, dilation)), dim=-1) * seen
-        return self.head(hidden)  # type: ignore[no-any-return]
+        return head(hidden)
 
     @torch.inference_mode()
     def probabilities(self, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
-        """Probabilities of shape (rows, pieces, OUTPUTS)."""
-        return self.forward(ids, shapes, mask).softmax(-1)
+        """Probabilities of shape (rows, pieces, OUTPUTS), with the matrices laid out once for all calls."""
+        if self._packed is None:
+            project, *gates, head = (Packed(m.weight, m.bias) for m in (self.project, *self.gates, self.head))
+            self._packed = project, gates, head
+        return self._logits(self._packed, ids, shapes, mask).softmax(-1)
 
 
 def _neighbours(hidden: Tensor, distance: int) -> Tensor:

@@ -9,6 +9,7 @@ boilerplate.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ CACHED_SEGMENTS = 20_000
 AREA = 1024
 """Word pieces, padding included, that are computed at once."""
 
+_LETTER = re.compile(r"[^\W_]")
+"""A letter or a digit, as str.isalnum has it: every span holds one, so a segment without any needs no reading."""
+
 Spans = tuple[Span, ...]
 
 
@@ -39,7 +43,7 @@ class Tagger:
 
     def tag(self, text: str) -> list[Span]:
         """The spans in `text`, in its offsets and sorted."""
-        places = list(segments(text))
+        places = [place for place in segments(text) if _LETTER.search(text, *place)]
         with _one_thread():
             found = self._spans({text[start:end] for start, end in places})
         return [
