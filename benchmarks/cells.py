@@ -240,7 +240,7 @@ class Bench:
             target_epsilon=EPSILON,
             target_delta=float(DELTA),
             max_grad_norm=setting.max_grad_norm,
-            clipping="ghost" if cell.scope == "top2" else "hooks",
+            clipping="bookkeeping",
         )
         return Scenario(
             title=f"{self.texts.corpus.name}: {cell.name}",

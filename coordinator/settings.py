@@ -94,7 +94,7 @@ class PrivacySection(BaseModel):
     target_epsilon: float = Field(default=8.0, gt=0, le=1000, description="of the whole run at each site, for the unit")
     target_delta: float = Field(default=1e-5, gt=0, lt=1, description="of the whole run; below 1 / number of units")
     max_grad_norm: float = Field(default=1.0, gt=0, le=1e6, description="l2 bound of one unit's gradient")
-    clipping: str = Field(default="ghost", description="name of a file in privacy/dp/clipping")
+    clipping: str = Field(default="bookkeeping", description="name of a file in privacy/dp/clipping")
 
 
 class UpdateSection(BaseModel):

@@ -80,7 +80,7 @@ class PrivacyParams(BaseModel):
     num_steps: int = Field(ge=1, le=MAX_STEPS, description="DP-SGD steps in this round.")
     unit: Unit = Field(description="The privacy unit: record or patient.")
     clipping: str = Field(
-        default="ghost",
+        default="bookkeeping",
         max_length=64,
         pattern=r"^[a-z][a-z0-9_]*$",
         description="How gradients are clipped: the name of a file in privacy/dp/clipping.",

@@ -92,7 +92,7 @@ def test_a_scope_trains_its_arrays_under_their_hugging_face_names_and_no_others(
         assert set(names[:-2]) <= set(tiny.tensors)
 
 
-@pytest.mark.parametrize("method", ["ghost", "hooks"])
+@pytest.mark.parametrize("method", ["bookkeeping", "ghost", "hooks"])
 @pytest.mark.parametrize(("scope", "layers"), SCOPES)
 def test_clipped_gradients_equal_a_loop_over_single_examples(
     tiny: Pretrained, training_plan: Plan, scope: str, layers: int, method: str

@@ -14,7 +14,7 @@ from privacy.errors import SettingsError
     [
         ("privacy.aggregation", {"weighted_sum"}),
         ("privacy.text.engines", {"presidio"}),
-        ("privacy.dp.clipping", {"ghost", "hooks"}),
+        ("privacy.dp.clipping", {"bookkeeping", "ghost", "hooks"}),
         ("client.tasks", {"classification"}),
     ],
 )

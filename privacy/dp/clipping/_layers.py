@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What book-keeping clipping knows of each kind of layer: norms of a row's gradients, and their weighted sum.
+
+A layer's parameters have, for one row, the gradient sum over t of g_t x_t' (Linear), of g_t at index id_t (Embedding),
+of (g_t * xhat_t, g_t) (LayerNorm), where x is what went in and g the loss's gradient of what came out. Norms come from
+Gram matrices over t, or from the row's gradient itself where that is cheaper; the sum is one product over all rows.
+Values of fewer than 32 bits are taken to float32 first. Source: Bu et al., arXiv 2210.00038; Li et al., 2110.05679.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SMALL_TABLE = 4
+"""Up to so many embeddings (token types) a row's whole table is built."""
+
+Sums = Mapping[int, Tensor]
+"""The running sum of each trainable parameter, by the parameter's id."""
+
+
+HALVED_FROM = 32
+"""From so many steps on, the half of a Gram matrix that mirrors the other is not computed."""
+
+
+@dataclass(frozen=True)
+class Gram:
+    """The symmetric matrices a a' (B, T, T) as blocks: on the diagonal, and above it (those count twice)."""
+
+    diagonal: tuple[Tensor, ...]
+    above: tuple[Tensor, ...]
+
+    def inner(self, other: Gram) -> tuple[Tensor, Tensor]:
+        """(sum over t, t' of the product, the same if nothing cancelled), each (B,).
+
+        The second is (sum over t of |a_t| |b_t|) squared, from the diagonals: the first if all were aligned.
+        """
+        total = _dots(self.diagonal, other.diagonal)
+        if self.above:
+            total = total + 2 * _dots(self.above, other.above)
+        lengths = (self.lengths() * other.lengths()).sqrt().sum(1)
+        return total, lengths.square()
+
+    def lengths(self) -> Tensor:
+        """|a_t| squared, (B, T)."""
+        return torch.cat([block.diagonal(dim1=1, dim2=2) for block in self.diagonal], 1).clamp(min=0)
+
+
+def _dots(first: tuple[Tensor, ...], second: tuple[Tensor, ...]) -> Tensor:
+    return torch.stack([(a * b).sum((1, 2)) for a, b in zip(first, second, strict=True)]).sum(0)
+
+
+def _blocks(steps: int) -> list[slice]:
+    """Halves, or the whole where that is too small to be worth it."""
+    middle = steps // 2
+    return [slice(0, middle), slice(middle, steps)] if steps >= HALVED_FROM else [slice(0, steps)]
+
+
+def blocks_of(make: Callable[[slice, slice], Tensor], steps: int) -> Gram:
+    """A symmetric matrix by blocks; `make` gives rows by columns."""
+    cuts = _blocks(steps)
+    return Gram(tuple(make(cut, cut) for cut in cuts), tuple(make(cuts[0], cut) for cut in cuts[1:]))
+
+
+@dataclass
+class Grams:
+    """Gram matrices of one batch, each made once: query, key and value share their input, embeddings their gradient."""
+
+    made: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[Tensor, Gram]] = field(default_factory=dict)
+
+    def of(self, rows: Tensor) -> Gram:
+        """rows rows' of (B, T, d). `rows` is held, so that its address names it."""
+        key = (rows.data_ptr(), tuple(rows.shape), tuple(rows.stride()))
+        if key not in self.made:
+            gram = blocks_of(lambda t, s: torch.bmm(rows[:, t], rows[:, s].transpose(1, 2)), rows.shape[1])
+            self.made[key] = (rows, gram)
+        return self.made[key][1]
+
+
+class RowGradients(Protocol):
+    """The gradients of one module's trainable parameters for each row of a batch of B, not yet multiplied out."""
+
+    def squared_norms(self, grams: Grams) -> tuple[Tensor, Tensor]:
+        """(norms squared, what they would be if nothing cancelled), each (B,): the second bounds the rounding error."""
+        ...
+
+    def exact(self, row: int) -> float:
+        """One row's squared norm from its gradient in float64."""
+        ...
+
+    def add(self, factors: Tensor, sums: Sums) -> None:
+        """Add the gradients, weighted by `factors` (B,), to the running sums."""
+        ...
+
+
+class OfLinear:
+    """Linear: x (B, ..., d) and g (B, ..., p)."""
+
+    def __init__(self, module: nn.Linear, x: Tensor, g: Tensor) -> None:
+        self._weight = module.weight if module.weight.requires_grad else None
+        self._bias = module.bias if module.bias is not None and module.bias.requires_grad else None
+        self._x, self._g = _by_row(x), _by_row(g)
+        steps, inputs, outputs = self._x.shape[1], self._x.shape[2], self._g.shape[2]
+        self._built: Tensor | None = None
+        self._builds = steps > 1 and steps * (inputs + outputs) > inputs * outputs
+        self._of_bias: Tensor | None = None
+
+    def squared_norms(self, grams: Grams) -> tuple[Tensor, Tensor]:
+        """See RowGradients."""
+        squared, uncancelled = self._of_weight(grams) if self._weight is not None else (self._none(), self._none())
+        if self._bias is not None:
+            self._of_bias = self._g.sum(1)
+            of_bias = self._of_bias.square().sum(1)
+            squared, uncancelled = squared + of_bias, uncancelled + of_bias
+        return squared, uncancelled
+
+    def _none(self) -> Tensor:
+        return self._g.new_zeros(len(self._g))
+
+    def _of_weight(self, grams: Grams) -> tuple[Tensor, Tensor]:
+        if self._x.shape[1] == 1:
+            squared = self._x.square().sum((1, 2)) * self._g.square().sum((1, 2))
+            return squared, squared
+        if self._builds:
+            self._built = torch.bmm(self._g.transpose(1, 2), self._x)
+            squared = self._built.square().sum((1, 2))
+            return squared, squared
+        return grams.of(self._x).inner(grams.of(self._g))
+
+    def exact(self, row: int) -> float:
+        """See RowGradients."""
+        x, g = self._x[row].double(), self._g[row].double()
+        of_weight = float((g.T @ x).square().sum()) if self._weight is not None else 0.0
+        return of_weight + (float(g.sum(0).square().sum()) if self._bias is not None else 0.0)
+
+    def add(self, factors: Tensor, sums: Sums) -> None:
+        """See RowGradients."""
+        if self._weight is not None:
+            total = sums[id(self._weight)]
+            if self._built is not None:
+                total += torch.tensordot(factors.to(total.dtype), self._built, dims=1)
+            else:
+                x, g = self._x, self._g
+                each = factors.to(x.dtype)[:, None, None]
+                x, g = (x * each, g) if x.shape[2] <= g.shape[2] else (x, g * each)
+                total.addmm_(g.flatten(0, 1).T, x.flatten(0, 1))
+        if self._bias is not None:
+            assert self._of_bias is not None
+            total = sums[id(self._bias)]
+            total += factors.to(total.dtype) @ self._of_bias
+
+
+class OfEmbedding:
+    """Embedding: ids (B, ...) and g (B, ..., d). The padding index has no gradient."""
+
+    def __init__(self, module: nn.Embedding, ids: Tensor, g: Tensor) -> None:
+        self._table = module.weight
+        self._ids, self._g = ids.reshape(len(ids), -1), _by_row(g)
+        self._counts: Tensor | None = None
+        if module.padding_idx is not None:
+            self._counts = self._ids != module.padding_idx
+        self._built: Tensor | None = None
+
+    def squared_norms(self, grams: Grams) -> tuple[Tensor, Tensor]:
+        """See RowGradients."""
+        if len(self._table) <= SMALL_TABLE:
+            self._built = self._one_hot(self._ids, self._counts).transpose(1, 2) @ self._g
+            squared = self._built.square().sum((1, 2))
+            return squared, squared
+        return grams.of(self._g).inner(blocks_of(self._same, self._ids.shape[1]))
+
+    def _same(self, rows: slice, columns: slice) -> Tensor:
+        """1 where two steps of a row hold the same index, not the padding's: the Gram matrix of one-hot inputs."""
+        same = self._ids[:, rows, None] == self._ids[:, None, columns]
+        if self._counts is not None:
+            same &= self._counts[:, rows, None]
+        return same.to(self._g.dtype)
+
+    def _one_hot(self, ids: Tensor, counts: Tensor | None) -> Tensor:
+        table = functional.one_hot(ids, len(self._table)).to(self._g.dtype)
+        return table if counts is None else table * counts[..., None]
+
+    def exact(self, row: int) -> float:
+        """See RowGradients."""
+        kept = self._ids[row] >= 0 if self._counts is None else self._counts[row]
+        used, places = torch.unique(self._ids[row][kept], return_inverse=True)
+        gradient = self._g.new_zeros((len(used), self._g.shape[2]), dtype=torch.float64)
+        return float(gradient.index_add_(0, places, self._g[row][kept].double()).square().sum())
+
+    def add(self, factors: Tensor, sums: Sums) -> None:
+        """See RowGradients."""
+        total = sums[id(self._table)]
+        if self._built is not None:
+            total += torch.tensordot(factors.to(total.dtype), self._built, dims=1)
+            return
+        each = factors.to(self._g.dtype)[:, None]
+        each = each.expand(self._ids.shape) if self._counts is None else each * self._counts
+        total.index_add_(0, self._ids.flatten(), (self._g * each[..., None]).flatten(0, 1).to(total.dtype))
+
+
+class OfLayerNorm:
+    """LayerNorm over the last dimension: x and g (B, ..., d). A row's gradients are vectors, and are built."""
+
+    def __init__(self, module: nn.LayerNorm, x: Tensor, g: Tensor) -> None:
+        x, g = _by_row(x), _by_row(g)
+        self._built: list[tuple[nn.Parameter, Tensor]] = []
+        if module.weight.requires_grad:
+            normal = functional.layer_norm(x, module.normalized_shape, eps=module.eps)
+            self._built.append((module.weight, torch.einsum("btd,btd->bd", normal, g)))
+        if module.bias is not None and module.bias.requires_grad:
+            self._built.append((module.bias, g.sum(1)))
+
+    def squared_norms(self, grams: Grams) -> tuple[Tensor, Tensor]:
+        """See RowGradients."""
+        squared = torch.stack([gradient.square().sum(1) for _, gradient in self._built]).sum(0)
+        return squared, squared
+
+    def exact(self, row: int) -> float:
+        """See RowGradients."""
+        return sum(float(gradient[row].double().square().sum()) for _, gradient in self._built)
+
+    def add(self, factors: Tensor, sums: Sums) -> None:
+        """See RowGradients."""
+        for parameter, gradient in self._built:
+            total = sums[id(parameter)]
+            total += factors.to(total.dtype) @ gradient
+
+
+def rule(module: nn.Module) -> Callable[[Tensor, Tensor], RowGradients] | None:
+    """How a module's (input, gradient of its output) become gradients of its rows; None for an unknown kind.
+
+    Exactly these classes: a subclass may compute something else. LayerNorm over one dimension, Embedding plain (not
+    sparse, not scaled by frequency, without a norm limit).
+    """
+    if type(module) is nn.Linear:
+        return lambda x, g: OfLinear(module, x, g)
+    if type(module) is nn.LayerNorm and module.elementwise_affine and len(module.normalized_shape) == 1:
+        return lambda x, g: OfLayerNorm(module, x, g)
+    if type(module) is nn.Embedding and not (module.sparse or module.scale_grad_by_freq or module.max_norm):
+        return lambda x, g: OfEmbedding(module, x, g)
+    return None
+
+
+def _by_row(values: Tensor) -> Tensor:
+    """(B, ..., d) as (B, T, d), T = 1 for (B, d), in 32 bits at least."""
+    wide = values if values.dtype in (torch.float32, torch.float64) else values.float()
+    return wide[:, None, :].contiguous() if wide.ndim == 2 else wide.flatten(1, -2).contiguous()
