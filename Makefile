@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ner test test-slow check bench-demo bench-rounds bench-patterns bench-medquad bench-mtsamples bench-anonymize clean
+.PHONY: help setup demo ner test test-slow check bench-demo bench-rounds bench-patterns bench-medquad bench-mtsamples bench-anonymize bench-dp clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 22
@@ -59,6 +59,9 @@ bench-mtsamples: setup ## real dictated notes, at smaller scale -> out/bench-mts
 
 bench-anonymize: setup ## what anonymization masks, keeps and costs, beside stock Presidio -> out/bench-anonymize.json
 	$(BIN)/python benchmarks/anonymize.py
+
+bench-dp: setup ## what private training costs beside ordinary training -> out/bench-dp.json
+	$(BIN)/python benchmarks/dp.py
 
 clean: ## remove results and caches, keep .venv
 	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -231,7 +231,11 @@ class OfLayerNorm:
             total += factors.to(total.dtype) @ gradient
 
 
-def rule(module: nn.Module) -> Callable[[Tensor, Tensor], RowGradients] | None:
+Rule = Callable[[Tensor, Tensor], RowGradients]
+"""From a layer's input and the gradient of its output to the gradients of its rows."""
+
+
+def rule(module: nn.Module) -> Rule | None:
     """How a module's (input, gradient of its output) become gradients of its rows; None for an unknown kind.
 
     Exactly these classes: a subclass may compute something else. LayerNorm over one dimension, Embedding plain (not

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from privacy.dp.clipping import Losses, check_losses, clip_factors, unclippable
-from privacy.dp.clipping._layers import Grams, RowGradients, rule
+from privacy.dp.clipping._layers import Grams, RowGradients, Rule, rule
 from privacy.errors import ContractError
 
 CANCELLED = 1e-4
@@ -47,10 +47,11 @@ class BookkeepingClipper:
         try:
             each = losses()
             check_losses(each, size)
-            gradients = self._row_gradients(each, size)
+            of_layers = self._of_layers(each, size)
         finally:
             self._seen, self._armed = {}, False
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(each.device.type, enabled=False):
+            gradients = [make(given, gradient) for make, given, gradient in of_layers]
             norms = _norms(gradients)
             factors = clip_factors(norms, self._max_grad_norm)
             sums = self._running()
@@ -79,22 +80,23 @@ class BookkeepingClipper:
             )
         self._seen[name] = (given[0].detach(), output)
 
-    def _row_gradients(self, each: Tensor, size: int) -> list[RowGradients]:
+    def _of_layers(self, each: Tensor, size: int) -> list[tuple[Rule, Tensor, Tensor]]:
+        """Of each layer: its rule, what went in, and the gradient of what came out."""
         names = list(self._seen)
         outputs = [output for _, output in self._seen.values()]
         missing = next((name for name in self._owners if name not in self._seen), None)
         if missing is not None:
             raise unclippable(missing)
         of_outputs = torch.autograd.grad(each.sum(), outputs, allow_unused=True)
-        made: list[RowGradients] = []
+        found: list[tuple[Rule, Tensor, Tensor]] = []
         for name, gradient in zip(names, of_outputs, strict=True):
             given = self._seen[name][0]
             if gradient is None or len(gradient) != size or len(given) != size:
                 raise unclippable(name)
             make = rule(self._owners[name])
             assert make is not None
-            made.append(make(given, gradient))
-        return made
+            found.append((make, given, gradient))
+        return found
 
     def _running(self) -> dict[int, Tensor]:
         if not self._sums:

@@ -121,7 +121,12 @@ def test_under_bf16_autocast_norms_are_float32_and_near_those_of_float32(tiny):
     _, norms = clipper.accumulate(half, 6)
     assert norms.dtype == torch.float32
     assert torch.allclose(norms, exact, rtol=0.05)
-    assert all(total.dtype == torch.float32 for total in clipper.clipped_sum())
+    sums = clipper.clipped_sum()
+    assert all(total.dtype == torch.float32 for total in sums)
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # the whole step inside: measured and multiplied in float32 too
+        _, inside = clipper.accumulate(lambda: rows.losses(model, batch), 6)
+    assert torch.equal(inside, norms)
+    assert all(torch.equal(a, b) for a, b in zip(sums, clipper.clipped_sum(), strict=True))
 
 
 @pytest.mark.parametrize("scope", ["head", "top_1", "lora", "full"])
