@@ -24,6 +24,9 @@ Sums = Mapping[int, Tensor]
 """The running sum of each trainable parameter, by the parameter's id."""
 
 
+REMEMBERED = 2
+"""Gram matrices that are kept: the one that neighbouring layers share, and the last."""
+
 HALVED_FROM = 32
 """From so many steps on, the half of a Gram matrix that mirrors the other is not computed."""
 
@@ -69,7 +72,7 @@ def blocks_of(make: Callable[[slice, slice], Tensor], steps: int) -> Gram:
 
 @dataclass
 class Grams:
-    """Gram matrices of one batch, each made once: query, key and value share their input, embeddings their gradient."""
+    """The last Gram matrices of one batch: query, key and value share their input, embeddings their gradient."""
 
     made: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[Tensor, Gram]] = field(default_factory=dict)
 
@@ -77,8 +80,12 @@ class Grams:
         """rows rows' of (B, T, d). `rows` is held, so that its address names it."""
         key = (rows.data_ptr(), tuple(rows.shape), tuple(rows.stride()))
         if key not in self.made:
+            while len(self.made) >= REMEMBERED:
+                del self.made[next(iter(self.made))]
             gram = blocks_of(lambda t, s: torch.bmm(rows[:, t], rows[:, s].transpose(1, 2)), rows.shape[1])
             self.made[key] = (rows, gram)
+        else:
+            self.made[key] = self.made.pop(key)
         return self.made[key][1]
 
 

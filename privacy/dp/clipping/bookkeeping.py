@@ -12,6 +12,8 @@ round is added to it.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -33,7 +35,9 @@ class BookkeepingClipper:
         self._max_grad_norm = max_grad_norm
         self._parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self._owners = _owners(model)
-        self._seen: dict[str, tuple[Tensor, Tensor]] = {}
+        self._inputs: dict[str, Tensor] = {}
+        self._lowest: dict[str, Tensor] = {}
+        self._gradients: dict[str, Tensor] = {}
         self._sums: dict[int, Tensor] = {}
         self._armed = False
         self._hooks = [
@@ -43,20 +47,24 @@ class BookkeepingClipper:
 
     def accumulate(self, losses: Losses, size: int) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
-        self._seen, self._armed = {}, True
+        self._armed = True
         try:
             each = losses()
             check_losses(each, size)
             of_layers = self._of_layers(each, size)
         finally:
-            self._seen, self._armed = {}, False
+            self._forget()
         with torch.no_grad(), torch.autocast(each.device.type, enabled=False):
-            gradients = [make(given, gradient) for make, given, gradient in of_layers]
+            gradients: list[RowGradients] = []
+            while of_layers:  # what a layer does not need of it is freed at once
+                make, given, gradient = of_layers.pop()
+                gradients.append(make(given, gradient))
+                del given, gradient
             norms = _norms(gradients)
             factors = clip_factors(norms, self._max_grad_norm)
             sums = self._running()
-            for gradient in gradients:
-                gradient.add(factors, sums)
+            for of_layer in gradients:
+                of_layer.add(factors, sums)
         return each.detach(), norms
 
     def clipped_sum(self) -> list[Tensor]:
@@ -68,29 +76,42 @@ class BookkeepingClipper:
         """See privacy.dp.clipping.Clipper."""
         for hook in self._hooks:
             hook.remove()
-        self._seen, self._sums = {}, {}
+        self._forget()
+        self._sums = {}
+
+    def _forget(self) -> None:
+        self._inputs, self._lowest, self._gradients, self._armed = {}, {}, {}, False
 
     def _note(self, name: str, given: tuple[Tensor, ...], output: Tensor) -> None:
+        """Keep what went in, and have the gradient of what came out kept; of outputs only the lowest are held."""
         if not self._armed or not output.requires_grad:
             return
-        if name in self._seen:
+        if name in self._inputs:
             raise ContractError(
                 f"'{name}' runs twice in one pass: its gradient cannot be split by example",
                 next_step='use clipping = "hooks", or a model that runs each trained layer once',
             )
-        self._seen[name] = (given[0].detach(), output)
+        self._inputs[name] = given[0].detach()
+        if given[0].requires_grad:
+            gradients = self._gradients
+            output.register_hook(partial(gradients.__setitem__, name))  # type: ignore[no-untyped-call]
+        else:
+            self._lowest[name] = output
 
     def _of_layers(self, each: Tensor, size: int) -> list[tuple[Rule, Tensor, Tensor]]:
-        """Of each layer: its rule, what went in, and the gradient of what came out."""
-        names = list(self._seen)
-        outputs = [output for _, output in self._seen.values()]
-        missing = next((name for name in self._owners if name not in self._seen), None)
+        """Of each layer: its rule, what went in, and the gradient of what came out.
+
+        The backward pass runs down to the lowest outputs, those of layers whose input needs no gradient; on its way it
+        passes all others. No parameter is asked for, so no weight gradient is made.
+        """
+        missing = next((name for name in self._owners if name not in self._inputs), None)
         if missing is not None:
             raise unclippable(missing)
-        of_outputs = torch.autograd.grad(each.sum(), outputs, allow_unused=True)
+        of_lowest = torch.autograd.grad(each.sum(), list(self._lowest.values()), allow_unused=True)
         found: list[tuple[Rule, Tensor, Tensor]] = []
-        for name, gradient in zip(names, of_outputs, strict=True):
-            given = self._seen[name][0]
+        lowest = dict(zip(self._lowest, of_lowest, strict=True))
+        for name, given in self._inputs.items():
+            gradient = lowest[name] if name in lowest else self._gradients.get(name)
             if gradient is None or len(gradient) != size or len(given) != size:
                 raise unclippable(name)
             make = rule(self._owners[name])
