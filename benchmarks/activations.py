@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,13 @@ from torch import Tensor
 
 from client import tasks
 from client.corpus import load_corpus
-from client.features import Features, WordPieces, compute_features, tokenize
+from client.features import Features, compute_features
 from client.material import Anonymized, Material, Split
 from client.model import SharedBert
+from client.pieces import RowPieces, WordPieces, gathered, read_pieces
 from client.pretrained import load_packaged
 from client.settings import SiteFolder
+from client.tasks import Reading
 from client.training import TextExamples
 from privacy.exchange.plans import TaskPlan
 from privacy.identifiers import HexBytes
@@ -41,16 +44,22 @@ class Activations:
         self.texts, self._folder, self._tell = texts, folder, tell
         self.pretrained = load_packaged()
         self._places = {row.id: place for place, row in enumerate(texts.rows)}
-        self._pieces: WordPieces | None = None
+        self._rows: list[RowPieces] = []
         self._values: dict[str, Tensor] = {}
 
     @property
+    def rows(self) -> list[RowPieces]:
+        """The word pieces of each row."""
+        if not self._rows:
+            tokenizer = self.pretrained.tokenizer(self.texts.corpus.max_tokens)
+            records = [AnonymizedRecord(row.id, row.text, row.label, None, ()) for row in self.texts.rows]
+            self._rows = read_pieces(records, tokenizer, "text")
+        return self._rows
+
+    @cached_property
     def pieces(self) -> WordPieces:
         """The word pieces of all rows."""
-        if self._pieces is None:
-            tokenizer = self.pretrained.tokenizer(self.texts.corpus.max_tokens)
-            self._pieces = tokenize([row.text for row in self.texts.rows], tokenizer)
-        return self._pieces
+        return gathered(self.rows)
 
     def examples(self, records: Sequence[AnonymizedRecord], plan: TaskPlan, model: SharedBert) -> TextExamples:
         """`records` (rows that follow one another in the texts) as examples on `model`; every label is the plan's."""
@@ -63,8 +72,11 @@ class Activations:
         values = self.values(model)
         values = values[rows] if model.entry == "pooled" else values[start:stop]
         task = tasks.load(plan.name)
-        targets = task.targets([record.label for record in records], plan)
-        return TextExamples(task, plan, Features(model, pieces, values), targets, tuple(records), 0, pieces.lengths)
+        read = [task.read(record, of_row, plan) for record, of_row in zip(records, self.rows[rows], strict=True)]
+        readings = tuple(one for one in read if isinstance(one, Reading))
+        if len(readings) != len(records):
+            raise ValueError("a record's label is not the plan's")
+        return TextExamples(task, plan, Features(model, pieces, values), readings, tuple(records), 0, pieces.lengths)
 
     def values(self, model: SharedBert) -> Tensor:
         """What the frozen part of `model` gives for all rows (client.features.Features.values)."""

@@ -26,6 +26,7 @@ from activations import Activations, SharedMaterial
 from sklearn.metrics import accuracy_score, f1_score
 from texts import Text, Texts
 
+from client import tasks
 from client.model import build as build_model
 from client.model import load_arrays
 from client.training import predict
@@ -196,13 +197,14 @@ class Bench:
         contract = parse(ModelContract, (self.out / "models" / f"{cell.name}.json").read_bytes())
         stored = (self.out / "models" / f"{cell.name}.safetensors").read_bytes()
         pretrained, seed = self.activations.pretrained, PublicSeed.from_integer(cell.seed)
-        model = build_model(pretrained, contract.training, len(contract.task.labels), seed, torch.device("cpu"))
+        heads = tasks.load(contract.task.name).heads(contract.task)
+        model = build_model(pretrained, contract.training, heads, seed, torch.device("cpu"))
         load_arrays(model.network, unflatten(contract, model_vector(contract, stored)))
         rows = self.texts.of(split)
         records = [AnonymizedRecord(row.id, row.text, row.label, None, ()) for row in rows]
         examples = self.activations.examples(records, contract.task, model)
         predicted = predict(model, examples)
-        return score([contract.task.labels[at] for at in predicted.tolist()], rows)
+        return score([contract.task.labels[int(at)] for at in predicted], rows)
 
     # -- what it is built from ----------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from client.model import build
 from client.pretrained import load_packaged
+from client.schedule import StepsOfRun
 from client.training import build_optimizer
 from privacy.dp import clipping
 from privacy.dp.params import PrivacyParams
@@ -77,9 +78,9 @@ class Bench:
         torch.manual_seed(1)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.case, self.device = case, device
-        model = build(load_packaged(), case.plan(), 4, PublicSeed(bytes(32)), device)
+        model = build(load_packaged(), case.plan(), {"text": 4}, PublicSeed(bytes(32)), device)
         self.network: nn.Module = model.network.train()
-        self.head = model.network.classifier
+        self.heads = model.network.head_parameters()
         drawn = torch.Generator().manual_seed(2)
         ids = torch.randint(1000, 30000, (BATCH, case.tokens), generator=drawn)
         places = torch.arange(case.tokens).repeat(BATCH, 1)
@@ -93,7 +94,7 @@ class Bench:
 
     def losses(self) -> Tensor:
         """One loss a row."""
-        return nn.functional.cross_entropy(self.network(self.batch), self.targets, reduction="none")
+        return nn.functional.cross_entropy(self.network(self.batch)["text"], self.targets, reduction="none")
 
     def gradient(self, variant: str) -> Callable[[], object]:
         """Computes one gradient; a clipper stays attached between calls, as in training."""
@@ -123,7 +124,7 @@ class Bench:
             num_steps=1,
             unit="record",
         )
-        make = build_optimizer(self.case.plan(), self.head)
+        make = build_optimizer(self.case.plan(), self.heads, StepsOfRun(0, 1))
         return SeededDPOptimizer(make(self.parameters), params, LOGICAL, SecretSeed(bytes(range(32))))
 
 

@@ -33,8 +33,10 @@ def describe_pretrained(
 
     Raises ContractError if the plans ask for what the model lacks, SettingsError if there is no such task.
     """
+    part = tasks.load(task.name)
+    part.check(task)
     pretrained.tokenizer(task.max_tokens)  # refuses more word pieces than the model has positions
-    model = build(pretrained, training, tasks.load(task.name).outputs(task), public_seed, torch.device("cpu"))
+    model = build(pretrained, training, part.heads(task), public_seed, torch.device("cpu"))
     arrays = trainable_arrays(model.network)
     contract = ModelContract(
         task=task,

@@ -10,6 +10,7 @@ advertised epsilon would be untrue. The split is a keyed hash of the patient id,
 from __future__ import annotations
 
 import hmac
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,10 +19,11 @@ from hashlib import sha256
 from typing import Final, Literal
 
 from client.formats import RawRow, Unreadable, read_rows
+from client.marks import MalformedMarks, join, read_spans, read_tags
 from client.settings import DataSection, SiteFolder
 from privacy.dp.params import Unit
 from privacy.errors import SettingsError
-from privacy.text.records import TextRow
+from privacy.text.records import Span, TextRow
 
 Split = Literal["train", "dev", "test"]
 Refused = Literal[
@@ -95,9 +97,11 @@ def load_corpus(folder: SiteFolder, split_key: bytes) -> Corpus:
     whole, and a corpus of which no row is left.
     """
     data, unit = folder.settings.data, folder.settings.policy.unit
-    wanted = (data.text_column, data.label_column, data.patient_column, data.record_column, *data.known_name_columns)
-    columns = tuple(dict.fromkeys(column for column in wanted if column is not None))
-    raw = [row for path in folder.data_files for row in read_rows(path, data.format, columns)]
+    marked = [column for column in (data.label_column, data.words_column, data.spans_column) if column]
+    plain = (data.patient_column, data.record_column, data.pair_column, *data.known_name_columns)
+    text = data.text_column if data.words_column is None else None
+    columns = tuple(dict.fromkeys(column for column in (text, *marked, *plain) if column))
+    raw = [row for path in folder.data_files for row in read_rows(path, data.format, columns, marked)]
     treatments = treat(raw, data, unit, split_key, everything_is_test=folder.settings.site.role == "evaluator")
     kept: dict[Split, list[TextRow]] = {split: [] for split in SPLITS}
     for treatment in treatments:
@@ -151,21 +155,29 @@ def _alone(raw: RawRow | Unreadable, data: DataSection, unit: Unit, key: bytes) 
     """The treatment that follows from the row itself."""
     if not isinstance(raw, RawRow):
         return Treatment(None, None, raw)
-    text, label = raw.cells.get(data.text_column), _name(raw, data.label_column)
-    patient = _name(raw, data.patient_column)
-    if text is not None and not isinstance(text, str):
+    try:
+        text, starts = _text(raw, data)
+    except MalformedMarks:
         return Treatment(None, None, "malformed")
-    if text is None or len(text.strip()) < data.min_characters:
+    label, patient, pair = _label(raw, data), _name(raw, data.patient_column), _name(raw, data.pair_column)
+    if text is None or len(text.strip()) < data.min_characters or (data.pair_column is not None and pair is None):
         return Treatment(None, None, "empty")
-    if label is None:
+    marks = raw.cells.get(data.spans_column) if data.spans_column is not None else None
+    if label is None and marks is None and data.unlabelled == "refuse":
         return Treatment(None, None, "unlabelled")
     if unit == "patient" and patient is None:
         return Treatment(None, None, "no_patient")
-    over_long = len(text) > data.max_characters
+    over_long = max(len(text), len(pair or "")) > data.max_characters
     if over_long and data.over_long == "refuse":
         return Treatment(None, None, "over_long")
-    text = text[: data.max_characters]
-    record = _name(raw, data.record_column) or _keyed(key, "record", patient or "", label, text).hex()[:32]
+    try:
+        spans = () if marks is None else read_tags(marks, starts) if starts else read_spans(marks, len(text))
+    except MalformedMarks:
+        return Treatment(None, None, "malformed")
+    text, pair = text[: data.max_characters], None if pair is None else pair[: data.max_characters]
+    spans = tuple(Span(s.start, min(s.end, len(text)), s.label) for s in spans if s.start < len(text))
+    content = (patient or "", label or "", text, *((pair,) if pair is not None else ()))
+    record = _name(raw, data.record_column) or _keyed(key, "record", *content).hex()[:32]
     split = split_of(
         f"patient:{patient}" if patient is not None else f"record:{record}",
         key,
@@ -173,7 +185,26 @@ def _alone(raw: RawRow | Unreadable, data: DataSection, unit: Unit, key: bytes) 
         dev_fraction=data.dev_fraction,
     )
     names = tuple(name for name in (_name(raw, column) for column in data.known_name_columns) if name is not None)
-    return Treatment(TextRow(record, text, label, patient, names), split, None, over_long)
+    return Treatment(TextRow(record, text, label, patient, names, spans, pair), split, None, over_long)
+
+
+def _text(raw: RawRow, data: DataSection) -> tuple[str | None, list[int]]:
+    """The row's text, and where its words begin if it came as words. Raises MalformedMarks for what is no text."""
+    if data.words_column is not None:
+        cell = raw.cells.get(data.words_column)
+        return (None, []) if cell is None else join(cell)
+    text = raw.cells.get(data.text_column)
+    if text is not None and not isinstance(text, str):
+        raise MalformedMarks
+    return text, []
+
+
+def _label(raw: RawRow, data: DataSection) -> str | None:
+    """The label's text; of a cell with several labels, their JSON list."""
+    label = _name(raw, data.label_column or None)
+    if label is None or data.label_separator is None:
+        return label
+    return json.dumps([part.strip() for part in label.split(data.label_separator) if part.strip()], ensure_ascii=False)
 
 
 def _name(raw: RawRow, column: str | None) -> str | None:
@@ -193,27 +224,30 @@ def _keyed(key: bytes, purpose: str, *parts: str) -> bytes:
 # One patient ----------------------------------------------------------------------------------------------------------
 
 
+_Said = tuple[str | None, tuple[Span, ...]]
+"""What a row's label and marks say."""
+
+
 def _within_patient(treatments: Sequence[Treatment], data: DataSection) -> dict[int, Refused]:
     """Which rows of one patient go, and why: contradictions all, of duplicates all but the first."""
     rows = [treatment.row for treatment in treatments if treatment.row is not None]
-    labels: dict[tuple[str, ...], set[str | None]] = defaultdict(set)
-    words = [_words(row.text) for row in rows]
+    labels: dict[tuple[str, ...], set[_Said]] = defaultdict(set)
+    words = [_words(f"{row.text} {row.pair}" if row.pair is not None else row.text) for row in rows]
     for row, spoken in zip(rows, words, strict=True):
-        labels[spoken].add(row.label)
+        labels[spoken].add((row.label, row.spans))
     gone: dict[int, Refused] = {}
-    kept: list[tuple[str | None, str, frozenset[tuple[str, ...]]]] = []
+    kept: list[tuple[_Said, tuple[str, str | None], frozenset[tuple[str, ...]]]] = []
     for index, (row, spoken) in enumerate(zip(rows, words, strict=True)):
         if data.contradictory == "refuse" and len(labels[spoken]) > 1:
             gone[index] = "contradictory"
             continue
-        shingles = _shingles(spoken)
-        alike = [other for label, text, other in kept if label == row.label and text == row.text]
-        if alike:
+        shingles, said, texts = _shingles(spoken), (row.label, row.spans), (row.text, row.pair)
+        if any((said, texts) == (label, other) for label, other, _ in kept):
             gone[index] = "exact_duplicate"
-        elif any(label == row.label and _near(shingles, other, data) for label, _, other in kept):
+        elif any(label == said and _near(shingles, other, data) for label, _, other in kept):
             gone[index] = "near_duplicate"
         else:
-            kept.append((row.label, row.text, shingles))
+            kept.append((said, texts, shingles))
     return gone
 
 

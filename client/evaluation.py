@@ -2,13 +2,13 @@
 """Counts of right, actual and predicted per class, with Gaussian noise, as a site sends them.
 
 One privacy unit counts once: under `patient` one dev note of each patient is evaluated (the first by keyed hash), so
-that adding or removing a unit changes each of three vectors by at most 1 in one place: l2 sensitivity sqrt(3). The
-noise's standard deviation is noise_multiplier * sqrt(3) for each count; rounding after it is post-processing.
+that adding or removing a unit changes each of three vectors by at most the plan's `counted` (1) in l1: l2 sensitivity
+counted * sqrt(3). The noise's standard deviation is noise_multiplier times that for each count; rounding after it is
+post-processing.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,6 @@ from privacy.dp.params import PrivacySpent
 from privacy.exchange.messages import SiteMetrics
 from privacy.identifiers import Digest
 from privacy.randomness import SecretSeed
-
-L2_SENSITIVITY = math.sqrt(3.0)
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,19 @@ class Counts:
 def noised_metrics(
     counts: Counts,
     noise_multiplier: str | None,
+    sensitivity: float,
     seed: SecretSeed,
     plan_digest: Digest,
     spent: PrivacySpent | None,
     seen_tree_size: int,
 ) -> SiteMetrics:
-    """The reply's body. Without a noise multiplier (public data, a non-private run) the counts are exact and say so."""
+    """The reply's body. Without a noise multiplier (public data, a non-private run) the counts are exact and say so.
+
+    `sensitivity` is what one unit can move the counts by, in l2 (TaskPlan.counts_sensitivity).
+    """
     labels = len(counts.right)
     exact = np.array(counts.right + counts.actual + counts.predicted, np.int64)
-    std = 0.0 if noise_multiplier is None else float(noise_multiplier) * L2_SENSITIVITY
+    std = 0.0 if noise_multiplier is None else float(noise_multiplier) * sensitivity
     sent = [int(value) for value in exact] if std == 0 else noised_counts(exact, std, seed.derive("counts"))
     return SiteMetrics(
         plan_digest=plan_digest,

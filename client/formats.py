@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,8 @@ from privacy.errors import SettingsError
 
 Unreadable = Literal["invalid_utf8", "malformed"]
 Cell = str | int | None
+Cells = Mapping[str, Any]
+"""One row as its file holds it."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,13 @@ class RawRow:
         return "RawRow(hidden)"
 
 
-def read_rows(path: Path, format_name: str, columns: Sequence[str]) -> Iterator[RawRow | Unreadable]:
+def read_rows(
+    path: Path, format_name: str, columns: Sequence[str], structured: Collection[str] = ()
+) -> Iterator[RawRow | Unreadable]:
     """The rows of one file or dataset folder, in order: `columns` of each, or why the row cannot be read.
+
+    A list or a fraction in one of the `structured` columns (labels, marks, words) comes out as its JSON text; elsewhere
+    it makes the row malformed.
 
     Raises SettingsError if the file is missing, of no known format, broken as a whole or without one of the columns.
     """
@@ -47,7 +54,8 @@ def read_rows(path: Path, format_name: str, columns: Sequence[str]) -> Iterator[
         )
     name = _guess(path) if format_name == "auto" else format_name
     try:
-        yield from readers[name](path, columns)
+        for cells in readers[name](path, columns):
+            yield cells if isinstance(cells, str) else _row(cells, structured)
     except (pa.ArrowException, csv.Error, OSError):
         # `from None`: these libraries quote the content that they stumbled over
         raise SettingsError(
@@ -75,14 +83,21 @@ def _missing(path: Path, columns: Sequence[str], present: Sequence[str]) -> None
         )
 
 
-def _row(cells: Mapping[str, Any]) -> RawRow | Unreadable:
+def _row(cells: Cells, structured: Collection[str]) -> RawRow | Unreadable:
     """`cells` where each is text, an integer or absent; a text that is not UTF-8 holds lone surrogates here."""
-    for value in cells.values():
+    read: dict[str, Cell] = {}
+    for column, value in cells.items():
+        if column in structured and isinstance(value, list | float):
+            try:
+                value = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            except (TypeError, ValueError):
+                return "malformed"
         if isinstance(value, bool) or not isinstance(value, str | int | None):
             return "malformed"
         if isinstance(value, str) and not _is_utf8(value):
             return "invalid_utf8"
-    return RawRow(dict(cells))
+        read[column] = value
+    return RawRow(read)
 
 
 def _is_utf8(text: str) -> bool:
@@ -93,7 +108,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _csv(path: Path, columns: Sequence[str]) -> Iterator[RawRow | Unreadable]:
+def _csv(path: Path, columns: Sequence[str]) -> Iterator[Cells | Unreadable]:
     csv.field_size_limit(sys.maxsize)  # the module's 128 KiB would refuse a long note
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = csv.reader(file, strict=True)
@@ -106,10 +121,10 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[RawRow | Unreadable]:
             if len(row) != len(header):
                 yield "malformed"
             else:
-                yield _row({column: row[at] for column, at in places.items()})
+                yield {column: row[at] for column, at in places.items()}
 
 
-def _jsonl(path: Path, columns: Sequence[str]) -> Iterator[RawRow | Unreadable]:
+def _jsonl(path: Path, columns: Sequence[str]) -> Iterator[Cells | Unreadable]:
     seen: dict[str, None] = {}
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         for line in file:
@@ -124,19 +139,19 @@ def _jsonl(path: Path, columns: Sequence[str]) -> Iterator[RawRow | Unreadable]:
                 yield "malformed"
                 continue
             seen.update(dict.fromkeys(value))
-            yield _row({column: value.get(column) for column in columns})
+            yield {column: value.get(column) for column in columns}
     if seen:
         _missing(path, columns, list(seen))
 
 
-def _parquet(path: Path, columns: Sequence[str]) -> Iterator[RawRow | Unreadable]:
+def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Cells | Unreadable]:
     file = pyarrow.parquet.ParquetFile(path)
     _missing(path, columns, file.schema_arrow.names)
     for batch in file.iter_batches(columns=list(columns)):
         yield from _batch(batch, columns, {})
 
 
-def _datasets(path: Path, columns: Sequence[str]) -> Iterator[RawRow | Unreadable]:
+def _datasets(path: Path, columns: Sequence[str]) -> Iterator[Cells | Unreadable]:
     """A folder as `save_to_disk` leaves it: one dataset, or one folder a split, whose rows are all read."""
     splits = path / "dataset_dict.json"
     if splits.exists():
@@ -144,17 +159,22 @@ def _datasets(path: Path, columns: Sequence[str]) -> Iterator[RawRow | Unreadabl
             yield from _datasets(_inside(path, name), columns)
         return
     features = _described(path / "dataset_info.json").get("features") or {}
-    classes = {
-        column: features[column]["names"]
-        for column in columns
-        if isinstance(features.get(column), dict) and features[column].get("_type") == "ClassLabel"
-    }
+    classes = {column: names for column in columns if (names := _class_names(features.get(column)))}
     for entry in _listed(path / "state.json", "_data_files"):
         name = entry.get("filename") if isinstance(entry, dict) else None
         with pa.memory_map(str(_inside(path, name))) as source, pa.ipc.open_stream(source) as stream:
             _missing(path, columns, stream.schema.names)
             for batch in stream:
                 yield from _batch(batch, columns, classes)
+
+
+def _class_names(feature: object) -> list[str] | None:
+    """The names behind a column of class numbers, or of lists of them."""
+    while isinstance(feature, dict) and isinstance(feature.get("feature"), dict):
+        feature = feature["feature"]
+    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list):
+        return [str(name) for name in feature["names"]]
+    return None
 
 
 def _described(path: Path) -> dict[str, Any]:
@@ -187,12 +207,10 @@ def _inside(folder: Path, name: object) -> Path:
     return folder / name
 
 
-def _batch(
-    batch: pa.RecordBatch, columns: Sequence[str], classes: Mapping[str, Sequence[str]]
-) -> Iterator[RawRow | Unreadable]:
+def _batch(batch: pa.RecordBatch, columns: Sequence[str], classes: Mapping[str, Sequence[str]]) -> Iterator[Cells]:
     cells = {column: _cells(batch.column(column), classes.get(column)) for column in columns}
     for row in zip(*cells.values(), strict=True):
-        yield _row(dict(zip(columns, row, strict=True)))
+        yield dict(zip(columns, row, strict=True))
 
 
 def _cells(column: pa.Array, names: Sequence[str] | None) -> list[Any]:
@@ -203,6 +221,11 @@ def _cells(column: pa.Array, names: Sequence[str] | None) -> list[Any]:
         as_bytes = column.cast(pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary())
         return [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in as_bytes.to_pylist()]
     values: list[Any] = column.to_pylist()
-    if names is None:
-        return values
-    return [names[value] if isinstance(value, int) and 0 <= value < len(names) else None for value in values]
+    return values if names is None else [_named(value, names) for value in values]
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """The name of a class number; of a list, the names of its numbers."""
+    if isinstance(value, list):
+        return [_named(one, names) for one in value]
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else None

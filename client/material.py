@@ -170,9 +170,9 @@ class Material:
         if key not in self._benches:
             self._benches.clear()
             pretrained = self._load(contract.pretrained_digest)
-            outputs = tasks.load(contract.task.name).outputs(contract.task)
+            heads = tasks.load(contract.task.name).heads(contract.task)
             where = device.prepare(self._settings.compute)
-            model = build(pretrained, contract.training, outputs, PublicSeed.from_hex(public_seed), where)
+            model = build(pretrained, contract.training, heads, PublicSeed.from_hex(public_seed), where)
             self._benches[key] = _Workbench(pretrained, model)
         return self._benches[key]
 

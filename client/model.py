@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shared BERT: which part of it is trained (head, top, lora, full), and the part below, which stays frozen.
+"""The shared BERT: which part of it is trained (the scope), and the part below, which stays frozen.
 
 A `SharedBert` is two stacks: `lower`, frozen, whose activations are computed once (client.features), and `network`,
-which takes them and holds every trainable array. The head reads the masked mean over the word pieces. What a scope
-trains, in the order in which the arrays travel:
+which takes them and holds every trainable array. The heads are the task's (client.heads). What a scope trains, in the
+order in which the arrays travel:
 
-    head   the classifier
-    top    the top `top_layers` transformer layers, then the classifier
-    lora   B of B(Ax)·alpha/rank on query and value of the top `top_layers` layers (0: all), then the classifier;
-           A is fixed by the public seed, so that averages of B are exact (Sun et al., FFA-LoRA, arXiv 2403.12313)
-    full   embeddings, all layers, the classifier
+    head    the heads
+    top     the top `top_layers` transformer layers, then the heads
+    lora    B of B(Ax)·alpha/rank on query and value of the top `top_layers` layers (0: all), then the heads;
+            A is fixed by the public seed, so that averages of B are exact (Sun et al., FFA-LoRA, arXiv 2403.12313)
+    bitfit  the biases of the top `top_layers` layers (0: all), then the heads (Ben Zaken et al., arXiv 2106.10199)
+    full    embeddings, all layers, the heads
 
-At the start the classifier's weight is small and random under the public seed, its bias and every B are zero.
+At the start the classifier's weight is small and random under the public seed, its bias and every B are zero. The
+masked-language head's decoder is the word embeddings: frozen with them, trained with them under the scope full.
 """
 
 from __future__ import annotations
@@ -28,15 +30,28 @@ from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEmbeddings, BertLayer
 
+from client.heads import (
+    CLASSIFIER,
+    MASKED_LM,
+    Heads,
+    MaskedLmHead,
+    View,
+    classified,
+    classifier,
+    mean_of_marks,
+    start_masked_lm,
+)
 from client.pretrained import Pretrained
 from privacy.errors import ContractError, SettingsError
 from privacy.exchange.plans import TrainingPlan
 from privacy.randomness import PublicSeed
 
 Entry = Literal["pooled", "hidden", "tokens"]
-"""What `network` takes: the masked mean (B, H), the hidden states of its first layer (B, T, H), or token ids (B, T)."""
+"""What `network` takes: the masked mean (B, H), the hidden states below it (B, T, H), or token ids (B, T)."""
 
-HEAD: Final = "classifier"
+ADAPTED: Final = ("lora", "bitfit")
+"""Scopes that change something small in each of some layers; with 0 layers named, in all."""
+
 HEAD_STD: Final = 0.02  # BERT's own initializer_range
 Batch = Mapping[str, Tensor]
 
@@ -83,17 +98,42 @@ class Stack(nn.Module):
 
 
 class Network(Stack):
-    """The upper stack and the head: a batch to logits (B, outputs)."""
+    """The upper stack and the task's heads: a batch to the outputs of each head, by its view."""
 
-    def __init__(self, config: BertConfig, layers: range, *, embeddings: bool, outputs: int, dropout: float) -> None:
+    def __init__(self, config: BertConfig, layers: range, *, embeddings: bool, heads: Heads, dropout: float) -> None:
         super().__init__(config, layers, embeddings=embeddings)
+        self.heads = dict(heads)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(config.hidden_size, outputs)
+        self.classifier = classifier(heads, config.hidden_size)
+        self.masked_lm = MaskedLmHead(config) if "vocabulary" in heads else None
 
-    def forward(self, batch: Batch) -> Tensor:
-        pooled = batch["pooled"] if "pooled" in batch else masked_mean(self.hidden(batch), batch["mask"])
-        logits: Tensor = self.classifier(self.dropout(pooled))
-        return logits
+    def forward(self, batch: Batch) -> dict[View, Tensor]:
+        """The outputs. "marked" takes "marks" (B, 2, 2) as well, "vocabulary" takes "hidden_at" (B, P)."""
+        if "pooled" in batch:
+            return self._classified("text", batch["pooled"], batch)
+        hidden = self.hidden(batch)
+        outputs: dict[View, Tensor] = {}
+        head = classified(self.heads)
+        if head is not None:
+            outputs = self._classified(head[0], hidden, batch)
+        if self.masked_lm is not None:
+            places = batch["hidden_at"][..., None].expand(-1, -1, hidden.shape[2])
+            outputs["vocabulary"] = self.masked_lm(self.dropout(hidden.gather(1, places)))
+        return outputs
+
+    def _classified(self, view: View, hidden: Tensor, batch: Batch) -> dict[View, Tensor]:
+        assert self.classifier is not None
+        if view == "text" and hidden.ndim == 3:
+            hidden = masked_mean(hidden, batch["mask"])
+        elif view == "marked":
+            hidden = mean_of_marks(hidden, batch["marks"])
+        return {view: self.classifier(self.dropout(hidden))}
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The heads' own parameters: those that learn at the head's rate. Tied ones belong to the embeddings."""
+        below = set() if self.embeddings is None else {id(parameter) for parameter in self.embeddings.parameters()}
+        heads = [head for head in (self.classifier, self.masked_lm) if head is not None]
+        return [parameter for head in heads for parameter in head.parameters() if id(parameter) not in below]
 
 
 def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -119,9 +159,9 @@ class SharedBert:
 
 
 def build(
-    pretrained: Pretrained, training: TrainingPlan, outputs: int, public_seed: PublicSeed, device: torch.device
+    pretrained: Pretrained, training: TrainingPlan, heads: Heads, public_seed: PublicSeed, device: torch.device
 ) -> SharedBert:
-    """The model of a plan with `outputs` numbers an example, at its start. `public_seed` is that of the run.
+    """The model of a plan with a task's `heads`, at its start. `public_seed` is that of the run.
 
     Raises ContractError if the scope asks for layers or ranks that the model lacks, SettingsError if the pretrained
     file lacks an array.
@@ -133,26 +173,25 @@ def build(
     dropping.hidden_dropout_prob = dropping.attention_probs_dropout_prob = float(training.dropout)
     with torch.device("meta"):
         network = Network(
-            dropping,
-            range(first, count),
-            embeddings=from_embeddings,
-            outputs=outputs,
-            dropout=float(training.dropout),
+            dropping, range(first, count), embeddings=from_embeddings, heads=heads, dropout=float(training.dropout)
         )
         lower = None if from_embeddings else Stack(config, range(first), embeddings=True)
     network.requires_grad_(training.scope in ("top", "full"))
+    if training.scope == "bitfit":
+        _train_biases(network)
     _fill(network, pretrained)
     if network.embeddings is not None and training.scope != "full":
         network.embeddings.requires_grad_(False)
         network.embeddings.dropout.p = 0.0  # what is frozen is the same in every pass
     if training.scope == "lora":
         _adapt(network, training, public_seed)
-    _start_head(network, public_seed)
+    _start_heads(network, pretrained, training, public_seed)
     if lower is not None:
         lower.requires_grad_(False)
         _fill(lower, pretrained)
         lower.eval().to(device)
-    entry: Entry = "pooled" if training.scope == "head" else "tokens" if from_embeddings else "hidden"
+    pooled = training.scope == "head" and set(heads) == {"text"}
+    entry: Entry = "pooled" if pooled else "tokens" if from_embeddings else "hidden"
     return SharedBert(network.to(device), lower, entry, device, int(config.hidden_size))
 
 
@@ -162,7 +201,7 @@ def first_layer(training: TrainingPlan, layers: int) -> int:
         return layers
     if training.scope == "full":
         return 0
-    wanted = layers if training.scope == "lora" and training.top_layers == 0 else training.top_layers
+    wanted = layers if training.scope in ADAPTED and training.top_layers == 0 else training.top_layers
     if not 1 <= wanted <= layers:
         raise ContractError(f"the plan trains {wanted} layers of a model that has {layers}")
     if training.scope == "lora" and (training.lora_rank < 1 or training.lora_alpha < 1):
@@ -196,7 +235,7 @@ def load_arrays(network: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -
 def _fill(stack: Stack, pretrained: Pretrained) -> None:
     """Put the pretrained tensors in: copies where trained, the shared ones where frozen. The head stays for later."""
     for name, parameter in list(stack.named_parameters()):
-        if name.startswith(f"{HEAD}."):
+        if name.startswith((f"{CLASSIFIER}.", f"{MASKED_LM}.")):
             continue
         tensor = pretrained.tensors.get(name)
         if tensor is None or tensor.shape != parameter.shape:
@@ -220,10 +259,21 @@ def _uniform(seed: PublicSeed, shape: tuple[int, ...], std: float) -> Tensor:
     return torch.from_numpy(((2.0 * drawn - 1.0) * bound).astype(np.float32))
 
 
-def _start_head(network: Network, seed: PublicSeed) -> None:
-    shape = tuple(network.classifier.weight.shape)
-    network.classifier.weight = nn.Parameter(_uniform(seed.derive(f"init|{HEAD}.weight"), shape, HEAD_STD))
-    network.classifier.bias = nn.Parameter(torch.zeros(shape[0]))
+def _start_heads(network: Network, pretrained: Pretrained, training: TrainingPlan, seed: PublicSeed) -> None:
+    head = network.classifier
+    if head is not None:
+        shape = tuple(head.weight.shape)
+        head.weight = nn.Parameter(_uniform(seed.derive(f"init|{CLASSIFIER}.weight"), shape, HEAD_STD))
+        head.bias = nn.Parameter(torch.zeros(shape[0]))
+    if network.masked_lm is not None:
+        trained = training.scope == "full" and network.embeddings is not None
+        table = network.embeddings.word_embeddings.weight if network.embeddings is not None and trained else None
+        start_masked_lm(network.masked_lm, pretrained, table)
+
+
+def _train_biases(network: Network) -> None:
+    for name, parameter in network.encoder.named_parameters():
+        parameter.requires_grad_(name.endswith("bias"))
 
 
 def _adapt(network: Network, training: TrainingPlan, seed: PublicSeed) -> None:

@@ -81,7 +81,30 @@ class DataSection(BaseModel):
         "people under a new name would be charged anew, so never rename it",
     )
     text_column: str = Field("text", min_length=1, description="column with the text")
-    label_column: str = Field("label", min_length=1, description="column with the label")
+    label_column: str = Field(
+        "label", description="column with the label, a list of labels, or a number; empty where there is none"
+    )
+    label_separator: str | None = Field(
+        None,
+        min_length=1,
+        max_length=8,
+        description="what stands between the labels of a cell that holds several, such as ';' (task multi_label)",
+    )
+    unlabelled: Literal["refuse", "keep"] = Field(
+        "refuse", description="what happens to a row without a label; keep it for masked-language modelling"
+    )
+    pair_column: str | None = Field(
+        None, min_length=1, description="column with a second text (a question, the other sentence); anonymized as well"
+    )
+    words_column: str | None = Field(
+        None, min_length=1, description="column with the text as a list of words, in place of text_column"
+    )
+    spans_column: str | None = Field(
+        None,
+        min_length=1,
+        description="column with marked spans: a list of [start, end, label] in characters of the text, or with "
+        "words_column a list of IOB2 tags, one a word",
+    )
     patient_column: str | None = Field(
         None, min_length=1, description="column with the patient id; needed when policy.unit is patient"
     )
@@ -124,6 +147,8 @@ class DataSection(BaseModel):
     def _fits(self) -> Self:
         if self.test_fraction + self.dev_fraction > 1:
             raise ValueError("test_fraction and dev_fraction must not exceed 1 together")
+        if not self.label_column and self.unlabelled == "refuse" and self.spans_column is None:
+            raise ValueError("without label_column and spans_column no row is labelled: set data.unlabelled to keep")
         if self.max_characters < self.min_characters:
             raise ValueError("max_characters must not be below min_characters")
         return self
@@ -178,7 +203,7 @@ class PolicySection(BaseModel):
         ("classification",), min_length=1, description="tasks that may be trained: names of files in client/tasks"
     )
     scopes: tuple[Scope, ...] = Field(
-        ("head", "top", "lora", "full"), min_length=1, description="which parts of the model may be trained"
+        ("head", "top", "lora", "bitfit", "full"), min_length=1, description="which parts of the model may be trained"
     )
     min_recall: dict[Identifier, Floor] = Field(
         default_factory=dict,

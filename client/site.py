@@ -177,7 +177,8 @@ class Site:
         noise_multiplier = None if public else plan.noise_multiplier
         spent = None if noise_multiplier is None else self.budget.charge_counts(plan, noise_multiplier, asked, nonce)
         seed = self.budget.seed(nonce, asked)
-        metrics = noised_metrics(counts, noise_multiplier, seed, asked, spent, self._seen_tree_size())
+        moved = plan.task.counts_sensitivity
+        metrics = noised_metrics(counts, noise_multiplier, moved, seed, asked, spent, self._seen_tree_size())
         reply = self._seal(parcel, "site_metrics", asked, metrics)
         self.state.remember_reply(asked, "evaluate", reply)
         self.budget.settle()

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from client import tasks
 from client.evaluation import Counts
-from client.features import Features, Progress, by_length, compute_features, tokenize
+from client.features import Corrupt, Features, Progress, by_length, compute_features
+from client.masking import IGNORED, Masking, fixed_draws, fresh_draws, unhidden
 from client.model import SharedBert
+from client.pieces import WordPieces, gathered, read_pieces
 from client.pretrained import Pretrained
-from client.tasks import Task
+from client.schedule import StepsOfRun, follow_schedule
+from client.tasks import Reading, Task
 from privacy.dp.params import Unit
 from privacy.dp.training import MakeOptimizer, OnStep, train, train_plain
 from privacy.errors import ContractError
@@ -40,7 +44,7 @@ class TextExamples:
     task: Task
     plan: TaskPlan
     features: Features
-    targets: NDArray[np.int64]
+    readings: tuple[Reading, ...]
     records: tuple[AnonymizedRecord, ...]
     refused: int
     """Records left out because their label is missing or not in the plan."""
@@ -53,13 +57,17 @@ class TextExamples:
         return "TextExamples(hidden)"
 
     def batch(self, rows: Sequence[int]) -> Mapping[str, Tensor]:
-        """The rows' inputs and "targets", on the model's device."""
-        targets = torch.from_numpy(self.targets[list(rows)]).to(self.features.model.device)
-        return {**self.features.batch(rows), "targets": targets}
+        """The rows' inputs, "targets" and what else the task reads, on the model's device."""
+        readings = [self.readings[row] for row in rows]
+        device = self.features.model.device
+        batch = self.features.batch(rows)
+        for name in readings[0].inputs:
+            batch[name] = together([reading.inputs[name] for reading in readings]).to(device)
+        return {**batch, "targets": together([reading.target for reading in readings]).to(device)}
 
     def losses(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """One loss per row, shape (B,)."""
-        return self.task.losses(model(batch), batch["targets"])
+        return self.task.losses(model(batch), batch, self.plan)
 
     def units(self, unit: Unit) -> list[list[int]]:
         """The rows of each privacy unit: of each patient, in order of first appearance, or each row by itself."""
@@ -86,44 +94,77 @@ def prepare(
 ) -> TextExamples:
     """Tokenize the records and compute the frozen part's features, once for all rounds.
 
-    A label that the plan lacks costs its row ("refuse_row", counted) or the round ("refuse_round"). Raises
-    ContractError("label_unknown") for the latter, ContractError("data_unusable") when no row is left.
+    A label that the plan lacks costs its row ("refuse_row", counted) or the round ("refuse_round"); a row without what
+    the task reads costs itself. Raises ContractError("label_unknown") for the former, ContractError("data_unusable")
+    when no row is left.
     """
     task = tasks.load(plan.name)
-    targets = task.targets([record.label for record in records], plan)
-    kept = np.flatnonzero(targets >= 0)
-    refused = len(records) - len(kept)
-    if refused and unknown_label == "refuse_round":
+    tokenizer = pretrained.tokenizer(plan.max_tokens)
+    rows = read_pieces(records, tokenizer, task.READS)
+    read = [task.read(record, pieces, plan) for record, pieces in zip(records, rows, strict=True)]
+    unknown = read.count("unknown")
+    if unknown and unknown_label == "refuse_round":
         raise ContractError(
-            f"{refused} of {len(records)} records have a label that the plan does not have",
+            f"{unknown} of {len(records)} records have a label that the plan does not have",
             reason="label_unknown",
             next_step="map the site's labels to the plan's, or set data.unknown_label to refuse_row",
         )
-    if len(kept) == 0:
+    kept = [at for at, one in enumerate(read) if isinstance(one, Reading)]
+    if not kept:
         raise ContractError("no record has a label of the plan", reason="data_unusable", next_step="check the labels")
-    chosen = tuple(records[index] for index in kept.tolist())
-    pieces = tokenize([record.text for record in chosen], pretrained.tokenizer(plan.max_tokens))
-    features = compute_features(model, pieces, on_progress)
-    return TextExamples(task, plan, features, targets[kept], chosen, refused, pieces.lengths)
+    pieces = gathered([rows[at] for at in kept])
+    features = compute_features(model, pieces, on_progress, corrupt=_hiding(task, plan, model, pieces, tokenizer))
+    readings = tuple(one for one in read if isinstance(one, Reading))
+    chosen = tuple(records[at] for at in kept)
+    return TextExamples(task, plan, features, readings, chosen, len(records) - len(kept), pieces.lengths)
 
 
-def build_optimizer(plan: TrainingPlan, head: nn.Module) -> MakeOptimizer:
-    """The plan's optimizer over given parameters: the head's at its own rate; biases and LayerNorms never decay."""
-    of_head = {id(parameter) for parameter in head.parameters()}
+def together(arrays: Sequence[NDArray[Any]]) -> Tensor:
+    """Rows of one kind as (B, ...): padded with -100 (numbers) or False where their first dimensions differ."""
+    if len({array.shape for array in arrays}) == 1:
+        return torch.from_numpy(np.stack(arrays))
+    longest, kind = max(len(array) for array in arrays), arrays[0].dtype
+    filled = np.full((len(arrays), longest, *arrays[0].shape[1:]), False if kind == np.bool_ else IGNORED, kind)
+    for row, array in zip(filled, arrays, strict=True):
+        row[: len(array)] = array
+    return torch.from_numpy(filled)
+
+
+def _hiding(task: Task, plan: TaskPlan, model: SharedBert, pieces: WordPieces, tokenizer: Tokenizer) -> Corrupt | None:
+    """What a masked-language head needs of each batch; None for a task without one."""
+    if task.HIDES == "never":
+        return None
+    assert plan.mask_rate is not None
+    masking, network = Masking.of(tokenizer, float(plan.mask_rate)), model.network
+
+    def corrupt(batch: dict[str, Tensor], rows: Sequence[int]) -> dict[str, Tensor]:
+        if network.training:
+            return masking.hide(batch, fresh_draws(batch))
+        return unhidden(batch) if task.HIDES == "training" else masking.hide(batch, fixed_draws(pieces, rows, batch))
+
+    return corrupt
+
+
+def build_optimizer(plan: TrainingPlan, heads: Sequence[nn.Parameter], steps: StepsOfRun) -> MakeOptimizer:
+    """The plan's optimizer over given parameters: the heads' at their own rate; biases and LayerNorms never decay."""
+    of_heads = {id(parameter) for parameter in heads}
     rates = (float(plan.learning_rate), float(plan.head_learning_rate))
     decays = (0.0, float(plan.weight_decay))
 
     def make(parameters: list[nn.Parameter]) -> Optimizer:
         sorted_out: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for parameter in parameters:
-            sorted_out.setdefault((id(parameter) in of_head, parameter.ndim > 1), []).append(parameter)
+            sorted_out.setdefault((id(parameter) in of_heads, parameter.ndim > 1), []).append(parameter)
         groups = [
             {"params": members, "lr": rates[in_head], "weight_decay": decays[is_matrix]}
             for (in_head, is_matrix), members in sorted_out.items()
         ]
         if plan.optimizer == "sgd":
-            return SGD(groups, lr=rates[0], momentum=float(plan.momentum))
-        return (Adam if plan.optimizer == "adam" else AdamW)(groups, lr=rates[0])
+            optimizer: Optimizer = SGD(groups, lr=rates[0], momentum=float(plan.momentum))
+        else:
+            optimizer = (Adam if plan.optimizer == "adam" else AdamW)(groups, lr=rates[0])
+        follow_schedule(optimizer, plan, steps)
+        return optimizer
 
     return make
 
@@ -143,7 +184,8 @@ def run_round(
     what privacy.dp.training raises; the network is then to be thrown away.
     """
     training = plan.training
-    make_optimizer = build_optimizer(training, model.network.classifier)
+    steps = StepsOfRun((plan.server_round - 1) * plan.num_steps, plan.planned_rounds * plan.num_steps)
+    make_optimizer = build_optimizer(training, model.network.head_parameters(), steps)
     if plan.privacy is not None:
         train(
             model.network,
@@ -172,23 +214,34 @@ def run_round(
     )
 
 
-def predict(model: SharedBert, examples: TextExamples, rows: Sequence[int] | None = None) -> NDArray[np.int64]:
-    """The predicted target of each of `rows` (None: of all), in their order, without dropout."""
+def predict(model: SharedBert, examples: TextExamples, rows: Sequence[int] | None = None) -> list[NDArray[Any]]:
+    """What the model says of each of `rows` (None: of all), in their order, without dropout, as its task says it."""
     chosen = list(range(len(examples)) if rows is None else rows)
-    predicted = np.empty(len(chosen), np.int64)
+    predicted: dict[int, NDArray[Any]] = {}
     was_training = model.network.training
     model.network.eval()
     try:
         with torch.no_grad():
             for places in by_length([examples.lengths[row] for row in chosen]):
-                logits = model.network(examples.batch([chosen[place] for place in places]))
-                predicted[places] = examples.task.predictions(logits).cpu().numpy()
+                batch = examples.batch([chosen[place] for place in places])
+                predicted.update(zip(places, examples.task.predictions(model.network(batch), batch), strict=True))
     finally:
         model.network.train(was_training)
-    return predicted
+    return [predicted[place] for place in range(len(chosen))]
 
 
 def count(model: SharedBert, examples: TextExamples, rows: Sequence[int] | None = None) -> Counts:
-    """Exact counts over `rows` (None: all). They are private: noise is added before they leave."""
-    targets = examples.targets if rows is None else examples.targets[list(rows)]
-    return examples.task.counts(predict(model, examples, rows).tolist(), targets.tolist(), examples.plan)
+    """Exact counts over `rows` (None: all). They are private: noise is added before they leave.
+
+    Raises ContractError if an example counts for more than the plan says: the noise would be too little.
+    """
+    chosen = range(len(examples)) if rows is None else rows
+    plan, task = examples.plan, examples.task
+    summed = np.zeros((3, plan.places), np.int64)
+    for row, prediction in zip(chosen, predict(model, examples, chosen), strict=True):
+        added = np.array(task.tally(prediction, examples.readings[row], plan), np.int64)
+        if added.min() < 0 or added.sum(1).max() > (plan.counted or 1):
+            raise ContractError(f"an example of the task {plan.name} counts for more than the plan says")
+        summed += added
+    right, actual, predicted = (tuple(int(one) for one in vector) for vector in summed)
+    return Counts(right=right, actual=actual, predicted=predicted)

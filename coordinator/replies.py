@@ -20,7 +20,6 @@ from coordinator.phases import History
 from coordinator.planning import Recipe
 from privacy.audit.entries import AuditEntry
 from privacy.audit.keys import SigningKey, VerifyKey
-from privacy.audit.runs import COUNTS_SENSITIVITY
 from privacy.audit.spending import TOLERANCE, counting_event, epsilon_of
 from privacy.canonical import digest_of
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit
@@ -224,13 +223,13 @@ def judge_metrics(
     answer: Answer[SiteMetrics], plan: EvaluationPlan, site: SiteId, recipe: Recipe, history: History
 ) -> Refused | None:
     """One count a label, in all three vectors, and as much noise as was asked wherever the data is private."""
-    metrics, labels = answer.body, len(plan.task.labels)
+    metrics, labels = answer.body, plan.task.places
     refused = Refused("coordinator", "malformed", answer.parcel.envelope)
     lengths = {len(metrics.right), len(metrics.actual), len(metrics.predicted)}
     if metrics.plan_digest != digest_of(plan) or lengths != {labels} or answer.parcel.payload:
         return refused
     event = None if recipe.opened.roster[site].role == "evaluator" else counting_event(plan)
-    least = float(event.noise_multiplier) * COUNTS_SENSITIVITY * (1 - 1e-12) if event else 0
+    least = float(event.noise_multiplier) * plan.task.counts_sensitivity * (1 - 1e-12) if event else 0
     if (metrics.noise_std == "0") != (event is None) or Decimal(metrics.noise_std) < Decimal(least):
         return refused
     return None if claim_holds(history, site, event, metrics.spent, plan.unit, plan.target_delta) else refused

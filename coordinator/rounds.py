@@ -193,7 +193,7 @@ class Rounds:
 
     def _score(self, plan: EvaluationPlan, metrics: dict[SiteId, SiteMetrics]) -> None:
         sites = tuple(sorted(metrics))
-        accuracy, macro_f1 = federation_scores(len(plan.task.labels), [metrics[site] for site in sites])
+        accuracy, macro_f1 = federation_scores(plan.task.places, [metrics[site] for site in sites])
         evaluated = RoundEvaluated(plan_digest=digest_of(plan), sites=sites, accuracy=accuracy, macro_f1=macro_f1)
         self._log(plan.server_round, evaluated)
 

@@ -19,6 +19,10 @@ from privacy.identifiers import RunId
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def _decimals(bounds: tuple[float, float]) -> tuple[str, str]:
+    return decimal_string(bounds[0]), decimal_string(bounds[1])
+
+
 class RunSection(BaseModel):
     """Which run this is."""
 
@@ -45,16 +49,51 @@ class TaskSection(BaseModel):
 
     model_config = STRICT
     name: str = Field(default="classification", description="name of a file in client/tasks")
-    labels: tuple[str, ...] = Field(default=("no", "yes"), min_length=2, description="all labels, in order; at least 2")
+    labels: tuple[str, ...] = Field(
+        default=("no", "yes"),
+        description="all labels, in order; of token_classification the types of spans; of regression, "
+        "question_answering and masked_language none",
+    )
     max_tokens: int = Field(default=128, ge=8, le=512, description="word pieces a text; longer texts are cut")
+    counted: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="most that one unit adds to each count of an evaluation: labels or spans of a text, or the steps "
+        "in which a share is counted; the noise grows with it",
+    )
+    value_range: tuple[float, float] | None = Field(
+        default=None, description="least and greatest value of the target; regression only"
+    )
+    mask_rate: float = Field(
+        default=0.15, gt=0, le=1, description="share of word pieces that are hidden; masked_language and joint only"
+    )
+    masked_weight: float = Field(
+        default=0.5, gt=0, le=1, description="share of the masked-language loss in the joint loss; joint only"
+    )
+
+    def plan(self) -> TaskPlan:
+        """The task as a plan holds it: what only other tasks read is left out."""
+        hides = self.name in ("masked_language", "joint")
+        return TaskPlan(
+            name=self.name,
+            labels=self.labels,
+            max_tokens=self.max_tokens,
+            counted=self.counted if self.counted > 1 else None,
+            value_range=None if self.value_range is None else _decimals(self.value_range),
+            mask_rate=decimal_string(self.mask_rate) if hides else None,
+            masked_weight=decimal_string(self.masked_weight) if self.name == "joint" else None,
+        )
 
 
 class TrainingSection(BaseModel):
     """Which arrays are trained and how. The same at every site."""
 
     model_config = STRICT
-    scope: Scope = Field(default="top", description="head, top (layers), lora or full")
-    top_layers: int = Field(default=1, ge=0, le=64, description="layers trained (top) or adapted (lora; 0 is all)")
+    scope: Scope = Field(default="top", description="head, top (layers), lora, bitfit or full")
+    top_layers: int = Field(
+        default=1, ge=0, le=64, description="layers trained (top), or adapted (lora, bitfit; 0 is all)"
+    )
     lora_rank: int = Field(default=8, ge=0, le=256, description="rank of the adapters; lora only")
     lora_alpha: int = Field(default=16, ge=0, le=1024, description="scale of the adapters is alpha / rank; lora only")
     optimizer: Literal["sgd", "adam", "adamw"] = Field(default="adam", description="local optimizer, new in each round")
@@ -62,6 +101,12 @@ class TrainingSection(BaseModel):
     head_learning_rate: float = Field(default=1e-2, gt=0, le=100, description="of the head's arrays, a step")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="of sgd; 0 to below 1")
     weight_decay: float = Field(default=0.0, ge=0, le=1, description="a step; 0 to 1")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        default="constant", description="how the learning rates fall over all steps of the run"
+    )
+    warmup_steps: int = Field(
+        default=0, ge=0, le=10_000_000, description="steps of the whole run over which the learning rates rise from 0"
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="probability, from a site's secret seed")
     physical_batch_size: int = Field(default=32, ge=1, le=4096, description="examples in memory at once")
     rounds: int = Field(default=4, ge=1, le=100_000, description="rounds of the whole run")
@@ -72,7 +117,7 @@ class TrainingSection(BaseModel):
         """The part of it that a round's plan holds."""
         return TrainingPlan(
             scope=self.scope,
-            top_layers=self.top_layers if self.scope in ("top", "lora") else 0,
+            top_layers=self.top_layers if self.scope in ("top", "lora", "bitfit") else 0,
             lora_rank=self.lora_rank if self.scope == "lora" else 0,
             lora_alpha=self.lora_alpha if self.scope == "lora" else 0,
             optimizer=self.optimizer,
@@ -82,6 +127,8 @@ class TrainingSection(BaseModel):
             weight_decay=decimal_string(self.weight_decay),
             dropout=decimal_string(self.dropout),
             physical_batch_size=self.physical_batch_size,
+            schedule=None if self.schedule == "constant" else self.schedule,
+            warmup_steps=self.warmup_steps or None,
         )
 
 
@@ -166,7 +213,7 @@ class FederationSettings(BaseModel):
 
     def task_plan(self) -> TaskPlan:
         """The task as a plan holds it."""
-        return TaskPlan(name=self.task.name, labels=self.task.labels, max_tokens=self.task.max_tokens)
+        return self.task.plan()
 
     def privacy_params(self, noise_multiplier: str | None) -> PrivacyParams | None:
         """One round's parameters at the calibrated `noise_multiplier`; None in a run that is not private."""

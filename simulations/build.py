@@ -37,7 +37,7 @@ from privacy.randomness import PublicSeed
 from privacy.settings_file import render, settings_digest
 from simulations.corpora import clinical_notes, holdout_notes, write_lines, write_site_data
 from simulations.partition import Row, by_field, read_rows
-from simulations.scenario import Scenario
+from simulations.scenario import ColumnsSection, Scenario
 
 MARKER = "SIMULATION"
 UNFINISHED = "unfinished\n"
@@ -120,9 +120,9 @@ def _write_invented(scenario: Scenario, seed: PublicSeed, out: Path) -> tuple[st
         notes = clinical_notes(seed.derive(f"notes/{hospital.name}"), hospital.patients, hospital.style)
         write_site_data(out / "sites" / hospital.name / "data", notes)
         file = f"{hospital.name}/data/notes.jsonl"
-        _write_settings(scenario, out, hospital.name, file, "patient_id", "record_id", bucket_of(hospital.patients))
+        _write_settings(scenario, out, hospital.name, file, bucket_of(hospital.patients))
     write_site_data(out / "sites" / HOLDOUT / "data", holdout_notes(seed, scenario.corpus.holdout))
-    _write_settings(scenario, out, HOLDOUT, f"{HOLDOUT}/data/notes.jsonl", "patient_id", "record_id", 1)
+    _write_settings(scenario, out, HOLDOUT, f"{HOLDOUT}/data/notes.jsonl", 1)
     return scenario.federation.task.labels
 
 
@@ -130,18 +130,27 @@ def _write_rows(scenario: Scenario, out: Path, data: Path | None) -> tuple[str, 
     if data is None:
         raise SettingsError("this scenario needs rows", next_step="give --data FOLDER with train.jsonl and test.jsonl")
     train, test = read_rows(data / "train.jsonl"), read_rows(data / "test.jsonl")
-    parts = by_field(train, scenario.corpus.field, minimum=scenario.corpus.minimum)
+    corpus = scenario.corpus
+    parts = by_field(train, corpus.field, minimum=corpus.minimum)
     for site, rows in parts.sites.items():
-        _write_jsonl(out / "sites" / site / "data", rows)
-        _write_settings(scenario, out, site, f"{site}/data/notes.jsonl", None, "record_id", bucket_of(len(rows)))
-    _write_jsonl(out / "sites" / HOLDOUT / "data", test)
-    _write_settings(scenario, out, HOLDOUT, f"{HOLDOUT}/data/notes.jsonl", None, "record_id", 1)
+        _write_jsonl(out / "sites" / site / "data", rows, corpus.columns)
+        units = len({str(row.get(corpus.columns.patient or "id")) for row in rows})
+        _write_settings(scenario, out, site, f"{site}/data/notes.jsonl", bucket_of(units))
+    _write_jsonl(out / "sites" / HOLDOUT / "data", test, corpus.columns)
+    _write_settings(scenario, out, HOLDOUT, f"{HOLDOUT}/data/notes.jsonl", 1)
+    if corpus.labels == "plan":
+        return scenario.federation.task.labels
     return tuple(sorted({str(row["label"]) for row in train}))
 
 
-def _write_jsonl(folder: Path, rows: Sequence[Row]) -> None:
+def _write_jsonl(folder: Path, rows: Sequence[Row], columns: ColumnsSection) -> None:
+    """The rows with the columns that the sites read. Raises SettingsError for a row that lacks its id or its text."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = [{"record_id": str(row["id"]), "text": row["text"], "label": row["label"]} for row in rows]
+    text = columns.words or "text"
+    others = [name for name in (columns.label, columns.patient, columns.pair, columns.spans) if name]
+    if any(row.get(name) is None for row in rows for name in ("id", text)):
+        raise SettingsError(f"a row has no id or no {text}", next_step="give every row both, or name the columns")
+    kept = [{"record_id": str(row["id"]), text: row[text], **{name: row.get(name) for name in others}} for row in rows]
     write_lines(folder / "notes.jsonl", kept)
 
 
@@ -151,18 +160,21 @@ def bucket_of(units: int) -> int:
     return power + power // 2 if power >= 2 and units >= power + power // 2 else power
 
 
-def _write_settings(
-    scenario: Scenario, out: Path, site: SiteId, file: str, patient: str | None, record: str, bucket: int
-) -> None:
-    shared, federation = scenario.sites, scenario.federation
+def _write_settings(scenario: Scenario, out: Path, site: SiteId, file: str, bucket: int) -> None:
+    shared, federation, columns = scenario.sites, scenario.federation, scenario.corpus.columns
     public = site == HOLDOUT
     settings = SiteSettings(
         site=SiteSection(name=site, role="evaluator" if public else "trainer"),
         data=DataSection(
             files=(Path(file),),
             dataset=f"simulated-{site.replace('_', '-')}",
-            patient_column=patient,
-            record_column=record,
+            label_column=columns.label,
+            patient_column="patient_id" if scenario.corpus.kind == "notes" else columns.patient,
+            record_column="record_id",
+            pair_column=columns.pair,
+            words_column=columns.words,
+            spans_column=columns.spans,
+            unlabelled=columns.unlabelled,
             test_fraction=0.0,
             dev_fraction=0.0 if public else shared.dev_fraction,
         ),
@@ -175,6 +187,7 @@ def _write_settings(
             max_grad_norm=shared.max_grad_norm,
             min_recall=shared.min_recall,
             allow_non_private=shared.allow_non_private,
+            tasks=(federation.task.name,),
             size_bucket=bucket,
         ),
     )

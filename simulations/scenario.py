@@ -32,6 +32,18 @@ class HospitalSection(BaseModel):
     patients: int = Field(ge=8, le=1_000_000, description="invented patients; each has 1 to 5 notes, 2.7 on average")
 
 
+class ColumnsSection(BaseModel):
+    """Columns of the given rows, as a site's [data] names them."""
+
+    model_config = STRICT
+    label: str = Field(default="label", description="the label; empty where the rows have none")
+    patient: str | None = Field(default=None, description="the patient id")
+    pair: str | None = Field(default=None, description="a second text")
+    words: str | None = Field(default=None, description="the text as a list of words, in place of text")
+    spans: str | None = Field(default=None, description="marked spans, or with words their IOB2 tags")
+    unlabelled: Literal["refuse", "keep"] = Field(default="refuse", description="what happens to a row without a label")
+
+
 class CorpusSection(BaseModel):
     """Where the texts come from."""
 
@@ -40,6 +52,12 @@ class CorpusSection(BaseModel):
     field: str = Field(default="client", description="by-field: the column that says which site a row belongs to")
     holdout: int = Field(default=240, ge=1, le=100_000, description="notes: texts of no site, to measure the model")
     minimum: int = Field(default=50, ge=1, description="by-field: rows that the smallest site must have")
+    labels: Literal["rows", "plan"] = Field(
+        default="rows", description="by-field: the task's labels are those of the rows, or as federation.task says"
+    )
+    columns: ColumnsSection = Field(
+        default_factory=lambda: ColumnsSection(), description="by-field: what the rows hold beside id, text and label"
+    )
 
 
 class SitesSection(BaseModel):

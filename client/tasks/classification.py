@@ -3,43 +3,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from client.evaluation import Counts
+from client.heads import Heads
+from client.pieces import Reads, RowPieces
+from client.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_labels, one_place
 from privacy.exchange.plans import TaskPlan
+from privacy.text.records import AnonymizedRecord
+
+READS: Reads = "text"
+HIDES: Hides = "never"
 
 
-def outputs(plan: TaskPlan) -> int:
+def check(plan: TaskPlan) -> None:
+    """See client.tasks.Task: two labels at least."""
+    needs_labels(plan, 2)
+
+
+def heads(plan: TaskPlan) -> Heads:
     """See client.tasks.Task."""
-    return len(plan.labels)
+    return {"text": len(plan.labels)}
 
 
-def targets(labels: Sequence[str | None], plan: TaskPlan) -> NDArray[np.int64]:
+def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
     """See client.tasks.Task: the label's place in the plan."""
-    places = {label: place for place, label in enumerate(plan.labels)}
-    return np.array([-1 if label is None else places.get(label, -1) for label in labels], np.int64)
+    if record.label is None:
+        return "missing"
+    return Reading(np.array(plan.labels.index(record.label), np.int64)) if record.label in plan.labels else "unknown"
 
 
-def losses(logits: Tensor, targets: Tensor) -> Tensor:
+def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:
     """See client.tasks.Task: cross-entropy in nats."""
-    return nn.functional.cross_entropy(logits, targets, reduction="none")
+    return nn.functional.cross_entropy(outputs["text"], batch["targets"], reduction="none")
 
 
-def predictions(logits: Tensor) -> Tensor:
+def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     """See client.tasks.Task: the label with the largest logit, the first of equals."""
-    return logits.argmax(1)
+    return list(outputs["text"].argmax(1).cpu().numpy())
 
 
-def counts(predicted: Sequence[int], targets: Sequence[int], plan: TaskPlan) -> Counts:
+def tally(prediction: NDArray[Any], reading: Reading, plan: TaskPlan) -> Tally:
     """See client.tasks.Task."""
-    size = len(plan.labels)
-    said, true = np.asarray(predicted, np.int64), np.asarray(targets, np.int64)
-
-    def per_label(places: NDArray[np.int64]) -> tuple[int, ...]:
-        return tuple(int(count) for count in np.bincount(places, minlength=size))
-
-    return Counts(right=per_label(true[said == true]), actual=per_label(true), predicted=per_label(said))
+    said, true = int(prediction), int(reading.target)
+    return one_place(true if said == true else -1, plan), one_place(true, plan), one_place(said, plan)

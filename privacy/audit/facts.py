@@ -53,7 +53,8 @@ def of_round(plan: RoundPlan) -> Facts:
 def of_evaluation(plan: EvaluationPlan) -> Facts:
     """How the counts of a round's evaluation were noised."""
     noise = plan.noise_multiplier
-    return {"evaluation": f"noise_multiplier {noise} x sqrt(3) a count" if noise else "exact counts: NOT private"}
+    moved = f"{plan.task.counted} x sqrt(3)" if plan.task.counted else "sqrt(3)"
+    return {"evaluation": f"noise_multiplier {noise} x {moved} a count" if noise else "exact counts: NOT private"}
 
 
 def of_site(hello: SiteHello) -> Facts:

@@ -11,7 +11,6 @@ that is not so.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import cast
@@ -51,9 +50,6 @@ from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.exchange.recall import SelfCheck, faults, measured_otherwise
 from privacy.identifiers import Digest, RunId, SiteId
 from privacy.update.quantize import check_fits
-
-COUNTS_SENSITIVITY = math.sqrt(3.0)
-"""One privacy unit changes three vectors of counts by 1 in one place each (client/evaluation.py)."""
 
 
 class RunCheck:
@@ -324,9 +320,9 @@ class RunCheck:
         self._envelope(site, body.envelope, metrics, "site_metrics", "evaluate", server_round, asked)
         self._expect(metrics.plan_digest == asked, "the metrics answer another plan")
         lengths = {len(metrics.right), len(metrics.actual), len(metrics.predicted)}
-        self._expect(lengths == {len(plan.task.labels)}, "there is not one count a label")
+        self._expect(lengths == {plan.task.places}, "there is not one count a label")
         event = None if self._has_public_data(site) else self._counting
-        least = float(event.noise_multiplier) * COUNTS_SENSITIVITY * (1 - 1e-12) if event else 0
+        least = float(event.noise_multiplier) * plan.task.counts_sensitivity * (1 - 1e-12) if event else 0
         self._expect(Decimal(metrics.noise_std) >= Decimal(least), "the counts have less noise than the plan asked for")
         for wrong in self.spending.answer(site, event, metrics.spent, plan.unit, plan.target_delta):
             self._expect(False, wrong)
@@ -341,7 +337,7 @@ class RunCheck:
         self._expect(body.plan_digest == digest_of(plan), "another evaluation is scored")
         self._expect(body.sites == tuple(sorted(self.metrics)), "what is scored is not what was received")
         try:
-            scores = federation_scores(len(plan.task.labels), [self.metrics[site] for site in sorted(self.metrics)])
+            scores = federation_scores(plan.task.places, [self.metrics[site] for site in sorted(self.metrics)])
         except ContractError as error:
             self._expect(False, error.message)
         else:

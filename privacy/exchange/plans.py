@@ -8,19 +8,26 @@ Its digest (`privacy.canonical.digest_of`) is what a site's reply, its ledger an
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from privacy.canonical import DecimalString
-from privacy.dp.params import PrivacyParams, Unit
+from privacy.dp.params import PrivacyParams, RateDecimal, Unit
 from privacy.exchange.recall import AnonymizationPlan
 from privacy.identifiers import Digest, HexBytes, RunId, SiteId
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-Scope = Literal["head", "top", "lora", "full"]
+Scope = Literal["head", "top", "lora", "bitfit", "full"]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _absent(value: object) -> bool:
+    """What is not asked for is not written: a plan made before there was such a field keeps its digest."""
+    return value is None
 
 
 class TaskPlan(BaseModel):
@@ -28,8 +35,42 @@ class TaskPlan(BaseModel):
 
     model_config = STRICT
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="name of a file in client/tasks")
-    labels: tuple[Label, ...] = Field(min_length=2, max_length=4096)
+    labels: tuple[Label, ...] = Field(max_length=4096)
     max_tokens: int = Field(ge=8, le=512, description="word pieces, special tokens included; a longer text is cut")
+    counted: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        exclude_if=_absent,
+        description="most that one unit adds to each of the three counts of an evaluation; None: 1",
+    )
+    value_range: tuple[DecimalString, DecimalString] | None = Field(
+        default=None, exclude_if=_absent, description="least and greatest value of a regression's target"
+    )
+    mask_rate: RateDecimal | None = Field(
+        default=None, exclude_if=_absent, description="share of word pieces that masked-language modelling hides"
+    )
+    masked_weight: RateDecimal | None = Field(
+        default=None, exclude_if=_absent, description="share of the masked-language loss in a joint loss"
+    )
+
+    @property
+    def places(self) -> int:
+        """Places of each vector of counts: one a label, or one where the task has no labels."""
+        return max(1, len(self.labels))
+
+    @property
+    def counts_sensitivity(self) -> float:
+        """How far one unit can move the three vectors of counts together, in l2."""
+        return (self.counted or 1) * math.sqrt(3.0)
+
+    @model_validator(mode="after")
+    def _is_a_task(self) -> Self:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("two labels are the same")
+        if self.value_range is not None and not Decimal(self.value_range[0]) < Decimal(self.value_range[1]):
+            raise ValueError("value_range must be a lower and a higher value")
+        return self
 
 
 class TrainingPlan(BaseModel):
@@ -37,7 +78,9 @@ class TrainingPlan(BaseModel):
 
     model_config = STRICT
     scope: Scope
-    top_layers: int = Field(ge=0, le=64, description="layers trained (top) or adapted (lora), counted from the top")
+    top_layers: int = Field(
+        ge=0, le=64, description="layers trained (top), adapted (lora) or with trained biases (bitfit), from the top"
+    )
     lora_rank: int = Field(ge=0, le=256)
     lora_alpha: int = Field(ge=0, le=1024)
     optimizer: Literal["sgd", "adam", "adamw"]
@@ -48,6 +91,16 @@ class TrainingPlan(BaseModel):
     dropout: DecimalString = Field(description="probability, driven by a site's SecretSeed")
     physical_batch_size: int = Field(
         ge=1, le=4096, description="examples in memory at once; does not change the result's law"
+    )
+    schedule: Literal["linear", "cosine"] | None = Field(
+        default=None, exclude_if=_absent, description="how the rates fall to 0 over all steps of the run; None: not"
+    )
+    warmup_steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        exclude_if=_absent,
+        description="steps of the whole run over which the rates rise from 0; None: none",
     )
 
 

@@ -20,14 +20,17 @@ from privacy.text.analysis import Outcome, Reason
 from privacy.text.cache import SpanCache
 from privacy.text.engines import Engine
 from privacy.text.known_names import find_known_names
-from privacy.text.records import AnonymizedRecord, TextRow
+from privacy.text.records import AnonymizedRecord, Finding, TextRow
 from privacy.text.report import AnonymizationReport, FindingCount
 from privacy.text.settings import TextSettings
 from privacy.text.surrogates.keyed import SurrogateKey
-from privacy.text.surrogates.unit import write_records
+from privacy.text.surrogates.unit import Analyzed, write_records
 
 Progress = Callable[[int, int], None]
 """Called with the number of rows done and of all rows."""
+
+_Found = tuple[tuple[Finding, ...], tuple[Finding, ...]]
+"""What was found in a row's text, and in its pair."""
 
 
 class Anonymizer:
@@ -64,24 +67,34 @@ class Anonymizer:
         outcomes, from_cache = self._outcomes(given, progress)
         # Known names come after the cache: they belong to the row, and its text alone does not tell them.
         analyzed = [
-            (row, (*found, *find_known_names(row.text, row.known_names)))
+            Analyzed(row, _with_names(row, row.text, found[0]), _with_names(row, row.pair or "", found[1]))
             for row, found in zip(given, outcomes, strict=True)
             if isinstance(found, tuple)
         ]
         refused = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
         self._check_refused(sum(refused.values()), len(given), refused)
         records = write_records(self._settings, self._key, analyzed)
-        counted = _Counted([row for row, _ in analyzed], records, refused, from_cache, time.monotonic() - started)
+        counted = _Counted([one.row for one in analyzed], records, refused, from_cache, time.monotonic() - started)
         return records, _report(counted, self._engine.fingerprint, self._settings.replacement.digest)
 
-    def _outcomes(self, rows: Sequence[TextRow], progress: Progress | None) -> tuple[list[Outcome], int]:
-        known = [self._known(row.text) for row in rows]
-        from_cache = sum(isinstance(outcome, tuple) for outcome in known)
-        texts = [row.text for row, outcome in zip(rows, known, strict=True) if outcome is None]
+    def _outcomes(self, rows: Sequence[TextRow], progress: Progress | None) -> tuple[list[_Found | Reason], int]:
+        """What was found in each row's text and pair, or why the row is refused; and how many rows the cache knew."""
+        known = [[self._known(text) for text in _texts(row)] for row in rows]
+        from_cache = sum(all(isinstance(one, tuple) for one in of_row) for of_row in known)
+        texts = [
+            text
+            for row, of_row in zip(rows, known, strict=True)
+            for text, one in zip(_texts(row), of_row, strict=True)
+            if one is None
+        ]
         fresh = analysis.analyze_all(self._engine, texts, self._settings)
-        outcomes: list[Outcome] = []
-        for row, outcome in zip(rows, known, strict=True):
-            outcomes.append(self._keep(row.text, next(fresh)) if outcome is None else outcome)
+        outcomes: list[_Found | Reason] = []
+        for row, of_row in zip(rows, known, strict=True):
+            complete = [
+                self._keep(text, next(fresh)) if one is None else one
+                for text, one in zip(_texts(row), of_row, strict=True)
+            ]
+            outcomes.append(_of_row(complete))
             if progress is not None:
                 progress(len(outcomes), len(rows))
         if self._cache is not None:
@@ -112,6 +125,23 @@ class Anonymizer:
         )
 
 
+def _texts(row: TextRow) -> tuple[str, ...]:
+    return (row.text,) if row.pair is None else (row.text, row.pair)
+
+
+def _of_row(outcomes: Sequence[Outcome]) -> _Found | Reason:
+    """The findings of a row's text and of its pair; a row is refused with either."""
+    for outcome in outcomes:
+        if isinstance(outcome, str):
+            return outcome
+    found = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
+    return found[0], found[1] if len(found) > 1 else ()
+
+
+def _with_names(row: TextRow, text: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return (*findings, *find_known_names(text, row.known_names))
+
+
 @dataclass(frozen=True, repr=False)
 class _Counted:
     """What a report counts."""
@@ -125,11 +155,16 @@ class _Counted:
 
 def _report(run: _Counted, fingerprint: Digest, replacement: Digest) -> AnonymizationReport:
     originals, records, refused = run.originals, run.records, run.refused
-    counts = Counter((f.entity_type, f.recognizer) for record in records for f in record.findings)
-    characters = sum(len(row.text) for row in originals)
-    removed = sum(f.end - f.start for record in records for f in record.findings)
-    words = sum(len(row.text.split()) for row in originals)
-    kept_words = sum(_kept_words(row.text, record) for row, record in zip(originals, records, strict=True))
+    findings = [f for record in records for f in (*record.findings, *record.pair_findings)]
+    counts = Counter((f.entity_type, f.recognizer) for f in findings)
+    texts = [text for row in originals for text in _texts(row)]
+    characters = sum(len(text) for text in texts)
+    removed = sum(f.end - f.start for f in findings)
+    words = sum(len(text.split()) for text in texts)
+    kept_words = sum(
+        _kept_words(row.text, record.findings) + _kept_words(row.pair or "", record.pair_findings)
+        for row, record in zip(originals, records, strict=True)
+    )
     return AnonymizationReport(
         rows=len(originals) + sum(refused.values()),
         returned=len(records),
@@ -145,9 +180,9 @@ def _report(run: _Counted, fingerprint: Digest, replacement: Digest) -> Anonymiz
     )
 
 
-def _kept_words(text: str, record: AnonymizedRecord) -> int:
+def _kept_words(text: str, findings: Sequence[Finding]) -> int:
     """Words of the original that no finding touches."""
     letters = list(text)
-    for finding in record.findings:
+    for finding in findings:
         letters[finding.start : finding.end] = "\0" * (finding.end - finding.start)
     return sum("\0" not in word for word in "".join(letters).split())

@@ -57,11 +57,24 @@ FLAG_TYPES = frozenset({"BIOMETRIC", "PHOTO"})
 words stay in the text, and the record is flagged."""
 
 
+@dataclass(frozen=True, slots=True, order=True, repr=False)
+class Span:
+    """Characters [start, end) of a text carry `label`: what people marked, as a finding is what a recognizer found."""
+
+    start: int
+    end: int
+    label: str
+
+    def __repr__(self) -> str:
+        return f"Span({self.end - self.start} characters)"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class TextRow:
     """One row of private text. `patient_id` is None where the site has no patient column.
 
     `known_names`: names that the row's own columns hold, of the patient or of relatives; looked for in this row alone.
+    `spans`: marked spans of `text`. `pair`: a second text, as private as the first (a question, the other sentence).
     """
 
     record_id: str
@@ -69,6 +82,8 @@ class TextRow:
     label: str | None
     patient_id: str | None
     known_names: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    pair: str | None = None
 
     def __repr__(self) -> str:
         return f"TextRow({len(self.text)} characters)"
@@ -97,7 +112,8 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 class AnonymizedRecord:
     """A row whose findings were replaced. `findings` are disjoint, sorted, in offsets of the original text.
 
-    `flags`: which FLAG_TYPES the text speaks of, sorted.
+    `flags`: which FLAG_TYPES the text speaks of, sorted. `spans` are the row's, in offsets of the anonymized text (see
+    privacy.text.spans); `pair` is the second text, anonymized, or None; `pair_findings` are those replaced in it.
     """
 
     record_id: str
@@ -106,6 +122,9 @@ class AnonymizedRecord:
     patient_id: str | None
     findings: tuple[Finding, ...]
     flags: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    pair: str | None = None
+    pair_findings: tuple[Finding, ...] = ()
 
     def __repr__(self) -> str:
         return f"AnonymizedRecord({len(self.text)} characters, {len(self.findings)} findings)"

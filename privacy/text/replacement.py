@@ -9,6 +9,7 @@ neighbours stay apart; a tag that stands in the text already is never touched, s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from privacy.errors import AnonymizationError
 from privacy.text.overlaps import disjoint
@@ -19,6 +20,15 @@ _TYPES = ENTITY_TYPES | FLAG_TYPES
 
 Write = Callable[[str, str], str | None]
 """What stands in place of a finding of this type with these words; None: the words stay (a type that may be kept)."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Rewritten:
+    """A text with stand-ins: `findings` are those replaced, in offsets of the original; `lengths` of the stand-ins."""
+
+    text: str
+    findings: tuple[Finding, ...]
+    lengths: tuple[int, ...]
 
 
 def tag(entity_type: str, words: str) -> str:
@@ -37,12 +47,13 @@ def resolve(text: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return disjoint(text, _outside_tags(text, [f for f in found if f.entity_type not in FLAG_TYPES]))
 
 
-def replace(text: str, findings: Iterable[Finding], write: Write = tag) -> tuple[str, tuple[Finding, ...]]:
-    """`text` with every finding replaced by what `write` makes of it, and the findings that were replaced.
+def rewrite(text: str, findings: Iterable[Finding], write: Write = tag) -> Rewritten:
+    """`text` with every finding replaced by what `write` makes of it.
 
-    Their offsets are those of `text`. Raises AnonymizationError for a span outside the text or an unknown type.
+    Raises AnonymizationError for a span outside the text or an unknown type.
     """
-    replaced = []
+    replaced: list[Finding] = []
+    lengths: list[int] = []
     pieces: list[str] = []
     position = 0
     for finding in resolve(text, findings):
@@ -52,7 +63,14 @@ def replace(text: str, findings: Iterable[Finding], write: Write = tag) -> tuple
         pieces += (text[position : finding.start], written)
         position = finding.end
         replaced.append(finding)
-    return "".join([*pieces, text[position:]]), tuple(replaced)
+        lengths.append(len(written))
+    return Rewritten("".join([*pieces, text[position:]]), tuple(replaced), tuple(lengths))
+
+
+def replace(text: str, findings: Iterable[Finding], write: Write = tag) -> tuple[str, tuple[Finding, ...]]:
+    """The text and the replaced findings of `rewrite`."""
+    rewritten = rewrite(text, findings, write)
+    return rewritten.text, rewritten.findings
 
 
 def _check(finding: Finding, length: int) -> None:

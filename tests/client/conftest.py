@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a site works with: a tiny random BERT with a real WordPiece tokenizer, plans for it, invented rows, a folder."""
+"""What a site works with: plans for the tiny BERT, invented rows, a folder."""
 
 from __future__ import annotations
 
@@ -9,56 +9,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel
 
 from client.settings import SiteFolder
 from privacy.exchange.plans import TaskPlan, TrainingPlan
 from privacy.text import engines
 from privacy.text.records import AnonymizedRecord
 from privacy.text.settings import TextSettings
-
-WORDS = (
-    *("the", "a", "of", "and", "with", "no", "today", "home", "ward", "heart", "lung"),
-    *("fever", "cough", "pain", "rest", "stable", "worse", "better", "left", "right"),
-)
-PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *"abcdefghijklmnopqrstuvwxyz<>.", "##s", "##ing"]
-MAX_POSITIONS = 40
-
-
-def write_tiny_bert(folder: Path, *, layers: int = 3, seed: int = 7) -> Path:
-    config = BertConfig(
-        vocab_size=len(PIECES),
-        hidden_size=32,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        intermediate_size=48,
-        max_position_embeddings=MAX_POSITIONS,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = BertModel(config)
-        for parameter in model.parameters():  # no zero bias, no unit LayerNorm: nothing hides behind a constant
-            parameter.data += 0.05 * torch.randn_like(parameter)
-    folder.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(config.to_dict() | {"model_type": "bert"}))
-    tokenizer = Tokenizer(models.WordPiece({piece: at for at, piece in enumerate(PIECES)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
-    tokenizer.enable_padding(length=30)  # as the packaged tokenizer's file does: loading must undo it
-    tokenizer.enable_truncation(9)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_bert(tmp_path_factory.mktemp("pretrained") / "tiny")
 
 
 @pytest.fixture
@@ -88,13 +44,15 @@ def training_plan() -> Callable[..., TrainingPlan]:
 
 
 @pytest.fixture
-def records() -> tuple[AnonymizedRecord, ...]:
+def records(tiny_words: tuple[str, ...]) -> tuple[AnonymizedRecord, ...]:
     """24 invented records of 8 patients, ragged, with repeated words; the label follows from the words."""
     made = []
     for number in range(24):
         label = ("ill", "well", "unsure")[number % 3]
         mood = {"ill": "fever worse pain", "well": "rest better home", "unsure": "today no left"}[label]
-        text = " ".join([mood, *(WORDS[(number * 5 + at * 3) % len(WORDS)] for at in range(1 + number % 7)), mood])
+        text = " ".join(
+            [mood, *(tiny_words[(number * 5 + at * 3) % len(tiny_words)] for at in range(1 + number % 7)), mood]
+        )
         made.append(AnonymizedRecord(f"r{number}", text, label, f"p{number % 8}", ()))
     return tuple(made)
 

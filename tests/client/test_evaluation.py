@@ -17,13 +17,13 @@ SPENT = PrivacySpent(epsilon="1", delta="0.001", unit="patient", accountant="prv
 
 
 def sent(noise: str | None, seed: int = 1) -> np.ndarray:
-    metrics = noised_metrics(COUNTS, noise, SecretSeed(seed.to_bytes(32, "big")), "a" * 64, SPENT, 3)
+    metrics = noised_metrics(COUNTS, noise, math.sqrt(3), SecretSeed(seed.to_bytes(32, "big")), "a" * 64, SPENT, 3)
     assert {len(metrics.right), len(metrics.actual), len(metrics.predicted)} == {3}
     return np.array(metrics.right + metrics.actual + metrics.predicted)
 
 
 def test_public_counts_are_exact_and_say_so() -> None:
-    metrics = noised_metrics(COUNTS, None, SecretSeed(bytes(32)), "a" * 64, None, 3)
+    metrics = noised_metrics(COUNTS, None, math.sqrt(3), SecretSeed(bytes(32)), "a" * 64, None, 3)
     assert (metrics.right, metrics.actual, metrics.predicted) == (COUNTS.right, COUNTS.actual, COUNTS.predicted)
     assert (metrics.noise_std, metrics.spent) == ("0", None)
 

@@ -14,22 +14,35 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BertModel
 
 from client import pretrained as pretrained_room
-from client.features import compute_features, token_batch, tokenize
+from client.features import compute_features
 from client.model import SharedBert, build, load_arrays, trainable, trainable_arrays
+from client.pieces import WordPieces, gathered, read_pieces, token_batch
 from client.pretrained import Pretrained, find_pretrained, load_packaged, load_pretrained, pretrained_digest
 from privacy.dp import clipping
 from privacy.errors import ContractError, IntegrityError, SettingsError
 from privacy.exchange.plans import TrainingPlan
 from privacy.identifiers import sha256_file
 from privacy.randomness import PublicSeed
+from privacy.text.records import AnonymizedRecord
 
 CPU = torch.device("cpu")
 SEED = PublicSeed.from_integer(11)
-SCOPES = [("head", 0), ("top", 1), ("top", 3), ("lora", 2), ("lora", 0), ("full", 0)]
+SCOPES = [
+    ("head", 0),
+    ("top", 1),
+    ("top", 3),
+    ("lora", 2),
+    ("lora", 0),
+    ("bitfit", 1),
+    ("bitfit", 0),
+    ("full", 0),
+]
+HEADS = {"text": 3}
 TEXTS = ["fever and cough and cough", "rest", "the heart of the ward is stable today and better", "pain . [SEP] worse"]
 Plan = Callable[..., TrainingPlan]
 
@@ -40,13 +53,17 @@ def tiny(tiny_folder: Path) -> Pretrained:
 
 
 def made(tiny: Pretrained, plan: TrainingPlan, seed: PublicSeed = SEED) -> SharedBert:
-    return build(tiny, plan, 3, seed, CPU)
+    return build(tiny, plan, HEADS, seed, CPU)
+
+
+def tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> WordPieces:
+    return gathered(read_pieces([AnonymizedRecord("r", text, None, None, ()) for text in texts], tokenizer, "text"))
 
 
 def logits(model: SharedBert, tiny: Pretrained, texts: Sequence[str] = TEXTS) -> Tensor:
     pieces = tokenize(texts, tiny.tokenizer(24))
     with torch.no_grad():
-        result: Tensor = model.network.eval()(compute_features(model, pieces).batch(range(len(texts))))
+        result: Tensor = model.network.eval()(compute_features(model, pieces).batch(range(len(texts))))["text"]
     return result
 
 
@@ -78,6 +95,8 @@ def test_the_split_model_starts_as_the_whole_bert_in_every_scope(
         ("top", 3, "encoder.layer.0.attention.self.query.weight", 50),
         ("lora", 2, "encoder.layer.1.attention.self.query.lora_B.weight", 6),
         ("lora", 0, "encoder.layer.0.attention.self.query.lora_B.weight", 8),
+        ("bitfit", 1, "encoder.layer.2.attention.self.query.bias", 10),
+        ("bitfit", 0, "encoder.layer.0.attention.self.query.bias", 26),
         ("full", 0, "embeddings.word_embeddings.weight", 55),
     ],
 )
@@ -103,7 +122,7 @@ def test_clipped_gradients_equal_a_loop_over_single_examples(
     model.network.train()
 
     def losses(rows: Sequence[int]) -> Tensor:
-        found = model.network(features.batch(rows))
+        found = model.network(features.batch(rows))["text"]
         return torch.nn.functional.cross_entropy(found, targets[list(rows)], reduction="none")
 
     parameters = list(trainable(model.network).values())
@@ -204,7 +223,7 @@ def test_what_is_frozen_is_the_same_in_training_mode(tiny: Pretrained, training_
         for _ in range(2)
     ]
     assert torch.equal(*embedded)
-    assert not torch.equal(model.network(batch), model.network(batch))
+    assert not torch.equal(model.network(batch)["text"], model.network(batch)["text"])
 
 
 def test_lora_fixes_a_by_the_public_seed_and_starts_b_at_zero(tiny: Pretrained, training_plan: Plan) -> None:
@@ -294,7 +313,7 @@ def test_only_a_whole_bert_in_safetensors_is_loaded(
     del tensors["encoder.layer.1.output.dense.weight"]
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(SettingsError, match=r"lacks encoder\.layer\.1\.output\.dense\.weight"):
-        build(load_pretrained(folder), training_plan("head"), 3, SEED, CPU)
+        build(load_pretrained(folder), training_plan("head"), HEADS, SEED, CPU)
     (folder / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(SettingsError, match=r"model\.safetensors is broken"):
         load_pretrained(folder)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from client import device
+from client import device, tasks
 from client.model import SharedBert, build, trainable_arrays
 from client.pretrained import Pretrained, load_pretrained
+from client.schedule import StepsOfRun
 from client.settings import ComputeSection
 from client.training import TextExamples, build_optimizer, count, predict, prepare, run_round
 from privacy.dp.params import PrivacyParams, Unit
@@ -78,7 +79,7 @@ def round_plan(
 def made(
     tiny: Pretrained, task: TaskPlan, training: TrainingPlan, records: Sequence[AnonymizedRecord]
 ) -> tuple[SharedBert, TextExamples]:
-    model = build(tiny, training, len(task.labels), PublicSeed.from_integer(3), CPU)
+    model = build(tiny, training, tasks.load(task.name).heads(task), PublicSeed.from_integer(3), CPU)
     return model, prepare(records, task, model, tiny, unknown_label="refuse_row")
 
 
@@ -91,7 +92,7 @@ def trained(
     return trainable_arrays(model.network), steps
 
 
-@pytest.mark.parametrize("scope", ["head", "top", "lora", "full"])
+@pytest.mark.parametrize("scope", ["head", "top", "lora", "bitfit", "full"])
 def test_a_round_moves_every_trained_array_the_same_way_each_time(
     tiny: Pretrained, tiny_task: TaskPlan, training_plan: Plan, records: Records, scope: str
 ) -> None:
@@ -173,7 +174,7 @@ def test_the_head_and_the_body_learn_at_their_own_rates_and_only_matrices_decay(
     }
     network = made(tiny, tiny_task, training, records)[0].network
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    for group in build_optimizer(training, network.classifier)(parameters).param_groups:
+    for group in build_optimizer(training, network.head_parameters(), StepsOfRun(0, 1))(parameters).param_groups:
         for parameter in group["params"]:
             assert group["weight_decay"] == (0.1 if parameter.ndim > 1 else 0.0)
 
@@ -187,7 +188,7 @@ def test_predictions_come_in_the_order_asked_and_without_dropout(
     assert model.network.training
     assert np.array_equal(everything, predict(model, examples))
     picked = [17, 3, 3, 0]
-    assert predict(model, examples, picked).tolist() == everything[picked].tolist()
+    assert predict(model, examples, picked) == [everything[at] for at in picked]
     counted = count(model, examples, picked)
     assert sum(counted.actual) == 4
     assert count(model, examples, []).accuracy is None

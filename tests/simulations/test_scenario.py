@@ -75,7 +75,6 @@ def test_a_mistake_in_a_scenario_is_told_with_its_place(mistake: str, told: str)
         ("run", 'run_id = "Run 1"'),
         ("run", "public_seed = 9223372036854775808"),
         ("network", "port = 0"),
-        ("task", 'labels = ["only"]'),
         ("task", "max_tokens = 513"),
         ("training", 'scope = "all"'),
         ("training", "learning_rate = 0.0"),

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from privacy.errors import AnonymizationError
 from privacy.text.lists.zip_prefixes import zip3
 from privacy.text.records import FLAG_TYPES, AnonymizedRecord, Finding, TextRow
-from privacy.text.replacement import replace, resolve, tag
+from privacy.text.replacement import Write, resolve, rewrite, tag
 from privacy.text.settings import TextSettings
+from privacy.text.spans import carry
 from privacy.text.surrogates import dates, generalize, numbers, online, places
 from privacy.text.surrogates.keyed import SurrogateKey, UnitKey
 from privacy.text.surrogates.modes import Mode
@@ -46,7 +48,7 @@ class UnitReplacement:
             self._days = SHIFTS[choices.below(len(SHIFTS))] * (1 if choices.below(2) else -1)
 
     def write(self, entity_type: str, words: str) -> str | None:
-        """What stands in place of a finding, or None if its words may stay. Fits `replacement.replace`."""
+        """What stands in place of a finding, or None if its words may stay. Fits `replacement.rewrite`."""
         mode = self._modes.mode_of(entity_type)
         if mode == "tag":
             return tag(entity_type, words)
@@ -102,7 +104,12 @@ _ONLINE: Mapping[str, online.Writer] = {
 }
 
 
-Analyzed = tuple[TextRow, tuple[Finding, ...]]
+class Analyzed(NamedTuple):
+    """A row, what was found in its text, and what was found in its pair."""
+
+    row: TextRow
+    findings: tuple[Finding, ...]
+    of_pair: tuple[Finding, ...] = ()
 
 
 def write_records(
@@ -122,14 +129,30 @@ def write_records(
     if not modes.keyed:
         key = None
     records: dict[int, AnonymizedRecord] = {}
-    for indices in _units(key, [row for row, _ in analyzed]):
+    for indices in _units(key, [one.row for one in analyzed]):
         rows = [analyzed[index] for index in indices]
-        write = UnitReplacement(settings, _unit_key(key, rows[0][0]), _found(rows) if key is not None else ()).write
-        for index, (row, findings) in zip(indices, rows, strict=True):
-            text, replaced = replace(row.text, findings, write)
-            flags = tuple(sorted({finding.entity_type for finding in findings} & FLAG_TYPES))
-            records[index] = AnonymizedRecord(row.record_id, text, row.label, row.patient_id, replaced, flags)
+        write = UnitReplacement(settings, _unit_key(key, rows[0].row), _found(rows) if key is not None else ()).write
+        for index, one in zip(indices, rows, strict=True):
+            records[index] = _record(one, write)
     return [records[index] for index in range(len(analyzed))]
+
+
+def _record(analyzed: Analyzed, write: Write) -> AnonymizedRecord:
+    row = analyzed.row
+    text = rewrite(row.text, analyzed.findings, write)
+    pair = None if row.pair is None else rewrite(row.pair, analyzed.of_pair, write)
+    flags = {finding.entity_type for finding in (*analyzed.findings, *analyzed.of_pair)} & FLAG_TYPES
+    return AnonymizedRecord(
+        row.record_id,
+        text.text,
+        row.label,
+        row.patient_id,
+        text.findings,
+        tuple(sorted(flags)),
+        carry(row.spans, text),
+        None if pair is None else pair.text,
+        () if pair is None else pair.findings,
+    )
 
 
 def _units(key: SurrogateKey | None, rows: Sequence[TextRow]) -> list[list[int]]:
@@ -153,4 +176,9 @@ def _unit_key(key: SurrogateKey | None, row: TextRow) -> UnitKey | None:
 
 
 def _found(rows: Iterable[Analyzed]) -> list[Found]:
-    return [(f.entity_type, row.text[f.start : f.end]) for row, findings in rows for f in resolve(row.text, findings)]
+    return [
+        (f.entity_type, text[f.start : f.end])
+        for one in rows
+        for text, findings in ((one.row.text, one.findings), (one.row.pair or "", one.of_pair))
+        for f in resolve(text, findings)
+    ]
