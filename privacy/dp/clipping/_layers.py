@@ -111,7 +111,7 @@ class OfLinear:
     def __init__(self, module: nn.Linear, x: Tensor, g: Tensor) -> None:
         self._weight = module.weight if module.weight.requires_grad else None
         self._bias = module.bias if module.bias is not None and module.bias.requires_grad else None
-        self._x, self._g = _by_row(x), _by_row(g)
+        self._x, self._g = _by_row(x if self._weight is not None else x[..., :0]), _by_row(g)
         steps, inputs, outputs = self._x.shape[1], self._x.shape[2], self._g.shape[2]
         self._built: Tensor | None = None
         self._builds = steps > 1 and steps * (inputs + outputs) > inputs * outputs
@@ -141,9 +141,24 @@ class OfLinear:
 
     def exact(self, row: int) -> float:
         """See RowGradients."""
-        x, g = self._x[row].double(), self._g[row].double()
-        of_weight = float((g.T @ x).square().sum()) if self._weight is not None else 0.0
-        return of_weight + (float(g.sum(0).square().sum()) if self._bias is not None else 0.0)
+        of_weight = float(self.exact_weight(row).square().sum()) if self._weight is not None else 0.0
+        return of_weight + self.exact_bias(row)
+
+    def exact_weight(self, row: int) -> Tensor:
+        """One row's gradient of the weight, (p, d), in float64."""
+        return self._g[row].double().T @ self._x[row].double()
+
+    def exact_bias(self, row: int) -> float:
+        """One row's squared norm of the bias's gradient in float64; 0 where the bias is not trained."""
+        return float(self._g[row].double().sum(0).square().sum()) if self._bias is not None else 0.0
+
+    def inner(self, indices: Tensor, rows: Tensor) -> Tensor:
+        """<weight's gradient, the matrix with `rows` (B, S, d) added at `indices` (B, S)>, (B,): no matrix is made."""
+        batch = torch.arange(len(indices), device=indices.device)[:, None]
+        if self._built is not None:
+            return (self._built[batch, indices] * rows).sum((1, 2))
+        taken = torch.gather(self._g, 2, indices[:, None, :].expand(-1, self._g.shape[1], -1))
+        return (torch.bmm(self._x, rows.transpose(1, 2)) * taken).sum((1, 2))
 
     def add(self, factors: Tensor, sums: Sums) -> None:
         """See RowGradients."""
@@ -167,7 +182,7 @@ class OfEmbedding:
 
     def __init__(self, module: nn.Embedding, ids: Tensor, g: Tensor) -> None:
         self._table = module.weight
-        self._ids, self._g = ids.reshape(len(ids), -1), _by_row(g)
+        self._ids, self._g = ids.reshape(len(ids), -1).long(), _by_row(g)
         self._counts: Tensor | None = None
         if module.padding_idx is not None:
             self._counts = self._ids != module.padding_idx
@@ -192,6 +207,15 @@ class OfEmbedding:
         table = functional.one_hot(ids, len(self._table)).to(self._g.dtype)
         return table if counts is None else table * counts[..., None]
 
+    def inner(self, other: OfLinear) -> Tensor:
+        """<this gradient, that of `other`'s weight>, (B,)."""
+        return other.inner(self._ids, self._g if self._counts is None else self._g * self._counts[..., None])
+
+    def add_exact(self, row: int, gradient: Tensor) -> None:
+        """Add one row's gradient to `gradient`, of the table's shape, in float64."""
+        kept = self._ids[row] >= 0 if self._counts is None else self._counts[row]
+        gradient.index_add_(0, self._ids[row][kept], self._g[row][kept].double())
+
     def exact(self, row: int) -> float:
         """See RowGradients."""
         kept = self._ids[row] >= 0 if self._counts is None else self._counts[row]
@@ -208,6 +232,31 @@ class OfEmbedding:
         each = factors.to(self._g.dtype)[:, None]
         each = each.expand(self._ids.shape) if self._counts is None else each * self._counts
         total.index_add_(0, self._ids.flatten(), (self._g * each[..., None]).flatten(0, 1).to(total.dtype))
+
+
+class OfTied:
+    """An Embedding whose table is a Linear's weight: the gradient of what they share is the sum of the two."""
+
+    def __init__(self, embedding: OfEmbedding, linear: OfLinear) -> None:
+        self._embedding, self._linear = embedding, linear
+
+    def squared_norms(self, grams: Grams) -> tuple[Tensor, Tensor]:
+        """See RowGradients. |e + l|^2 = |e|^2 + |l|^2 + 2 <e, l>, which is (|e| + |l|)^2 where nothing cancels."""
+        of_table, uncancelled_table = self._embedding.squared_norms(grams)
+        of_linear, uncancelled_linear = self._linear.squared_norms(grams)
+        both = uncancelled_table.sqrt() + uncancelled_linear.sqrt()
+        return of_table + of_linear + 2 * self._embedding.inner(self._linear), both.square()
+
+    def exact(self, row: int) -> float:
+        """See RowGradients."""
+        gradient = self._linear.exact_weight(row)
+        self._embedding.add_exact(row, gradient)
+        return float(gradient.square().sum()) + self._linear.exact_bias(row)
+
+    def add(self, factors: Tensor, sums: Sums) -> None:
+        """See RowGradients."""
+        self._embedding.add(factors, sums)
+        self._linear.add(factors, sums)
 
 
 class OfLayerNorm:

@@ -5,6 +5,8 @@ The backward pass is asked for the gradients of the layers' outputs alone, so th
 row's norm over all layers follows from inputs and output gradients (privacy.dp.clipping._layers), then each layer's
 clipped sum is one product. Time and memory are near those of plain training. Source: Bu et al., arXiv 2210.00038.
 
+One tie is known: an Embedding's table that is a Linear's weight (the decoder of masked-language modelling).
+
 The bound and rounding: a norm from Gram matrices loses digits where a row's parts cancel. Where more than CANCELLED of
 it could be rounding, the row's norm is computed again from its gradients in float64, and what the product itself may
 round is added to it.
@@ -18,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from privacy.dp.clipping import Losses, check_losses, clip_factors, unclippable
-from privacy.dp.clipping._layers import Grams, RowGradients, Rule, rule
+from privacy.dp.clipping._layers import Grams, OfEmbedding, OfLinear, OfTied, RowGradients, Rule, rule
 from privacy.errors import ContractError
 
 CANCELLED = 1e-4
@@ -35,6 +37,7 @@ class BookkeepingClipper:
         self._max_grad_norm = max_grad_norm
         self._parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self._owners = _owners(model)
+        self._ties = _ties(self._owners)
         self._inputs: dict[str, Tensor] = {}
         self._lowest: dict[str, Tensor] = {}
         self._gradients: dict[str, Tensor] = {}
@@ -55,11 +58,12 @@ class BookkeepingClipper:
         finally:
             self._forget()
         with torch.no_grad(), torch.autocast(each.device.type, enabled=False):
-            gradients: list[RowGradients] = []
+            made: dict[str, RowGradients] = {}
             while of_layers:  # what a layer does not need of it is freed at once
-                make, given, gradient = of_layers.pop()
-                gradients.append(make(given, gradient))
+                name, make, given, gradient = of_layers.pop()
+                made[name] = make(given, gradient)
                 del given, gradient
+            gradients = self._with_ties(made)
             norms = _norms(gradients)
             factors = clip_factors(norms, self._max_grad_norm)
             sums = self._running()
@@ -98,8 +102,17 @@ class BookkeepingClipper:
         else:
             self._lowest[name] = output
 
-    def _of_layers(self, each: Tensor, size: int) -> list[tuple[Rule, Tensor, Tensor]]:
-        """Of each layer: its rule, what went in, and the gradient of what came out.
+    def _with_ties(self, made: dict[str, RowGradients]) -> list[RowGradients]:
+        """The layers' gradients, those of two that share a weight as one."""
+        for of_table, of_weight in self._ties.items():
+            table, weight = made[of_table], made.pop(of_weight)
+            assert isinstance(table, OfEmbedding)
+            assert isinstance(weight, OfLinear)
+            made[of_table] = OfTied(table, weight)
+        return list(made.values())
+
+    def _of_layers(self, each: Tensor, size: int) -> list[tuple[str, Rule, Tensor, Tensor]]:
+        """Of each layer: its name, its rule, what went in, and the gradient of what came out.
 
         The backward pass runs down to the lowest outputs, those of layers whose input needs no gradient; on its way it
         passes all others. No parameter is asked for, so no weight gradient is made.
@@ -108,7 +121,7 @@ class BookkeepingClipper:
         if missing is not None:
             raise unclippable(missing)
         of_lowest = torch.autograd.grad(each.sum(), list(self._lowest.values()), allow_unused=True)
-        found: list[tuple[Rule, Tensor, Tensor]] = []
+        found: list[tuple[str, Rule, Tensor, Tensor]] = []
         lowest = dict(zip(self._lowest, of_lowest, strict=True))
         for name, given in self._inputs.items():
             gradient = lowest[name] if name in lowest else self._gradients.get(name)
@@ -116,7 +129,7 @@ class BookkeepingClipper:
                 raise unclippable(name)
             make = rule(self._owners[name])
             assert make is not None
-            found.append((make, given, gradient))
+            found.append((name, make, given, gradient))
         return found
 
     def _running(self) -> dict[int, Tensor]:
@@ -126,26 +139,41 @@ class BookkeepingClipper:
 
 
 def _owners(model: nn.Module) -> dict[str, nn.Module]:
-    """The modules that own a trainable parameter. Raises ContractError for a kind without a rule, and for tied ones."""
+    """The modules that own a trainable parameter. Raises ContractError for a kind without a rule."""
     owners: dict[str, nn.Module] = {}
-    held: dict[int, str] = {}
     for name, module in model.named_modules():
-        own = [(leaf, p) for leaf, p in module.named_parameters(recurse=False) if p.requires_grad]
-        if not own:
+        if not any(parameter.requires_grad for parameter in module.parameters(recurse=False)):
             continue
         if rule(module) is None:
             raise ContractError(
                 f"book-keeping has no rule for '{name}', a {type(module).__name__}",
                 next_step='freeze it, or use clipping = "hooks"',
             )
-        for leaf, parameter in own:
-            if (other := held.setdefault(id(parameter), name)) != name:
-                raise ContractError(
-                    f"'{name}.{leaf}' is tied to '{other}': its gradient cannot be split by example",
-                    next_step="untie the two, or freeze them",
-                )
         owners[name] = module
     return owners
+
+
+def _ties(owners: dict[str, nn.Module]) -> dict[str, str]:
+    """The embeddings whose table is the weight of one Linear, with that. Raises ContractError for any other tie."""
+    uses: dict[int, list[tuple[str, str]]] = {}
+    for name, module in owners.items():
+        for leaf, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            if parameter.requires_grad:
+                uses.setdefault(id(parameter), []).append((name, leaf))
+    ties: dict[str, str] = {}
+    for places in uses.values():
+        if len(places) == 1:
+            continue
+        (first, _), (second, leaf) = places[:2]
+        pair = sorted((first, second), key=lambda name: isinstance(owners[name], nn.Linear))
+        kinds = [type(owners[name]) for name in pair]
+        if len(places) > 2 or leaf != "weight" or kinds != [nn.Embedding, nn.Linear]:
+            raise ContractError(
+                f"'{second}.{leaf}' is tied to '{first}': its gradient cannot be split by example",
+                next_step="untie them, or freeze them; only one Embedding and one Linear may share a weight",
+            )
+        ties[pair[0]] = pair[1]
+    return ties
 
 
 def _norms(gradients: list[RowGradients]) -> Tensor:
