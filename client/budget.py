@@ -44,19 +44,23 @@ class Budget:
         """Charge a round of training; None in a run that is not private. Raises BudgetExceeded before anything is."""
         if plan.privacy is None:
             return None
-        return self._charge(plan, plan.privacy.event(), plan.privacy.target_delta, "train", asked, nonce)
+        return self._charge(plan, (plan.privacy.event(),), plan.privacy.target_delta, "train", asked, nonce)
+
+    def charge_search(self, plan: RoundPlan, events: tuple[PrivacyEvent, ...], asked: Digest, nonce: bytes) -> None:
+        """Charge one trial of a search at this site: all that it looks at in the data."""
+        self._charge(plan, events, decimal_string(self._policy.delta), "search", asked, nonce)
 
     def charge_counts(
         self, plan: EvaluationPlan, noise_multiplier: DecimalString, asked: Digest, nonce: bytes
     ) -> PrivacySpent:
         """Charge noised counts on the dev split."""
         event = PrivacyEvent(noise_multiplier=noise_multiplier, sample_rate="1", steps=1, partition="dev")
-        return self._charge(plan, event, plan.target_delta, "evaluate", asked, nonce)
+        return self._charge(plan, (event,), plan.target_delta, "evaluate", asked, nonce)
 
     def _charge(
         self,
         plan: RoundPlan | EvaluationPlan,
-        event: PrivacyEvent,
+        events: tuple[PrivacyEvent, ...],
         delta: DecimalString,
         purpose: str,
         asked: Digest,
@@ -71,7 +75,7 @@ class Budget:
             unit,
             decimal_string(self._policy.delta),
             decimal_string(self._policy.epsilon_limit),
-            (event,),
+            events,
             site=self._identity.name,
             run_id=plan.run_id,
             server_round=plan.server_round,

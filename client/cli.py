@@ -15,7 +15,7 @@ from typing import Annotated, cast
 
 import typer
 
-from client import review_command, text_commands, working
+from client import review_command, search_command, text_commands, working
 from client.settings import SiteFolder
 from privacy.errors import SettingsError, Unreachable
 from privacy.exchange.enrolment import fingerprint_of, read_start_kit
@@ -240,6 +240,7 @@ def seen(context: typer.Context) -> None:
 
 text_commands.register(app)
 review_command.register(app)
+search_command.register(app)
 
 
 def _shown(folder: SiteFolder) -> str:

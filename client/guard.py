@@ -54,6 +54,12 @@ def check_round(plan: RoundPlan, opened: RunOpened, settings: SiteSettings) -> N
     _check_privacy(plan, policy)
 
 
+def check_search(plan: RoundPlan, settings: SiteSettings) -> None:
+    """A trial of the site's own search keeps the policy like a coordinator's plan. Raises PlanRefused."""
+    _check_work(plan.task.name, plan.training, settings.policy)
+    _check_privacy(plan, settings.policy)
+
+
 def _check_work(task: str, training: TrainingPlan, policy: PolicySection) -> None:
     if task not in policy.tasks:
         raise _refuse(f"the task {task} is not among {', '.join(policy.tasks)}")

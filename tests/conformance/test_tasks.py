@@ -141,7 +141,7 @@ def test_an_examples_loss_and_prediction_depend_on_it_alone(tiny: Pretrained, na
     )
 
 
-@pytest.mark.parametrize("scope", ["head", "top", "lora", "bitfit"])
+@pytest.mark.parametrize("scope", ["head", "top", "lora", "bitfit", "full"])
 @pytest.mark.parametrize("name", NAMES)
 def test_private_gradients_of_a_task_equal_a_loop_over_its_examples(tiny: Pretrained, name: str, scope: str) -> None:
     examples = made(tiny, name, scope, numbers=5)
