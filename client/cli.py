@@ -238,6 +238,33 @@ def seen(context: typer.Context) -> None:
     print(checkpoint.text(), end="")
 
 
+@app.command(epilog=example("collab-client --site hospital_a replay --run run-1 --round 1"))
+def replay(
+    context: typer.Context,
+    run: Annotated[str, typer.Option(help="The run.", show_default=False)],
+    server_round: Annotated[int, typer.Option("--round", min=1, help="The round.", show_default=False)],
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The round's input model, where the site keeps it no more.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a past round again and compare its digest with what was sent. Costs no epsilon; nothing leaves.
+
+    Exit code 0: the same. 1: it differs, so the record or the data changed. 2: it cannot be compared, and why.
+    """
+    from client.replay import Replay
+
+    progress = working.progress_line() if not as_json else lambda what, done, total: None
+    found = Replay(_site(context), progress).round(run, server_round, model)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        say(found.sentence)
+        for why in found.why:
+            say(f"  {why}")
+    raise typer.Exit(found.exit_code)
+
+
 text_commands.register(app)
 review_command.register(app)
 search_command.register(app)

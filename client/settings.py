@@ -175,6 +175,19 @@ class ComputeSection(BaseModel):
     )
 
 
+class ReplaySection(BaseModel):
+    """What is kept so that the site's auditor can train a round again (`collab-client replay`)."""
+
+    model_config = STRICT
+    models_kept: int = Field(
+        4,
+        ge=0,
+        le=100_000,
+        description="input models of the newest rounds that are kept, each as large as an update; an older one goes "
+        "into `replay` as --model; 0 to 100000",
+    )
+
+
 class PolicySection(BaseModel):
     """What the site allows, whatever a plan asks."""
 
@@ -239,6 +252,7 @@ class SiteSettings(BaseModel):
     text: TextSettings = Field(default_factory=TextSettings, description="how texts are anonymized before any use")
     model: ModelSection = Field(default_factory=ModelSection, description="which pretrained models are here")
     compute: ComputeSection = Field(default_factory=ComputeSection, description="what the site computes on")
+    replay: ReplaySection = Field(default_factory=ReplaySection, description="what is kept to train a round again")
     policy: PolicySection = Field(description="what the site allows, whatever a plan asks")
 
     @model_validator(mode="after")

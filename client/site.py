@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The story of a round, as a site tells it: a plan comes in, is checked, and is answered once. A newcomer starts here.
 
-Signature -> log proof -> policy -> model -> self-check of anonymization -> data -> budget reserved (fsync) -> training
--> delta -> clip -> integers -> signed reply, stored before it is sent. Whatever goes wrong leaves the building as a
-reason code; the sentence stays in the site's own reports. A plan that was answered gets the same bytes again and is
-never trained twice.
+Signature -> log proof -> policy -> model -> self-check of anonymization -> data -> budget reserved (fsync) -> attempt
+written down -> training -> delta -> clip -> integers -> signed reply, stored before it is sent. Whatever goes wrong
+leaves the building as a reason code; the sentence stays in the site's own reports. A plan that was answered gets the
+same bytes again and is never trained twice.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from client import device, guard
+from client.attempts import Attempt, computation, records_digest
 from client.budget import Budget
 from client.enrolment import SiteIdentity
 from client.evaluation import noised_metrics
 from client.material import Material
+from client.payload import encode_update
 from client.reports import SiteReports
 from client.self_check import RunSelfCheck
 from client.settings import SiteFolder
@@ -38,9 +40,7 @@ from privacy.exchange.delivery import Delivery
 from privacy.exchange.messages import Kind, Parcel, ReasonCode, Refusal, SiteHello, SiteUpdate, open_parcel, seal
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, RunId, sha256
-from privacy.update.clip import clip
 from privacy.update.delta import ModelContract, model_vector
-from privacy.update.quantize import check_bound, encode, quantize
 
 
 class Site:
@@ -133,17 +133,15 @@ class Site:
         self_check = self.self_check.of(plan, opened)
         self.material.examples(contract, opened.public_seed, "train")
         self._prepared(plan.run_id)
+        self.state.keep_model(plan.model_digest, parcel.payload, most=self.settings.replay.models_kept)
 
         nonce = self.budget.fresh_nonce(asked)
         spent = self.budget.charge_round(plan, asked, nonce)
+        self.state.remember_attempt(asked, self._attempt(plan, nonce))
         seed = self.budget.seed(nonce, asked)
         trained = self.material.train(plan, contract, opened.public_seed, model_in, seed, self._on_step(plan))
 
-        member = plan.cohort[self.identity.name]
-        delta = clip(trained.vector - model_in, float(plan.update_clip_norm))
-        integers = quantize(delta, member.weight, plan.encoding.scale_log2)
-        check_bound(integers, member.weight, plan.update_clip_norm, plan.encoding.scale_log2)
-        payload = encode(integers)
+        payload = encode_update(plan, self.identity.name, trained.vector, model_in)
         update = SiteUpdate(
             plan_digest=asked,
             payload_digest=sha256(payload),
@@ -184,6 +182,15 @@ class Site:
         self.budget.settle()
         self.reports.evaluated(plan, counts, spent, self.settings)
         return reply
+
+    def _attempt(self, plan: RoundPlan, nonce: bytes) -> Attempt:
+        """What the site's auditor needs to train this round again (client.replay)."""
+        return Attempt(
+            plan=plan,
+            nonce=nonce.hex(),
+            computation=computation(self.settings.compute),
+            records_digest=records_digest(self.material.anonymized().records["train"], self.identity.site_key),
+        )
 
     # -- what the site itself is told ---------------------------------------------------------------------------------
 

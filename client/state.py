@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a site remembers between messages: the last checkpoint of each log, the runs that were opened, its replies, and
-each run's self-check.
+"""What a site remembers between messages: the last checkpoint of each log, the runs that were opened, its attempts at
+rounds, its replies, and each run's self-check.
 
 One plan digest gets one stored reply, re-sent byte for byte: training twice for one plan would be a second release. All
-is fsynced before it is relied on. Replies hold noised updates only; the file is nevertheless the owner's alone (0600).
+is fsynced before it is relied on. Replies hold noised updates only; the file is nevertheless the owner's alone (0600):
+with the site's key an attempt's nonce takes the noise off. The newest input models lie beside it, for `replay`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from privacy.audit.checkpoint import Checkpoint
 from privacy.audit.entries import RunOpened
@@ -22,10 +24,17 @@ from privacy.exchange.recall import SelfCheck
 from privacy.files import write_whole
 from privacy.identifiers import Digest, RunId, sha256
 
+if TYPE_CHECKING:  # it loads torch, and `collab-client seen` would wait for it
+    from client.attempts import Attempt
+
 SCHEMA = """
 create table if not exists seen (origin text primary key, tree_size integer not null, root_hash text not null) strict;
 create table if not exists runs (run_id text primary key, opened blob not null) strict;
 create table if not exists self_checks (run_id text primary key, figures blob not null) strict;
+create table if not exists attempts (
+  number integer primary key, run_id text not null, server_round integer not null, plan_digest text not null,
+  attempt blob not null
+) strict;
 create table if not exists replies (
   plan_digest text not null, phase text not null, envelope blob not null, body blob not null, payload_digest text,
   primary key (plan_digest, phase)
@@ -37,8 +46,9 @@ class SiteState:
     """The site's memory in one SQLite file (WAL, synchronous=FULL), with large payloads as files beside it."""
 
     def __init__(self, path: Path) -> None:
-        self._payloads = path.with_suffix("") / "payloads"
-        self._payloads.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._payloads, self._models = path.with_suffix("") / "payloads", path.with_suffix("") / "models"
+        for folder in (self._payloads, self._models):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript("pragma journal_mode=wal; pragma synchronous=full;" + SCHEMA)
@@ -87,6 +97,35 @@ class SiteState:
         """Persist what was measured, before it is relied on. Another engine's figures take the place of the last."""
         with self._writing() as db:
             db.execute("insert or replace into self_checks values (?, ?)", (run_id, canonical_bytes(check)))
+
+    def keep_model(self, digest: Digest, data: bytes, *, most: int) -> None:
+        """Keep a round's input model, whose digest was checked; of all of them the `most` that came last."""
+        if most > 0:
+            write_whole(self._models / digest, data)  # again, if it is there: it came last
+        found = sorted(self._models.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        for path in found[: max(0, len(found) - most)]:
+            path.unlink()
+
+    def model(self, digest: Digest) -> bytes | None:
+        """An input model that is still kept, unchecked; None if it is not."""
+        path = self._models / digest
+        return path.read_bytes() if path.exists() else None
+
+    def remember_attempt(self, plan_digest: Digest, attempt: Attempt) -> None:
+        """Persist what an attempt starts from, before it trains."""
+        plan = attempt.plan
+        with self._writing() as db:
+            db.execute(
+                "insert into attempts (run_id, server_round, plan_digest, attempt) values (?, ?, ?, ?)",
+                (plan.run_id, plan.server_round, plan_digest, canonical_bytes(attempt)),
+            )
+
+    def attempts(self, run_id: RunId, server_round: int) -> list[tuple[Digest, bytes]]:
+        """The plan's digest and the written attempt (client.attempts.Attempt) of each attempt at a round, in order."""
+        return self._db.execute(
+            "select plan_digest, attempt from attempts where run_id = ? and server_round = ? order by number",
+            (run_id, server_round),
+        ).fetchall()
 
     def reply(self, plan_digest: Digest, phase: str) -> Parcel | None:
         """The reply that was made to this plan, byte for byte; None before there is one."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from client.cli import main as client_main
 from coordinator.settings import AnonymizationSection
 from privacy import terminal
 from privacy.audit.entries import AuditEntry, ReplyRefused, UpdateReceived
@@ -170,6 +171,26 @@ def test_a_site_that_dies_in_training_has_paid_and_what_is_left_of_its_budget_en
     assert verify(built.federation.root, expected_key=None).exit_code == 0
     trained = [row[7] for row in charges(built.out)["hospital_b"] if row[8] == "train"]
     assert trained == [1, 1]  # the attempt that died stays charged, round 2 was refused before any training
+
+
+def test_each_round_of_each_site_replays_to_the_digest_in_the_log(
+    copy_of: Callable[..., Built], finished: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command, on a simulated site's folder that was copied out, model files and all."""
+    out = copy_of(finished.out).out
+    before = charges(out)
+    entries = [parse(AuditEntry, row.leaf) for row in read_log(out / "coordinator").rows]
+    bodies = [(entry.server_round, entry.body) for entry in entries if isinstance(entry.body, UpdateReceived)]
+    assert len(bodies) == 4
+    for number, body in bodies:
+        at = ["--site", body.site, "--sites-folder", str(out / "sites")]
+        assert client_main([*at, "replay", "--run", "small", "--round", str(number), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["again"] == told["sent"] == body.update.payload_digest
+        assert (told["verdict"], told["attempt"], told["attempts"]) == ("same", 1, 1)
+    assert charges(out) == before
+    assert client_main([*at, "replay", "--run", "small", "--round", "3"]) == 2
+    assert "CANNOT COMPARE round 3 of small" in capsys.readouterr().out
 
 
 # -- what crosses the border -------------------------------------------------------------------------------------------
