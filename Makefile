@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ner test test-slow check bench-demo bench-rounds bench-patterns bench-medquad bench-mtsamples bench-anonymize bench-dp clean
+.PHONY: help setup demo ner test test-slow check bench-demo bench-rounds bench-patterns bench-medquad bench-mtsamples bench-anonymize bench-dp bench-leakage clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 22
@@ -62,6 +62,9 @@ bench-anonymize: setup ## what anonymization masks, keeps and costs, beside stoc
 
 bench-dp: setup ## what private training costs beside ordinary training -> out/bench-dp.json
 	$(BIN)/python benchmarks/dp.py
+
+bench-leakage: setup ## what leaks: noise, a bound of epsilon, inversion, membership -> out/bench-leakage.json
+	$(BIN)/python benchmarks/leakage.py
 
 clean: ## remove results and caches, keep .venv
 	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis

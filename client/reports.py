@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client.settings import SiteSettings
-from privacy.dp.params import PrivacySpent
+from privacy.dp.params import PrivacyParams, PrivacySpent
 from privacy.errors import CollabError
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.exchange.recall import SelfCheck
 
-if TYPE_CHECKING:  # they load torch, and whoever reads a report would wait for it
+if TYPE_CHECKING:  # they load torch and scipy, and whoever reads a report would wait for them
     from client.evaluation import Counts
     from privacy.dp.training import StepRecord
+    from privacy.leakage.noise import NoiseTest
+    from privacy.leakage.sampling import SamplingTest
 
 Json = dict[str, object]
 Watch = Callable[[Json], None]
@@ -63,6 +65,18 @@ class SiteReports:
     def self_checked(self, run_id: str, check: SelfCheck) -> None:
         """What the anonymizer found in notes invented for this run. The same figures leave with each update."""
         self._write(run_id, {"event": "self_check", **check.model_dump(mode="json")})
+
+    def mechanism_checked(self, run_id: str, private: PrivacyParams, noise: NoiseTest, sampling: SamplingTest) -> None:
+        """What the self-tests of noise and sampling measured. Only that they passed leaves, with each update."""
+        event: Json = {
+            "event": "mechanism_check",
+            "passed": noise.passed and sampling.passed,
+            "noise_multiplier": private.noise_multiplier,
+            "sample_rate": private.sample_rate,
+            "noise": asdict(noise),
+            "sampling": asdict(sampling),
+        }
+        self._write(run_id, event)
 
     def progress(self, run_id: str, server_round: int, step: int, steps: int, loss: float | None) -> None:
         """A sign of life from a long round: told, not written."""

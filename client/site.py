@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The story of a round, as a site tells it: a plan comes in, is checked, and is answered once. A newcomer starts here.
 
-Signature -> log proof -> policy -> model -> self-check of anonymization -> data -> budget reserved (fsync) -> attempt
-written down -> training -> delta -> clip -> integers -> signed reply, stored before it is sent. Whatever goes wrong
-leaves the building as a reason code; the sentence stays in the site's own reports. A plan that was answered gets the
-same bytes again and is never trained twice.
+Signature -> log proof -> policy -> model -> self-checks of anonymization and of the mechanism -> data -> budget
+reserved (fsync) -> attempt written down -> training -> delta -> clip -> integers -> signed reply, stored before it is
+sent. Whatever goes wrong leaves the building as a reason code; the sentence stays in the site's own reports. A plan
+that was answered gets the same bytes again and is never trained twice.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from client.budget import Budget
 from client.enrolment import SiteIdentity
 from client.evaluation import noised_metrics
 from client.material import Material
+from client.mechanism_check import RunMechanismCheck
 from client.payload import encode_update
 from client.reports import SiteReports
 from client.self_check import RunSelfCheck
@@ -54,6 +55,7 @@ class Site:
         self.budget = Budget(self.ledger, self.settings, identity, self.material)
         self.reports = SiteReports(folder.reports)
         self.self_check = RunSelfCheck(self.settings, identity.site_key, self.state, self.reports.self_checked)
+        self.mechanism = RunMechanismCheck(self.settings, identity.site_key, self.reports.mechanism_checked)
         self._reported: set[RunId] = set()
         self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
         self._log = NoteKey.parse(identity.kit.log_vkey)
@@ -131,6 +133,7 @@ class Site:
         guard.check_contract(plan, opened, contract, initial)
         model_in = self._model(contract, parcel.payload, plan.model_digest)
         self_check = self.self_check.of(plan, opened)
+        mechanism_check = self.mechanism.of(plan, opened)
         self.material.examples(contract, opened.public_seed, "train")
         self._prepared(plan.run_id)
         self.state.keep_model(plan.model_digest, parcel.payload, most=self.settings.replay.models_kept)
@@ -153,6 +156,7 @@ class Site:
             environment_digest=device.describe(self.settings.compute).digest,
             anonymization_commitment=self.material.anonymization_commitment(plan.run_id),
             self_check=self_check,
+            mechanism_check=mechanism_check,
             seen_tree_size=self._seen_tree_size(),
         )
         reply = self._seal(parcel, "site_update", asked, update, payload)

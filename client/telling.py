@@ -27,6 +27,13 @@ def sentence(event: Mapping[str, object]) -> str:
             return f"read {corpus['read']} rows and anonymized them; nothing of it left this building"
         case "self_check":
             return f"self-check: {event['notes']} invented notes, {recall_of(event)}"
+        case "mechanism_check":
+            noise = cast("dict[str, float]", event["noise"])
+            verdict = "passed" if event["passed"] else "FAILED"
+            return (
+                f"mechanism check {verdict}: sigma off by {noise['sigma_error']:+.1e} over {noise['draws']:,} draws, "
+                f"streams correlate by {noise['worst_correlation']:.1e} at most; no data was read for it"
+            )
         case "trained":
             loss = f", loss {event['loss']:.4f}" if event["loss"] is not None else ""
             trained = f"round {number}: trained on {event['examples']} examples{loss}"

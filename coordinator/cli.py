@@ -165,7 +165,9 @@ def run(folder: Dir) -> None:
     from coordinator import app as rounds
 
     closed = rounds.run(folder, lambda entry: _tell(entry), on_event=_say_now)
-    if closed.outcome != "done":
+    if closed.outcome == "early":
+        say("The run ended early: the figures of its last evaluations rose no more (rounds.patience).")
+    if closed.outcome == "stopped":
         raise Unreachable("the run was stopped before its last round", next_step=f"collab-coordinator status {folder}")
     say(f"Next: collab-audit verify {folder}")
 

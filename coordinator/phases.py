@@ -26,12 +26,13 @@ from privacy.audit.entries import (
     SiteReady,
     UpdateReceived,
 )
+from privacy.audit.selection import Rule, Selection
 from privacy.canonical import digest_of
 from privacy.exchange.messages import SiteHello, SiteMetrics, SiteUpdate
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, SiteId
 
-LEAVES_FOR_GOOD = frozenset({"budget_exceeded", "policy", "recall_below_floor"})
+LEAVES_FOR_GOOD = frozenset({"budget_exceeded", "mechanism_check_failed", "policy", "recall_below_floor"})
 """A site that refused an update for one of these is not asked again in this run: its answer would be the same."""
 
 
@@ -108,10 +109,11 @@ class Score:
 
 @dataclass(frozen=True)
 class CloseRun:
-    """All planned rounds are over ("done"), or too few sites are left to ever have another one ("stopped")."""
+    """All planned rounds are over ("done"), too few sites are left to ever have another one ("stopped"), or the figures
+    of the last evaluations rose no more ("early")."""
 
     rounds_aggregated: int
-    outcome: Literal["done", "stopped"] = "done"
+    outcome: Literal["done", "stopped", "early"] = "done"
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,19 @@ class History:
             return self.opened.initial_model_digest
         return self.aggregated[max(self.aggregated)].model_out
 
+    def selection(self, server_round: int | None = None) -> Selection:
+        """The evaluated models of all rounds, or of those up to `server_round`, by the rule that the run was opened
+        with."""
+        assert self.opened is not None
+        selection, model = Selection(Rule.of(self.opened.settings)), self.opened.initial_model_digest
+        last = self.opened.planned_rounds if server_round is None else server_round
+        for number in range(last + 1):
+            if number in self.aggregated:
+                model = self.aggregated[number].model_out
+            if number in self.evaluated:
+                selection.take(number, self.evaluated[number], model)
+        return selection
+
     def trainers(self) -> tuple[SiteId, ...]:
         """Ready sites that train and have not left for good, sorted."""
         return tuple(s for s in sorted(self.ready) if self.ready[s].role == "trainer" and s not in self.gone)
@@ -233,6 +248,8 @@ def next_action(history: History, *, min_sites: int, evaluate: bool) -> Action:
         action = _in_round(history, number, min_sites, evaluate)
         if action is not None:
             return action
+        if number < history.opened.planned_rounds and history.selection(number).is_over:
+            return CloseRun(len(history.aggregated), "early")
     return CloseRun(rounds_aggregated=len(history.aggregated))
 
 

@@ -24,6 +24,7 @@ from privacy.audit.spending import TOLERANCE, counting_event, epsilon_of
 from privacy.canonical import digest_of
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit
 from privacy.errors import CollabError, ContractError, IntegrityError
+from privacy.exchange import mechanism
 from privacy.exchange.delivery import Delivery
 from privacy.exchange.messages import (
     COORDINATOR,
@@ -186,7 +187,7 @@ def judge_hello(answer: Answer[SiteHello], site: SiteId, recipe: Recipe, asked: 
 def judge_update(
     answer: Answer[SiteUpdate], plan: RoundPlan, site: SiteId, recipe: Recipe, history: History
 ) -> Refused | None:
-    """Digest, length, encoding, steps, spending, self-check and the exact clip bound of an update; None: all hold."""
+    """Digest, length, encoding, steps, spending, self-checks and the exact clip bound of an update; None: all hold."""
     update, payload, envelope = answer.body, answer.parcel.payload, answer.parcel.envelope
     refused = Refused("coordinator", "malformed", envelope)
     if update.plan_digest != digest_of(plan) or update.encoding != plan.encoding:
@@ -196,6 +197,8 @@ def judge_update(
     event = plan.privacy.event() if plan.privacy else None
     delta = plan.privacy.target_delta if plan.privacy else ""
     if update.num_steps != plan.num_steps or not claim_holds(history, site, event, update.spent, plan.unit, delta):
+        return refused
+    if mechanism.faults(update.mechanism_check, plan.privacy):
         return refused
     if reason := _self_check_wrong(update, plan, site, history):
         return Refused("coordinator", reason, envelope)

@@ -87,7 +87,7 @@ class Rounds:
             case phases.Score(evaluation, metrics):
                 self._score(evaluation, dict(metrics))
             case phases.CloseRun(rounds_aggregated, outcome):
-                final = self.history.model_digest
+                final = self.history.selection().kept(self.history.model_digest)
                 self._log(
                     self.recipe.opened.planned_rounds,
                     RunClosed(outcome=outcome, rounds_aggregated=rounds_aggregated, final_model=final),

@@ -6,9 +6,9 @@ Real numbers are plain floats here, for people; they become canonical decimal st
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from privacy.canonical import decimal_string
 from privacy.dp.params import PrivacyParams, Unit
@@ -189,6 +189,24 @@ class RoundsSection(BaseModel):
         default=60.0, gt=0, le=604_800, description="seconds that absent sites are waited for before each round"
     )
     evaluate: bool = Field(default=True, description="ask sites for noised counts on their dev split after each round")
+    measure: Literal["accuracy", "macro_f1"] = Field(
+        default="accuracy", description="the published figure, of noised counts, that keep and patience go by"
+    )
+    keep: Literal["last", "best"] = Field(
+        default="last", description="which model the run ends with: the newest, or the one of the best figure"
+    )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="evaluations without a better figure after which the run ends; 0: never",
+    )
+
+    @model_validator(mode="after")
+    def _has_figures(self) -> Self:
+        if not self.evaluate and (self.keep == "best" or self.patience):
+            raise ValueError("keep = best and patience go by evaluations: set rounds.evaluate to true")
+        return self
 
 
 class FederationSettings(BaseModel):

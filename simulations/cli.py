@@ -13,6 +13,7 @@ from privacy import terminal
 from privacy.files import write_whole
 from privacy.settings_file import render
 from simulations import scenario as scenarios
+from simulations.leakage.command import leakage_command
 
 app = terminal.new_app(
     "Rehearse a federation on one machine: many sites, one coordinator, the same code, log and checks as for real.",
@@ -74,6 +75,9 @@ def list_command(as_json: terminal.AsJson = False, debug: terminal.Debug = False
         terminal.print_json([{"name": name, "title": one.title} for name, one in found])
         return
     terminal.print_table("Scenarios", ("name", "what it is"), [(name, one.title) for name, one in found])
+
+
+app.command("leakage", epilog=terminal.example("collab-sim leakage --plant noise"))(leakage_command)
 
 
 def main() -> None:

@@ -67,6 +67,8 @@ class Progress:
                 state = f"round {event['round']}: step {_plus_one(event['step'])} of {event['steps']}{shown}"
             case "self_check":
                 state = f"anonymizer checked on {event['notes']} invented notes"
+            case "mechanism_check":
+                state = f"noise and sampling tested: {'passed' if event['passed'] else 'FAILED'}"
             case "trained":
                 state = f"round {event['round']}: update sent, {_epsilon(event)}"
             case "evaluated":
@@ -151,6 +153,10 @@ def print_outcome(outcome: Outcome) -> None:
             "The epsilon is simulated (accountant: PRV): the keys of these sites follow a known seed. "
             "Examples, loss and accuracy of a real site stay with it."
         )
+    tested = [site for site in outcome.sites if site.mechanism_passed is not None]
+    if tested:
+        passed = sum(site.mechanism_passed is True for site in tested)
+        say(f"Noise and sampling: the self-tests before the run passed at {passed} of {len(tested)} sites")
     say(
         f"Global model on notes of no site: accuracy {outcome.accuracy_before:.3f} before, "
         f"{outcome.accuracy_after:.3f} after {outcome.rounds} rounds "

@@ -43,6 +43,7 @@ class SiteOutcome:
     """What became of one site, from its own reports. Exact figures of a simulated site.
 
     `least_recall` is the lowest share that its self-check found of any identifier, `least_recall_of` which one that is.
+    `mechanism_passed`: its noise and sampling passed their self-tests before it trained; None without noise.
     """
 
     site: SiteId
@@ -51,6 +52,7 @@ class SiteOutcome:
     identifiers_found: int | None
     least_recall: float | None
     least_recall_of: str | None
+    mechanism_passed: bool | None
     loss: float | None
     accuracy: float | None
     epsilon_spent: float | None
@@ -170,6 +172,7 @@ class Federation:
             identifiers_found=found,
             least_recall=lowest[0],
             least_recall_of=lowest[1],
+            mechanism_passed=_mechanism_passed(events),
             loss=_real(last.get("loss")),
             accuracy=_real(counted[-1]["accuracy"]) if counted else None,
             epsilon_spent=float(spent.epsilon) if private else None,
@@ -191,6 +194,12 @@ def _least_recall(events: Sequence[Json]) -> tuple[float, str] | tuple[None, Non
     checks = [cast("dict[str, dict[str, int]]", event["recall"]) for event in events if event["event"] == "self_check"]
     shares = [(of["found"] / of["planted"], name.upper()) for name, of in (checks[-1] if checks else {}).items()]
     return min(shares, default=(None, None))
+
+
+def _mechanism_passed(events: Sequence[Json]) -> bool | None:
+    """Whether every mechanism check among `events` passed; None if there was none."""
+    passed = [event["passed"] is True for event in events if event["event"] == "mechanism_check"]
+    return all(passed) if passed else None
 
 
 def _named(watch: Watch, site: SiteId) -> Callable[[Json], None]:

@@ -148,7 +148,9 @@ class RunClosed(BaseModel):
 
     model_config = STRICT
     kind: Literal["run_closed"] = "run_closed"
-    outcome: Literal["done", "stopped"]
+    outcome: Literal["done", "stopped", "early"] = Field(
+        description="early: the figures stopped rising (rounds.patience); stopped: too few sites were left"
+    )
     rounds_aggregated: int = Field(ge=0)
     final_model: Digest
 
@@ -172,12 +174,13 @@ EntryBody = Annotated[
 class AuditEntry(BaseModel):
     """One leaf of the log. `recorded_at` (milliseconds since 1970, UTC) informs; the order is by `index`.
 
-    Version 2 is what is written. It says in each plan what the self-check of anonymization must show, and in each
-    update what it showed; version 1 said neither and is still read (docs/adr/0013-self-check-in-the-log.md).
+    Version 3 is what is written. Version 1 is still read: it says nothing of the self-check of anonymization, which
+    plans ask for and updates show from version 2 on (docs/adr/0013-self-check-in-the-log.md). So is version 2: it says
+    nothing of the mechanism check (docs/adr/0019-mechanism-check-in-the-log.md).
     """
 
     model_config = STRICT
-    version: Literal[1, 2] = 2
+    version: Literal[1, 2, 3] = 3
     index: int = Field(ge=0)
     run_id: RunId
     server_round: int = Field(ge=0)
@@ -191,6 +194,8 @@ class AuditEntry(BaseModel):
                 told = plan.anonymization is not None
             case UpdateReceived(update=update):
                 told = update.self_check is not None
+                if update.mechanism_check is not None and self.version < 3:
+                    raise ValueError("an update speaks of the mechanism check from version 3 on")
             case _:
                 return self
         if told != (self.version >= 2):

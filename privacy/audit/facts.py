@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from privacy.audit.entries import RunOpened
 from privacy.canonical import canonical_bytes
+from privacy.exchange.mechanism import MechanismCheck
 from privacy.exchange.messages import SiteHello
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.exchange.recall import AnonymizationPlan, SelfCheck
@@ -75,6 +76,16 @@ def of_self_check(check: SelfCheck) -> Facts:
         for name, recall in sorted(check.recall.items())
     }
     return {"engine": check.engine_fingerprint[:12], "notes": str(check.notes), "recall": _listed(dict(shares))}
+
+
+def of_mechanism_check(check: MechanismCheck) -> Facts:
+    """What of its noise and sampling a site says that it tested, and against which parameters of the plan."""
+    return {
+        "sigma": f"{check.noise_multiplier} x {check.max_grad_norm} within {check.sigma_tolerance}",
+        "draws": str(check.noise_draws),
+        "sampling": f"at {check.sample_rate}",
+        "passed": ", ".join(check.tests),
+    }
 
 
 def _asked(plan: AnonymizationPlan | None) -> str:

@@ -33,6 +33,7 @@ from privacy.dp.params import PrivacySpent
 from privacy.errors import SettingsError
 from privacy.exchange.messages import parse
 from privacy.identifiers import Digest, RunId, SiteId
+from privacy.leakage.verdict import MEANING
 from privacy.terminal import print_facts, print_table, say
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -71,7 +72,7 @@ class RoundRow(BaseModel):
 
 
 class RunTable(BaseModel):
-    """One run with its rounds. `self_checks`: the last of each site; a site repeats its own in every round."""
+    """One run with its rounds. The last `self_checks` and `mechanism_checks` of each site; it repeats them."""
 
     model_config = STRICT
     run_id: RunId
@@ -82,6 +83,7 @@ class RunTable(BaseModel):
     recipe: dict[str, str]
     machines: dict[SiteId, dict[str, str]]
     self_checks: dict[SiteId, dict[str, str]]
+    mechanism_checks: dict[SiteId, dict[str, str]]
     rounds: tuple[RoundRow, ...]
 
 
@@ -115,6 +117,7 @@ def show(folder: Path, server_round: int | None = None) -> None:
             columns = ("site", "device", "threads", "deterministic", "size bucket", "software")
             print_table("what the sites run on", columns, [(site, *of.values()) for site, of in run.machines.items()])
             _print_self_checks(run)
+            _print_mechanism_checks(run)
             _print_rounds(run)
         for row in run.rounds:
             if server_round in (None, row.server_round):
@@ -126,6 +129,15 @@ def _print_self_checks(run: RunTable) -> None:
     rows = [(site, *of.values()) for site, of in run.self_checks.items()]
     if rows:
         print_table("self-check of anonymization (invented notes, no data of the sites)", columns, rows)
+
+
+def _print_mechanism_checks(run: RunTable) -> None:
+    columns = ("site", "noise of a step", "draws", "sampling", "tests passed")
+    rows = [(site, *of.values()) for site, of in run.mechanism_checks.items()]
+    if rows:
+        print_table("mechanism check (noise and sampling without data, each site's word)", columns, rows)
+        for name in ("noise", "sampling"):
+            say(f"{name}: shows {MEANING[name].shows}; cannot show {MEANING[name].cannot_show}")
 
 
 def _print_rounds(run: RunTable) -> None:
@@ -171,10 +183,13 @@ def _run_table(run_id: RunId, entries: Iterable[AuditEntry]) -> RunTable:
     recipe: dict[str, str] = {}
     machines: dict[SiteId, dict[str, str]] = {}
     self_checks: dict[SiteId, dict[str, str]] = {}
+    mechanism_checks: dict[SiteId, dict[str, str]] = {}
     by_round: dict[int, list[AuditEntry]] = {}
     for entry in entries:
         if isinstance(entry.body, UpdateReceived) and (check := entry.body.update.self_check):
             self_checks[entry.body.site] = facts.of_self_check(check)
+        if isinstance(entry.body, UpdateReceived) and (tested := entry.body.update.mechanism_check):
+            mechanism_checks[entry.body.site] = facts.of_mechanism_check(tested)
         match entry.body:
             case RunOpened() as opened:
                 simulated, planned, recipe = opened.simulated, opened.planned_rounds, facts.of_run(opened)
@@ -194,6 +209,7 @@ def _run_table(run_id: RunId, entries: Iterable[AuditEntry]) -> RunTable:
         recipe=recipe,
         machines=machines,
         self_checks=self_checks,
+        mechanism_checks=mechanism_checks,
         rounds=rounds,
     )
 

@@ -33,6 +33,8 @@ from privacy.audit.entries import (
 from privacy.audit.findings import Finding
 from privacy.audit.keys import VerifyKey
 from privacy.audit.scores import federation_scores
+from privacy.audit.selection import Rule, Selection
+from privacy.audit.self_checks import SelfChecks
 from privacy.audit.spending import Spending, counting_event, overspent
 from privacy.canonical import Json, digest_of
 from privacy.dp.params import PrivacyEvent
@@ -47,7 +49,6 @@ from privacy.exchange.messages import (
     check_signature,
 )
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.exchange.recall import SelfCheck, faults, measured_otherwise
 from privacy.identifiers import Digest, RunId, SiteId
 from privacy.update.quantize import check_fits
 
@@ -66,13 +67,14 @@ class RunCheck:
         self.evaluation: EvaluationPlan | None = None
         self.updates: dict[SiteId, SiteUpdate] = {}
         self.metrics: dict[SiteId, SiteMetrics] = {}
-        self.self_checks: dict[tuple[SiteId, Digest], SelfCheck] = {}
         self.refused: set[SiteId] = set()
         self.evaluated: set[int] = set()
         self.rounds_aggregated = 0
         self.rounds_aborted = 0
         self.model: Digest = ""
         self.closed = False
+        self._self_checks = SelfChecks()
+        self._selection = Selection(Rule())
         self._counting: PrivacyEvent | None = None
         self._index = 0
         self._version = 0
@@ -133,6 +135,7 @@ class RunCheck:
         settings = digest_of(cast(Json, opened.settings))
         self._expect(settings == opened.settings_digest, "the settings are not those of settings_digest")
         self.opened, self.opened_index, self.model = opened, entry.index, opened.initial_model_digest
+        self._selection = Selection(Rule.of(opened.settings))
 
     def _site_ready(self, body: SiteReady) -> None:
         assert self.opened is not None
@@ -216,19 +219,9 @@ class RunCheck:
         delta = private.target_delta if private else ""
         for wrong in self.spending.answer(site, event, update.spent, plan.unit, delta):
             self._expect(False, wrong)
-        self._self_check(plan, site, update)
+        for wrong in self._self_checks.wrong(plan, site, update, self._version):
+            self._expect(False, wrong)
         self.updates[site] = update
-
-    def _self_check(self, plan: RoundPlan, site: SiteId, update: SiteUpdate) -> None:
-        check, asked = update.self_check, plan.anonymization
-        if check is None or asked is None:  # a log of version 1; that both are there or none is the entry's own rule
-            return
-        for fault in faults(check, asked):
-            self._expect(False, f"the self-check of {site}: {fault.sentence}")
-        before = self.self_checks.setdefault((site, check.engine_fingerprint), check)
-        self._expect(
-            not measured_otherwise(check, before), f"{site} shows two self-checks of one anonymizer in this run"
-        )
 
     def _reply_refused(self, body: ReplyRefused, server_round: int) -> None:
         assert self.opened is not None
@@ -344,6 +337,7 @@ class RunCheck:
             said = (body.accuracy, body.macro_f1)
             self._expect(said == scores, f"accuracy and macro-F1 are {said}, the counts give {scores}")
         self.evaluated.add(server_round)
+        self._selection.take(server_round, body, self.model)
         self.evaluation = None
 
     def _run_closed(self, body: RunClosed) -> None:
@@ -352,9 +346,12 @@ class RunCheck:
         self._expect(
             body.rounds_aggregated == self.rounds_aggregated, f"{self.rounds_aggregated} rounds were aggregated"
         )
-        self._expect(body.final_model == self.model, "the final model is not the newest one of the run")
+        kept = self._selection.kept(self.model)
+        self._expect(body.final_model == kept, "the final model is not the one that the run's settings keep")
         done = self.rounds_settled == self.opened.planned_rounds
-        self._expect(done or body.outcome == "stopped", "the run is called done before its last round")
+        self._expect(done or body.outcome != "done", "the run is called done before its last round")
+        early = body.outcome != "early" or self._selection.is_over
+        self._expect(early, "the run was ended early, though its figures still rose")
         self.closed = True
 
     def _envelope(

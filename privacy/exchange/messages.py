@@ -17,6 +17,7 @@ from privacy.audit.keys import SigningKey, VerifyKey
 from privacy.canonical import DecimalString, canonical_bytes
 from privacy.dp.params import PrivacySpent
 from privacy.errors import ContractError, IntegrityError
+from privacy.exchange.mechanism import MechanismCheck
 from privacy.exchange.plans import EncodingPlan
 from privacy.exchange.recall import SelfCheck
 from privacy.identifiers import Digest, HexBytes, RunId, SiteId, sha256
@@ -40,6 +41,7 @@ ReasonCode = Literal[
     "label_unknown",
     "log_forked",
     "malformed",
+    "mechanism_check_failed",
     "model_mismatch",
     "no_reply",
     "not_finite",
@@ -124,6 +126,11 @@ class SiteUpdate(BaseModel):
         default=None,
         exclude_if=lambda value: value is None,
         description="of this run at this site, on invented notes; not there in a log of version 1",
+    )
+    mechanism_check: MechanismCheck | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="of this run at this site, on no data; not there without noise, nor in a log of version 1 or 2",
     )
     seen_tree_size: int = Field(ge=0)
 

@@ -34,6 +34,7 @@ from privacy.audit.spending import epsilon_of
 from privacy.canonical import decimal_string, digest_of
 from privacy.dp.params import PrivacyEvent, PrivacySpent, epsilon_string
 from privacy.errors import IntegrityError
+from privacy.exchange import mechanism
 from privacy.exchange.delivery import Delivery
 from privacy.exchange.messages import Parcel, Refusal, SiteHello, SiteMetrics, SiteUpdate, open_parcel, seal
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
@@ -174,6 +175,7 @@ class Player:
             environment_digest="8" * 64,
             anonymization_commitment="7" * 64,
             self_check=self.self_check,
+            mechanism_check=mechanism.passed(plan.privacy, 12_000_000) if plan.privacy else None,
             seen_tree_size=self.seen.size,
         )
 

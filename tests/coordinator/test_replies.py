@@ -78,6 +78,13 @@ def flipped(data: bytes, at: int = 5) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
+def mechanism_said(**said: Any) -> Twist:
+    """Another statement of the mechanism check."""
+    return with_body(
+        lambda body: body.model_copy(update={"mechanism_check": body.mechanism_check.model_copy(update=said)})
+    )
+
+
 def checked(**changes: Any) -> Twist:
     """Another self-check than an honest one. `person` and `url` are (found, planted); None leaves one out."""
 
@@ -145,6 +152,9 @@ ATTACKS: dict[str, tuple[Twist, str]] = {
     "epsilon at another delta": (claims(delta="0.1"), "malformed"),
     "epsilon for another unit": (claims(unit="record"), "malformed"),
     "no self-check": (with_body(lambda b: b.model_copy(update={"self_check": None})), "malformed"),
+    "no mechanism check": (with_body(lambda b: b.model_copy(update={"mechanism_check": None})), "malformed"),
+    "another noise tested": (mechanism_said(noise_multiplier="9"), "malformed"),
+    "a test left out": (mechanism_said(tests=("noise_sigma",)), "malformed"),
     "more found than planted": (checked(person=(501, 500)), "malformed"),
     "fewer notes than asked for": (checked(notes=59), "malformed"),
     "an anonymizer below the floor": (checked(person=(400, 500)), "recall_below_floor"),

@@ -239,11 +239,12 @@ def test_no_exact_count_crosses_a_border(finished: Any) -> None:
         },
         "site_update": {
             "plan_digest", "payload_digest", "payload_bytes", "num_steps", "encoding", "spent",
-            "secret_seed_commitment", "environment_digest", "anonymization_commitment", "self_check", "seen_tree_size",
+            "secret_seed_commitment", "environment_digest", "anonymization_commitment", "self_check", "mechanism_check",
+            "seen_tree_size",
         },
         "site_metrics": {"plan_digest", "right", "actual", "predicted", "noise_std", "spent", "seen_tree_size"},
     }  # fmt: skip
-    kinds = set()
+    kinds, statements = set(), set()
     for _, way, data in finished.crossed:
         if way == "in":
             continue
@@ -255,9 +256,12 @@ def test_no_exact_count_crosses_a_border(finished: Any) -> None:
         assert set(body) == allowed[envelope["kind"]]
         if "self_check" in body:  # counts of invented values; that no text is read for them: test_site_self_check.py
             assert set(body["self_check"]) == {"notes", "recall", "engine_fingerprint"}
+        if "mechanism_check" in body:  # it follows from the plan alone, so it is the same at every site
+            statements.add(json.dumps(body["mechanism_check"]))
         if envelope["kind"] == "site_metrics":
             assert float(body["noise_std"]) > 1
     assert kinds == set(allowed)
+    assert len(statements) == 1
 
 
 def test_the_counts_that_leave_are_not_the_counts_that_were_made(finished: Any) -> None:

@@ -40,6 +40,7 @@ from privacy.audit.scores import federation_scores
 from privacy.canonical import canonical_bytes, decimal_string, digest_of
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, epsilon_string
 from privacy.dp.pld import epsilon_pld
+from privacy.exchange import mechanism
 from privacy.exchange.messages import Envelope, Refusal, SiteHello, SiteMetrics, SiteUpdate, seal
 from privacy.exchange.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
 from privacy.exchange.recall import AnonymizationPlan, EntityRecall, SelfCheck
@@ -260,6 +261,7 @@ class LogBuilder:
             environment_digest="8" * 64,
             anonymization_commitment="7" * 64,
             self_check=SELF_CHECK,
+            mechanism_check=mechanism.passed(PRIVACY, 12_000_000),
             seen_tree_size=2,
         )
         update = self.edit(f"update/{number}/{site}", update)

@@ -99,6 +99,21 @@ LIES: dict[str, tuple[str, Change, int, str]] = {
     "too few planted to judge": ("update/1/alder", checked(us_ssn_found=9, us_ssn_planted=9), 10, "9 values"),
     "fewer notes than asked for": ("update/2/birch", nested("self_check", notes=29), 20, "29 notes were checked"),
     "better figures in a later round": ("update/2/alder", checked(person_found=290), 19, "two self-checks"),
+    "noise tested with other parameters": (
+        "update/1/alder",
+        nested("mechanism_check", noise_multiplier="2"),
+        10,
+        "the mechanism check of alder: other parameters",
+    ),
+    "no test of the sampling": ("update/2/birch", nested("mechanism_check", tests=("noise_sigma",)), 20, "a test is"),
+    "a tolerance of one percent": (
+        "update/1/birch",
+        nested("mechanism_check", sigma_tolerance="0.01"),
+        11,
+        "sigma may be off",
+    ),
+    "too few draws to see sigma": ("update/1/alder", nested("mechanism_check", noise_draws=9), 10, "draws are needed"),
+    "no mechanism check": ("update/1/alder", set_to(mechanism_check=None), 10, "just where noise is planned"),
     "a plan with lower floors than the run": (
         "plan/1",
         nested("anonymization", min_recall={"person": "0.1"}),
@@ -147,6 +162,7 @@ LIES: dict[str, tuple[str, Change, int, str]] = {
     "a better macro-F1": ("evaluated/0", set_to(macro_f1="0.99"), 8, "the counts give"),
     "a site's counts left out": ("evaluated/2", set_to(sites=("alder", "birch")), 26, "scored"),
     "another final model": ("closed", set_to(final_model="0" * 64), 27, "final model"),
+    "an end that no figure asks for": ("closed", set_to(outcome="early"), 27, "ended early"),
     "more rounds than there were": ("closed", set_to(rounds_aggregated=3), 27, "2 rounds were aggregated"),
 }
 

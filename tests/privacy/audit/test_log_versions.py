@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A log of version 1, written before the self-check was in the log, is still read and still proves what it proved.
+"""Logs of versions 1 and 2 are still read and still prove what they proved.
 
-golden/log_v1.json holds the leaves, the key and the last checkpoint of the story in conftest.py, as the last code of
-version 1 wrote it; nothing writes version 1 any more, so it is kept and not made again.
+golden/log_v1.json was written before the self-check of anonymization was in the log, golden/log_v2.json before the
+mechanism check was: leaves, key and last checkpoint of the story in conftest.py, by the last code of each version.
+Nothing writes these versions any more, so the files are kept and not made again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from privacy.audit.blobs import BlobReader
 from privacy.audit.entries import AuditEntry, RoundPlanned, UpdateReceived
 from privacy.audit.merkle import leaf_hash
 from privacy.audit.note import NoteKey
+from privacy.audit.report import tables
 from privacy.audit.runs import check_run
 from privacy.audit.stored import StoredLog, StoredRow, read_log
 from privacy.audit.verify import verify_stored
@@ -25,26 +27,35 @@ from privacy.canonical import canonical_bytes
 from privacy.errors import ContractError
 from privacy.exchange.messages import parse
 
-GOLDEN = Path(__file__).parent / "golden" / "log_v1.json"
+GOLDEN = Path(__file__).parent / "golden"
+NEWEST = 3
 
 
-@pytest.fixture(scope="module")
-def old() -> StoredLog:
-    golden: dict[str, Any] = json.loads(GOLDEN.read_text())
+def stored_version(version: int) -> StoredLog:
+    golden: dict[str, Any] = json.loads((GOLDEN / f"log_v{version}.json").read_text())
     leaves = [leaf.encode() for leaf in golden["leaves"]]
     rows = tuple(StoredRow(at, leaf, leaf_hash(leaf)) for at, leaf in enumerate(leaves))
     return StoredLog(NoteKey.parse(golden["vkey"]), rows, ((len(rows), golden["checkpoint"]),))
 
 
-def test_a_log_of_version_1_still_verifies_to_its_last_signed_byte(old: StoredLog, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def logs(pristine_log: Path) -> dict[int, StoredLog]:
+    return {1: stored_version(1), 2: stored_version(2), NEWEST: read_log(pristine_log)}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_old_log_still_verifies_to_its_last_signed_byte(
+    logs: dict[int, StoredLog], tmp_path: Path, version: int
+) -> None:
+    old = logs[version]
     report = verify_stored(old, BlobReader(tmp_path), expected_key=old.log_key.key)
     assert (report.entries, report.findings) == (28, ())
     for row in old.rows:
         assert canonical_bytes(parse(AuditEntry, row.leaf)) == row.leaf
 
 
-def test_version_1_says_nothing_of_a_self_check_and_version_2_always_does(old: StoredLog, pristine_log: Path) -> None:
-    for stored, version in ((old, 1), (read_log(pristine_log), 2)):
+def test_each_version_says_what_it_says_in_every_plan_and_update(logs: dict[int, StoredLog]) -> None:
+    for version, stored in logs.items():
         for row in stored.rows:
             entry = parse(AuditEntry, row.leaf)
             assert entry.version == version
@@ -52,30 +63,47 @@ def test_version_1_says_nothing_of_a_self_check_and_version_2_always_does(old: S
                 assert (entry.body.plan.anonymization is None) == (version == 1)
             if isinstance(entry.body, UpdateReceived):
                 assert (entry.body.update.self_check is None) == (version == 1)
+                assert (entry.body.update.mechanism_check is None) == (version < 3)
 
 
-@pytest.mark.parametrize("kind", ["round_planned", "update_received"])
+@pytest.mark.parametrize(
+    ("kind", "version", "other"),
+    [
+        ("round_planned", 1, 2),
+        ("update_received", 1, 2),
+        ("round_planned", 2, 1),
+        ("update_received", 2, 1),
+        ("update_received", 3, 2),
+        ("update_received", 3, 1),
+    ],
+)
 def test_an_entry_that_says_more_or_less_than_its_version_is_refused(
-    old: StoredLog, pristine_log: Path, kind: str
+    logs: dict[int, StoredLog], kind: str, version: int, other: int
 ) -> None:
-    one, two = b'"version":1}', b'"version":2}'
-    for stored, said, other in ((old, one, two), (read_log(pristine_log), two, one)):
-        leaf = next(row.leaf for row in stored.rows if f'"kind":"{kind}"'.encode() in row.leaf)
-        assert leaf.endswith(said)
-        with pytest.raises(ContractError, match="no AuditEntry"):
-            parse(AuditEntry, leaf.removesuffix(said) + other)
+    said = f'"version":{version}}}'.encode()
+    leaf = next(row.leaf for row in logs[version].rows if f'"kind":"{kind}"'.encode() in row.leaf)
+    assert leaf.endswith(said)
+    with pytest.raises(ContractError, match="no AuditEntry"):
+        parse(AuditEntry, leaf.removesuffix(said) + f'"version":{other}}}'.encode())
 
 
-def test_a_run_is_of_one_version(pristine_log: Path) -> None:
-    """So that no plan of a run can slip back to a version without the self-check."""
-    stored = read_log(pristine_log)
-    rows = list(stored.rows)
-    leaf = rows[-1].leaf.replace(b'"version":2', b'"version":1')
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_run_is_of_one_version(logs: dict[int, StoredLog], version: int) -> None:
+    """So that no plan of a run can slip back to a version without the checks."""
+    rows = list(logs[NEWEST].rows)
+    leaf = rows[-1].leaf.replace(b'"version":3', f'"version":{version}'.encode())
     rows[-1] = replace(rows[-1], leaf=leaf, leaf_hash=leaf_hash(leaf))
     check = check_run("spring", [parse(AuditEntry, row.leaf) for row in rows])
-    assert [finding.message for finding in check.findings] == ["the run was opened in version 2 of the log"]
+    assert [finding.message for finding in check.findings] == ["the run was opened in version 3 of the log"]
 
 
-def test_an_unknown_version_is_refused(old: StoredLog) -> None:
+def test_an_unknown_version_is_refused(logs: dict[int, StoredLog]) -> None:
     with pytest.raises(ContractError):
-        parse(AuditEntry, old.rows[0].leaf.replace(b'"version":1', b'"version":3'))
+        parse(AuditEntry, logs[1].rows[0].leaf.replace(b'"version":1', b'"version":4'))
+
+
+def test_a_reader_sees_what_each_site_tested(pristine_log: Path) -> None:
+    (run,) = tables(pristine_log)
+    assert set(run.mechanism_checks) == {"alder", "birch"}
+    assert run.mechanism_checks["alder"]["sigma"] == "1.1 x 1 within 0.001"
+    assert "noise_streams" in run.mechanism_checks["alder"]["passed"]
