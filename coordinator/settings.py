@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from privacy.canonical import decimal_string
-from privacy.dp.params import PrivacyParams, Unit
+from privacy.dp.params import MAX_NOTES, ROW_BY_ROW, PrivacyParams, Unit
 from privacy.exchange.plans import EncodingPlan, Scope, TaskPlan, TrainingPlan
 from privacy.exchange.recall import MOST_NOTES, AnonymizationPlan, Floor, Identifier, written
 from privacy.identifiers import RunId
@@ -142,6 +142,20 @@ class PrivacySection(BaseModel):
     target_delta: float = Field(default=1e-5, gt=0, lt=1, description="of the whole run; below 1 / number of units")
     max_grad_norm: float = Field(default=1.0, gt=0, le=1e6, description="l2 bound of one unit's gradient")
     clipping: str = Field(default="bookkeeping", description="name of a file in privacy/dp/clipping")
+    notes_per_patient: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_NOTES,
+        description="notes of a sampled patient in a step, at the most, drawn anew each step; their gradients are "
+        "summed and clipped as one, so epsilon does not depend on it; 1 to 1024; above 1 unit must be patient and "
+        "clipping bookkeeping",
+    )
+
+    @model_validator(mode="after")
+    def _several_notes_are_of_a_patient(self) -> Self:
+        if self.notes_per_patient > 1 and (self.mode == "none" or self.unit == "record" or self.clipping in ROW_BY_ROW):
+            raise ValueError("notes_per_patient above 1 needs mode dp_sgd, unit patient and clipping bookkeeping")
+        return self
 
 
 class UpdateSection(BaseModel):
@@ -224,6 +238,12 @@ class FederationSettings(BaseModel):
     )
     rounds: RoundsSection = Field(default_factory=RoundsSection, description="when a round is done")
 
+    @model_validator(mode="after")
+    def _notes_of_a_patient_fit_in_a_batch(self) -> Self:
+        if self.privacy.notes_per_patient > self.training.physical_batch_size:
+            raise ValueError("privacy.notes_per_patient must not be above training.physical_batch_size")
+        return self
+
     @property
     def evaluations(self) -> int:
         """How often the dev split is counted in the whole run: before the first round and after each."""
@@ -247,4 +267,5 @@ class FederationSettings(BaseModel):
             unit=self.privacy.unit,
             clipping=self.privacy.clipping,
             accountant="prv",
+            notes_per_unit=self.privacy.notes_per_patient,
         )

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from privacy.canonical import DecimalString, decimal_string
 from privacy.errors import ContractError
 
 MAX_STEPS = 10_000_000
+MAX_NOTES = 1024
+ROW_BY_ROW = ("ghost", "hooks")
+"""Clipping methods that bound single rows, not the sum of several."""
 
 Unit = Literal["record", "patient"]
 """What one neighbouring data set lacks: one record, or one patient with all of that patient's notes."""
@@ -86,6 +89,21 @@ class PrivacyParams(BaseModel):
         description="How gradients are clipped: the name of a file in privacy/dp/clipping.",
     )
     accountant: Literal["prv"] = Field(default="prv", description="The accountant that calibrates and charges.")
+    notes_per_unit: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_NOTES,
+        exclude_if=lambda value: value == 1,
+        description="Rows of a sampled unit in a step, at the most; their gradients are summed and clipped as one.",
+    )
+
+    @model_validator(mode="after")
+    def _several_notes_are_of_a_patient(self) -> Self:
+        if self.notes_per_unit > 1 and self.unit == "record":
+            raise ValueError("a record is one row: several notes in a step need unit = patient")
+        if self.notes_per_unit > 1 and self.clipping in ROW_BY_ROW:
+            raise ValueError(f"clipping = {self.clipping} bounds single rows: several notes need bookkeeping")
+        return self
 
     def event(self) -> PrivacyEvent:
         """What training with these parameters releases."""

@@ -54,9 +54,10 @@ class StepRecord:
 
     step: int
     batch_size: int
+    """Rows, of all drawn units together."""
     mean_loss: float | None
     norm_quantiles: tuple[float, ...]
-    """Per-example norms before clipping at 0, 1/4, 1/2, 3/4 and 1; empty for an empty draw or plain training."""
+    """Norms of the units before clipping at 0, 1/4, 1/2, 3/4 and 1; empty for an empty draw or plain training."""
     seconds: float
 
 
@@ -122,28 +123,31 @@ def train(
 ) -> None:
     """Train the model's trainable parameters in place with `params.num_steps` steps of DP-SGD.
 
-    `units[i]` are the rows of privacy unit i (one row under "record"). What the trainable parameters become is
-    (epsilon, delta)-private as `params.event()` says, towards whoever does not know `seed`; nothing else here is.
+    `units[i]` are the rows of privacy unit i (one row under "record"). A drawn unit brings up to
+    `params.notes_per_unit` of them, and their summed gradient is clipped as one. What the trainable parameters become
+    is (epsilon, delta)-private as `params.event()` says, towards whoever does not know `seed`; nothing else here is.
     The same arguments, machine and thread count give the same bits. Raises UpdateNotFinite or ContractError; the model
     is then half-trained and must be thrown away.
     """
     _check(examples, units, params.unit, size_bucket, physical_batch_size)
+    if params.notes_per_unit > physical_batch_size:
+        raise ContractError("the notes of one unit must fit in a physical batch: it is never split")
     parameters = [p for p in model.parameters() if p.requires_grad]
     expected = float(params.sample_rate) * size_bucket
     optimizer = SeededDPOptimizer(_own(make_optimizer, parameters), params, expected, seed.derive("noise"))
     clipper = clipping.attach(params.clipping, model, float(params.max_grad_norm))
-    draws = PoissonUnits(seed.derive("poisson"), units, params.sample_rate)
+    draws = PoissonUnits(seed.derive("poisson"), units, params.sample_rate, params.notes_per_unit)
     try:
         with _training_mode(model, seed):
             for step in range(params.num_steps):
                 began = time.perf_counter()
-                rows = next(draws)
+                drawn = draws.draw()
                 measured = [
-                    clipper.accumulate(_losses(model, examples, part), len(part))
-                    for part in _physical(rows, examples.lengths, physical_batch_size)
+                    clipper.accumulate(_losses(model, examples, rows), len(rows), unit_sizes)
+                    for rows, unit_sizes in _physical(drawn, examples.lengths, physical_batch_size)
                 ]
                 optimizer.release(parameters, clipper.clipped_sum())
-                on_step(_record(step, rows, measured, began))
+                on_step(_record(step, sum(map(len, drawn)), measured, began))
     finally:
         clipper.close()
 
@@ -174,16 +178,16 @@ def train_plain(
     with _training_mode(model, seed):
         for step in range(num_steps):
             began = time.perf_counter()
-            rows = next(draws)
+            drawn = draws.draw()
             optimizer.zero_grad(set_to_none=False)
             measured: list[tuple[Tensor, Tensor]] = []
-            for part in _physical(rows, examples.lengths, physical_batch_size):
+            for part, _ in _physical(drawn, examples.lengths, physical_batch_size):
                 losses = _losses(model, examples, part)()
                 clipping.check_losses(losses, len(part))
                 torch.autograd.backward(losses.sum() / expected)
                 measured.append((losses.detach(), losses.new_empty(0)))
             optimizer.step()
-            on_step(_record(step, rows, measured, began))
+            on_step(_record(step, len(drawn), measured, began))
 
 
 def _check(
@@ -221,18 +225,27 @@ def _training_mode(model: nn.Module, seed: SecretSeed) -> Iterator[None]:
                 module.training = mode
 
 
-def _physical(rows: Sequence[int], lengths: Sequence[int], size: int) -> list[list[int]]:
-    """The logical batch in pieces of at most `size` rows of like length: the clipped sum ignores the order."""
-    ordered = sorted(rows, key=lambda row: (lengths[row], row))
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+def _physical(drawn: Sequence[Sequence[int]], lengths: Sequence[int], size: int) -> list[tuple[list[int], list[int]]]:
+    """The logical batch as (rows, rows of each unit) of at most `size` rows: the clipped sum ignores the order.
+
+    A unit's rows stay together. Units of like size and length share a batch, so that little is padded.
+    """
+    ordered = sorted(drawn, key=lambda unit: (len(unit), max(lengths[row] for row in unit), min(unit)))
+    parts: list[tuple[list[int], list[int]]] = []
+    for unit in ordered:
+        if not parts or len(parts[-1][0]) + len(unit) > size:
+            parts.append(([], []))
+        parts[-1][0].extend(unit)
+        parts[-1][1].append(len(unit))
+    return parts
 
 
 def _losses(model: nn.Module, examples: Examples, rows: Sequence[int]) -> Callable[[], Tensor]:
     return lambda: examples.losses(model, examples.batch(rows))
 
 
-def _record(step: int, rows: Sequence[int], measured: Sequence[tuple[Tensor, Tensor]], began: float) -> StepRecord:
+def _record(step: int, rows: int, measured: Sequence[tuple[Tensor, Tensor]], began: float) -> StepRecord:
     mean_loss = float(torch.cat([losses for losses, _ in measured]).mean()) if measured else None
     norms = torch.cat([norms for _, norms in measured]).double().cpu() if measured else torch.empty(0)
     quantiles = torch.quantile(norms, torch.tensor([0, 0.25, 0.5, 0.75, 1], dtype=norms.dtype)) if len(norms) else norms
-    return StepRecord(step, len(rows), mean_loss, tuple(quantiles.tolist()), time.perf_counter() - began)
+    return StepRecord(step, rows, mean_loss, tuple(quantiles.tolist()), time.perf_counter() - began)

@@ -158,6 +158,8 @@ class RoundPlan(BaseModel):
             self.num_steps,
         ):
             raise ValueError("privacy must be computed for the plan's own unit, sample_rate and num_steps")
+        if private is not None and private.notes_per_unit > self.training.physical_batch_size:
+            raise ValueError("the notes of one unit must fit in a physical batch: it is never split")
         return self
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from coordinator import provision
 from coordinator.app import calibrate_elsewhere, make_recipe, software
@@ -121,6 +122,21 @@ def test_a_folder_without_model_or_sites_says_which_command_is_next(folder: Fede
     with pytest.raises(SettingsError, match="no model") as refused:
         make_recipe(folder, noise, None)
     assert str(folder.root) not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"privacy": {"notes_per_patient": 2, "unit": "record"}},
+        {"privacy": {"notes_per_patient": 2, "clipping": "ghost"}},
+        {"privacy": {"notes_per_patient": 2, "mode": "none"}},
+        {"privacy": {"notes_per_patient": 33}},
+    ],
+)
+def test_several_notes_of_a_patient_that_could_not_be_clipped_as_one_are_no_settings(sections: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="notes_per_patient"):
+        FederationSettings.model_validate(sections)
+    assert FederationSettings.model_validate({"privacy": {"notes_per_patient": 32}}).privacy.unit == "patient"
 
 
 def test_a_run_without_privacy_is_not_calibrated(folder: FederationFolder) -> None:

@@ -17,7 +17,7 @@ import pytest
 from client.cli import main as client_main
 from coordinator.settings import AnonymizationSection
 from privacy import terminal
-from privacy.audit.entries import AuditEntry, ReplyRefused, UpdateReceived
+from privacy.audit.entries import AuditEntry, ReplyRefused, RoundPlanned, UpdateReceived
 from privacy.audit.stored import read_log
 from privacy.audit.verify import verify
 from privacy.errors import Unreachable
@@ -191,6 +191,47 @@ def test_each_round_of_each_site_replays_to_the_digest_in_the_log(
     assert charges(out) == before
     assert client_main([*at, "replay", "--run", "small", "--round", "3"]) == 2
     assert "CANNOT COMPARE round 3 of small" in capsys.readouterr().out
+
+
+def test_several_notes_of_a_patient_a_step_are_a_setting_and_cost_the_same_epsilon(
+    small: Scenario, tmp_path: Path
+) -> None:
+    """Every patient is drawn in every step; each brings one note, or up to three."""
+    sizes, epsilons = {}, {}
+    for notes in (1, 3):
+        federation = small.federation.model_copy(
+            update={
+                "privacy": small.federation.privacy.model_copy(
+                    update={"notes_per_patient": notes, "clipping": "bookkeeping"}
+                ),
+                "training": small.federation.training.model_copy(update={"rounds": 1, "sample_rate": 1.0}),
+                "rounds": small.federation.rounds.model_copy(update={"evaluate": False}),
+            }
+        )
+        out = tmp_path / str(notes)
+        built = build(small.model_copy(update={"federation": federation}), out, None, fresh=False)
+        Federation(built).rounds()
+        assert verify(built.federation.root, expected_key=None).exit_code == 0
+        bodies = [parse(AuditEntry, row.leaf).body for row in read_log(built.federation.root).rows]
+        plans = [body.plan for body in bodies if isinstance(body, RoundPlanned)]
+        assert [plan.privacy.notes_per_unit for plan in plans if plan.privacy] == [notes]
+        updates = [body.update for body in bodies if isinstance(body, UpdateReceived)]
+        epsilons[notes] = {update.spent.epsilon for update in updates if update.spent}
+        sizes[notes] = _batch_sizes(out)
+    assert len(sizes[1]) == 4  # two sites, two steps: their patients
+    assert all(few < many <= 3 * few for few, many in zip(sizes[1], sizes[3], strict=True))
+    assert epsilons[1] == epsilons[3]
+
+
+def _batch_sizes(out: Path) -> list[int]:
+    """Rows of each step at each site, from the reports that stay there."""
+    lines = [
+        line
+        for path in sorted((out / "sites").glob("hospital_*/reports/small.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    trained = [event for event in map(json.loads, lines) if event["event"] == "trained"]
+    return [step["batch_size"] for event in trained for step in event["steps"]]
 
 
 # -- what crosses the border -------------------------------------------------------------------------------------------

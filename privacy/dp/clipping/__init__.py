@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract of a clipping method: one file here, found by its name.
 
-A method has `attach(model, max_grad_norm) -> Clipper`. A Clipper bounds what one row moves: the gradient of each row,
-over all trainable parameters as one vector, is scaled to l2 norm at most max_grad_norm, and the scaled gradients are
-summed over all physical batches of a logical batch. It equals a loop of single-example backward passes, it refuses
+A method has `attach(model, max_grad_norm) -> Clipper`. A Clipper bounds what one unit moves: the summed gradient of
+its rows (one row, if not told otherwise), over all trainable parameters as one vector, is scaled to l2 norm at most
+max_grad_norm, and the scaled gradients are summed over all physical batches of a logical batch, none of which holds a
+part of a unit. It equals a loop of single-example backward passes, it refuses
 what it cannot clip (a parameter that the loss does not reach, an input that is broadcast over the batch), and the
 conformance suite holds every file to this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 import torch
@@ -27,13 +28,15 @@ Losses = Callable[[], Tensor]
 
 
 class Clipper(Protocol):
-    """Per-row clipping attached to one model. Not for two threads."""
+    """Per-unit clipping attached to one model. Not for two threads."""
 
-    def accumulate(self, losses: Losses, size: int) -> tuple[Tensor, Tensor]:
-        """Add the clipped gradients of a physical batch of `size` rows to the sum; return (losses, norms), each
-        (size,).
+    def accumulate(self, losses: Losses, size: int, unit_sizes: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+        """Add the clipped gradients of a physical batch of `size` rows to the sum; return (losses (size,), norms of
+        the units).
 
-        Raises UpdateNotFinite when a norm is NaN or infinite, ContractError when a row's gradient cannot be told apart.
+        `unit_sizes[i]` is how many rows unit i has; a unit's rows are consecutive. Without it each row is a unit.
+        Raises UpdateNotFinite when a norm is NaN or infinite, ContractError when a row's gradient cannot be told apart
+        or the method bounds single rows only.
         After either the sum is unusable: call `close`.
         """
         ...
@@ -70,6 +73,19 @@ def check_losses(losses: Tensor, size: int) -> None:
     """Raises ContractError unless there is one loss per row."""
     if losses.shape != (size,):
         raise ContractError(f"the task must return one loss per row: {size} rows, shape {tuple(losses.shape)}")
+
+
+def check_units(unit_sizes: Sequence[int], size: int, *, single: bool) -> list[int]:
+    """How many rows each unit has. Raises ContractError unless they make up the batch, and are 1 each if `single`."""
+    sizes = list(unit_sizes) or [1] * size
+    if sum(sizes) != size or min(sizes, default=1) < 1:
+        raise ContractError("the units of a physical batch must make up its rows")
+    if single and max(sizes) > 1:
+        raise ContractError(
+            "this clipping method bounds single rows, not the sum of a patient's notes",
+            next_step='use clipping = "bookkeeping", or privacy.notes_per_patient = 1',
+        )
+    return sizes
 
 
 def unclippable(name: str) -> ContractError:

@@ -9,7 +9,7 @@ Values of fewer than 32 bits are taken to float32 first. Source: Bu et al., arXi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -304,6 +304,29 @@ def rule(module: nn.Module) -> Rule | None:
     if type(module) is nn.Embedding and not (module.sparse or module.scale_grad_by_freq or module.max_norm):
         return lambda x, g: OfEmbedding(module, x, g)
     return None
+
+
+def of_units(x: Tensor, g: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """What went in and the gradient of what came out, by unit: the steps of a unit's rows stand one after the other.
+
+    `sizes` are the rows of each unit, consecutive in x and g. (B, ..., d) becomes (G, K ..., d) and ids (B, ...)
+    become (G, K ...), K the rows of the largest unit; smaller ones are filled up with zeros, which add nothing.
+    """
+    most = max(sizes, default=1)
+    if most == 1:
+        return x, g
+    if min(sizes) < most:
+        x, g = _filled(x, sizes, most), _filled(g, sizes, most)
+    x, g = (values.reshape(len(sizes), most, *values.shape[1:]) for values in (x, g))
+    return x.flatten(1, -2) if x.ndim == g.ndim else x.flatten(1), g.flatten(1, -2)
+
+
+def _filled(values: Tensor, sizes: Sequence[int], most: int) -> Tensor:
+    """(B, ...) as (G K, ...): the rows of each unit, then zeros."""
+    places = [unit * most + at for unit, size in enumerate(sizes) for at in range(size)]
+    filled = values.new_zeros((len(sizes) * most, *values.shape[1:]))
+    filled[torch.tensor(places, device=values.device)] = values
+    return filled
 
 
 def _by_row(values: Tensor) -> Tensor:

@@ -5,7 +5,9 @@ The backward pass is asked for the gradients of the layers' outputs alone, so th
 row's norm over all layers follows from inputs and output gradients (privacy.dp.clipping._layers), then each layer's
 clipped sum is one product. Time and memory are near those of plain training. Source: Bu et al., arXiv 2210.00038.
 
-One tie is known: an Embedding's table that is a Linear's weight (the decoder of masked-language modelling).
+A unit of several rows is one longer row to all that follows: its steps are those of its rows, one after the other, so
+that Gram matrices hold the terms across notes and a built gradient is the sum over notes. One tie is known: an
+Embedding's table that is a Linear's weight (the decoder of masked-language modelling).
 
 The bound and rounding: a norm from Gram matrices loses digits where a row's parts cancel. Where more than CANCELLED of
 it could be rounding, the row's norm is computed again from its gradients in float64, and what the product itself may
@@ -14,13 +16,14 @@ round is added to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from privacy.dp.clipping import Losses, check_losses, clip_factors, unclippable
-from privacy.dp.clipping._layers import Grams, OfEmbedding, OfLinear, OfTied, RowGradients, Rule, rule
+from privacy.dp.clipping import Losses, check_losses, check_units, clip_factors, unclippable
+from privacy.dp.clipping._layers import Grams, OfEmbedding, OfLinear, OfTied, RowGradients, Rule, of_units, rule
 from privacy.errors import ContractError
 
 CANCELLED = 1e-4
@@ -48,8 +51,9 @@ class BookkeepingClipper:
             for name, module in self._owners.items()
         ]
 
-    def accumulate(self, losses: Losses, size: int) -> tuple[Tensor, Tensor]:
+    def accumulate(self, losses: Losses, size: int, unit_sizes: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
+        sizes = check_units(unit_sizes, size, single=False)
         self._armed = True
         try:
             each = losses()
@@ -61,7 +65,7 @@ class BookkeepingClipper:
             made: dict[str, RowGradients] = {}
             while of_layers:  # what a layer does not need of it is freed at once
                 name, make, given, gradient = of_layers.pop()
-                made[name] = make(given, gradient)
+                made[name] = make(*of_units(given, gradient, sizes))
                 del given, gradient
             gradients = self._with_ties(made)
             norms = _norms(gradients)

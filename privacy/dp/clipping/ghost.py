@@ -7,11 +7,13 @@ Per-example gradients of Linear and Embedding weights are never built: their nor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from opacus.grad_sample import GradSampleHooksFastGradientClipping
 from torch import Tensor, nn
 
-from privacy.dp.clipping import Losses, check_losses, clip_factors, unclippable
+from privacy.dp.clipping import Losses, check_losses, check_units, clip_factors, unclippable
 from privacy.dp.clipping._opacus import OpacusClipper
 
 
@@ -30,8 +32,9 @@ class GhostClipper(OpacusClipper):
             if any(parameter.requires_grad for parameter in module.parameters(recurse=False))
         ]
 
-    def accumulate(self, losses: Losses, size: int) -> tuple[Tensor, Tensor]:
+    def accumulate(self, losses: Losses, size: int, unit_sizes: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
+        check_units(unit_sizes, size, single=True)
         self._forget_norms()
         self._hooks.enable_hooks()
         each = losses()

@@ -6,11 +6,13 @@ Cheaper than ghost clipping where the trainable part is small (a head on pooled 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from opacus.grad_sample import GradSampleHooks
 from torch import Tensor, nn
 
-from privacy.dp.clipping import Losses, check_losses, clip_factors, unclippable
+from privacy.dp.clipping import Losses, check_losses, check_units, clip_factors, unclippable
 from privacy.dp.clipping._opacus import OpacusClipper
 
 
@@ -20,8 +22,9 @@ class HooksClipper(OpacusClipper):
     def __init__(self, model: nn.Module, max_grad_norm: float) -> None:
         super().__init__(model, GradSampleHooks(model, loss_reduction="sum"), max_grad_norm)
 
-    def accumulate(self, losses: Losses, size: int) -> tuple[Tensor, Tensor]:
+    def accumulate(self, losses: Losses, size: int, unit_sizes: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
+        check_units(unit_sizes, size, single=True)
         each = losses()
         check_losses(each, size)
         torch.autograd.backward(each.sum())
