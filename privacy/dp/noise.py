@@ -1,26 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gaussian noise from a SecretSeed: AES-256-CTR keystream, 53-bit uniforms, Box-Muller in float64.
+"""Gaussian noise from a SecretSeed: AES-256-CTR keystream, Box-Muller in float64, added on a grid.
 
 The i-th normal of a stream depends on the seed and on i alone: not on how the requests were split, nor on the number
 of threads. The same numpy on the same kind of CPU replays it bit for bit; `log`, `sin` and `cos` of another CPU may
-differ in the last bit. The values are floats: docs/privacy-accounting.md says what that means for the proof of the
-guarantee.
+differ in the last bit.
+
+`add` rounds both the value and its noise to multiples of one power of two before it adds them, exactly: which floats
+can come out does not depend on the value, and what comes out is a function of value + real Gaussian, so no low bit
+tells more than the sum (ADR 21). Sources: Mironov, CCS 2012; Jin et al., arXiv 2107.10138; Haney et al., 2112.05307.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from privacy.dp.keystream import KeyStream
+from privacy.errors import UpdateNotFinite
 from privacy.randomness import SecretSeed
 
 Normals = npt.NDArray[np.float64]
 
 _PAIRS = 1 << 13
 """Normals are made in blocks of 2 * _PAIRS: a part of the stream's definition, so a change breaks replay."""
+
+GRID_BITS = 24
+"""The grid is so many bits below the noise's standard deviation: its cells are wide beside the rounding of a float64
+normal (2^-51 of it) and narrow beside the noise."""
+
+_CHUNK = 1 << 16
+_EXACT = 2.0**52
+"""Integers up to here, and the sum of two of them, are exact in float64."""
+
+
+def grid(std: float) -> float:
+    """The power of two to whose multiples values with noise of `std` are rounded."""
+    if not (math.isfinite(std) and std > 0):
+        raise ValueError("the noise's standard deviation must be finite and above 0")
+    return math.ldexp(1.0, math.frexp(std)[1] - 1 - GRID_BITS)
+
+
+def sensitivity_of_rounding(std: float, size: int) -> float:
+    """What rounding to the grid adds, at the most, to the l2 distance of two vectors of `size` values."""
+    return grid(std) * math.sqrt(size)
 
 
 class GaussianStream:
@@ -32,7 +57,7 @@ class GaussianStream:
 
     def fill(self, shape: int | Sequence[int], std: float) -> Normals:
         """A float64 array of `shape` from N(0, std^2)."""
-        if not (np.isfinite(std) and std > 0):
+        if not (math.isfinite(std) and std > 0):
             raise ValueError("the noise's standard deviation must be finite and above 0")
         size = int(np.prod(shape))
         out = np.empty(size)
@@ -46,11 +71,32 @@ class GaussianStream:
         out *= std
         return out.reshape(shape)
 
+    def add(self, values: Normals, std: float) -> None:
+        """Round `values` (n,) in place to multiples of `grid(std)` and add N(0, std^2), rounded likewise: no rounding
+        in the addition.
+
+        Two vectors move apart by at most `sensitivity_of_rounding` before the noise. Raises UpdateNotFinite for
+        values that are NaN, infinite, or 2^52 cells from 0; what was reached is then changed already.
+        """
+        cell = grid(std)
+        for start in range(0, len(values), _CHUNK):
+            piece = values[start : start + _CHUNK]
+            piece /= cell
+            np.rint(piece, out=piece)
+            if not np.abs(piece).max() < _EXACT:
+                raise UpdateNotFinite("a sum of clipped gradients holds NaN or infinity")
+            noise = self.fill(len(piece), std / cell)
+            piece += np.rint(noise, out=noise)
+            piece *= cell
+
     def _block(self) -> Normals:
-        """2 * _PAIRS standard normals: radii from the first half of the words, angles from the second."""
-        uniforms = (self._keystream.words(2 * _PAIRS) >> np.uint64(11)).view(np.int64).astype(np.float64)
+        """2 * _PAIRS standard normals: radii from the first half of the words, angles from the second.
+
+        A radius has 63 bits, so that it reaches to 9.4 and is dense in the tail; more bits of an angle are lost.
+        """
+        uniforms = (self._keystream.words(2 * _PAIRS) >> np.uint64(1)).view(np.int64).astype(np.float64)
         uniforms += 0.5
-        uniforms *= 2.0**-53
+        uniforms *= 2.0**-63
         radius, angle = uniforms[:_PAIRS], uniforms[_PAIRS:]
         np.log(radius, out=radius)
         radius *= -2.0

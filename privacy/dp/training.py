@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from privacy.dp import clipping
-from privacy.dp.noise import GaussianStream
+from privacy.dp.noise import GaussianStream, sensitivity_of_rounding
 from privacy.dp.params import PrivacyParams, Unit
 from privacy.dp.sampling import PoissonUnits
-from privacy.errors import ContractError, UpdateNotFinite
+from privacy.errors import ContractError
 from privacy.randomness import SecretSeed
 
 MakeOptimizer = Callable[[list[nn.Parameter]], Optimizer]
@@ -67,8 +67,8 @@ OnStep = Callable[[StepRecord], None]
 class SeededDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
     """Opacus' DP optimizer whose noise comes from a GaussianStream; clipping and summing were done by a Clipper.
 
-    Sum, noise and division are float64 on the CPU and cast once to the parameter's dtype. Noise is drawn for all
-    parameters as one vector, in the model's order.
+    Sum and noise are added exactly, on a grid (privacy.dp.noise), divided in float64 on the CPU and cast once to the
+    parameter's dtype. Noise is drawn for all parameters as one vector, in the model's order.
     """
 
     def __init__(
@@ -96,10 +96,7 @@ class SeededDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
     def add_noise(self) -> None:
         """Set every `.grad` to (sum of clipped gradients + noise) / expected batch size."""
         flat = torch.cat([total.detach().reshape(-1).to("cpu", torch.float64) for _, total in self._released])
-        if not bool(torch.isfinite(flat).all()):
-            raise UpdateNotFinite("a sum of clipped gradients holds NaN or infinity")
-        std = self.noise_multiplier * self.max_grad_norm
-        flat += torch.from_numpy(self._stream.fill(flat.numel(), std))
+        self._stream.add(flat.numpy(), self.noise_multiplier * self.max_grad_norm)
         flat /= self.expected_batch_size
         pieces = torch.split(flat, [total.numel() for _, total in self._released])
         for (parameter, _), piece in zip(self._released, pieces, strict=True):
@@ -107,6 +104,18 @@ class SeededDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
 
     def scale_grad(self) -> None:
         """`add_noise` already divided, before the cast."""
+
+
+def clip_bound(params: PrivacyParams, size: int) -> float:
+    """What a unit's gradient of `size` values is clipped to: max_grad_norm less what rounding to the grid may add.
+
+    Raises ContractError where the noise is so large that its grid leaves less than nine tenths.
+    """
+    bound = float(params.max_grad_norm)
+    left = bound - sensitivity_of_rounding(float(params.noise_multiplier) * bound, size)
+    if left < 0.9 * bound:
+        raise ContractError("the noise is too large for so many trained values: its grid would swallow the gradients")
+    return left
 
 
 def train(
@@ -135,7 +144,7 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     expected = float(params.sample_rate) * size_bucket
     optimizer = SeededDPOptimizer(_own(make_optimizer, parameters), params, expected, seed.derive("noise"))
-    clipper = clipping.attach(params.clipping, model, float(params.max_grad_norm))
+    clipper = clipping.attach(params.clipping, model, clip_bound(params, sum(p.numel() for p in parameters)))
     draws = PoissonUnits(seed.derive("poisson"), units, params.sample_rate, params.notes_per_unit)
     try:
         with _training_mode(model, seed):

@@ -37,12 +37,12 @@ def test_the_keystream_is_aes_256_in_counter_mode_read_once():
     assert b"".join(stream.words(count).astype("<u8").tobytes() for count in (1, 4, 0, 5)) == expected
 
 
-def test_a_normal_is_box_muller_of_53_bit_uniforms():
+def test_a_normal_is_box_muller_of_63_bit_uniforms():
     words = KeyStream(key(3), "gaussian").words(1 << 14)
     pairs = 1 << 13
     for index in (0, 1, 5000):
-        u, v = ((int(word) >> 11) + 0.5 for word in (words[index], words[index + pairs]))
-        radius, angle = math.sqrt(-2 * math.log(u * 2.0**-53)), 2 * math.pi * v * 2.0**-53
+        u, v = ((int(word) >> 1) + 0.5 for word in (words[index], words[index + pairs]))
+        radius, angle = math.sqrt(-2 * math.log(u * 2.0**-63)), 2 * math.pi * v * 2.0**-63
         block = normals(3, 1 << 14)
         assert block[index] == pytest.approx(radius * math.cos(angle), rel=1e-12)
         assert block[index + pairs] == pytest.approx(radius * math.sin(angle), rel=1e-12)
