@@ -241,11 +241,14 @@ class OfTied:
         self._embedding, self._linear = embedding, linear
 
     def squared_norms(self, grams: Grams) -> tuple[Tensor, Tensor]:
-        """See RowGradients. |e + l|^2 = |e|^2 + |l|^2 + 2 <e, l>, which is (|e| + |l|)^2 where nothing cancels."""
+        """See RowGradients. |e + l|^2 = |e|^2 + |l|^2 + 2 <e, l>, which is (|e| + |l|)^2 where nothing cancels.
+
+        Twice that is said: three terms round where a single layer has one.
+        """
         of_table, uncancelled_table = self._embedding.squared_norms(grams)
         of_linear, uncancelled_linear = self._linear.squared_norms(grams)
         both = uncancelled_table.sqrt() + uncancelled_linear.sqrt()
-        return of_table + of_linear + 2 * self._embedding.inner(self._linear), both.square()
+        return of_table + of_linear + 2 * self._embedding.inner(self._linear), 2 * both.square()
 
     def exact(self, row: int) -> float:
         """See RowGradients."""

@@ -12,7 +12,7 @@ import pytest
 
 from client import mechanism_check
 from privacy.dp import training
-from privacy.dp.noise import GaussianStream
+from privacy.dp.noise import GaussianStream, grid
 from privacy.dp.params import PrivacyParams
 from privacy.dp.sampling import PoissonUnits
 from privacy.exchange.mechanism import TESTED
@@ -88,29 +88,29 @@ BROKEN_NOISE = {
 class FixedBatches(PoissonUnits):
     """An epoch in order, batch after batch: what a loader does that nobody told to draw."""
 
-    def __next__(self) -> list[int]:
+    def draw(self) -> list[list[int]]:
         at = self._at = getattr(self, "_at", -1) + 1
-        return list(range(at % 5, len(self._units), 5))
+        return [[row] for row in range(at % 5, len(self._units), 5)]
 
 
 class FixedSize(PoissonUnits):
     """As many units as are expected, drawn without replacement."""
 
-    def __next__(self) -> list[int]:
+    def draw(self) -> list[list[int]]:
         order = np.argsort(self._membership.words(len(self._units)), kind="stable")
-        return sorted(int(at) for at in order[: len(self._units) // 5])
+        return [[row] for row in sorted(int(at) for at in order[: len(self._units) // 5])]
 
 
 class TooOften(PoissonUnits):
-    def __init__(self, seed: SecretSeed, units: Any, sample_rate: Any) -> None:
-        super().__init__(seed, units, "0.23")
+    def __init__(self, seed: SecretSeed, units: Any, sample_rate: Any, notes_per_unit: int = 1) -> None:
+        super().__init__(seed, units, "0.23", notes_per_unit)
 
 
 class Sticky(PoissonUnits):
     """Each draw is used twice."""
 
-    def __next__(self) -> list[int]:
-        self._again = None if getattr(self, "_again", None) is not None else super().__next__()
+    def draw(self) -> list[list[int]]:
+        self._again = None if getattr(self, "_again", None) is not None else super().draw()
         self._last = self._again if self._again is not None else self._last
         return self._last
 
@@ -134,8 +134,10 @@ def test_the_real_loop_passes_every_test() -> None:
 def test_a_zero_gradient_step_releases_the_noise_of_the_plan_and_nothing_else(clipping: str) -> None:
     params = PLANNED.model_copy(update={"clipping": clipping})
     first, second = mechanism_check.zero_gradient_steps(params, 96, KEY, 2)
-    drawn = GaussianStream(KEY.derive("noise")).fill(2 * first.size, 1.3 * 0.5) / (0.2 * 96)
-    assert np.array_equal(np.concatenate([first, second]), drawn.astype(np.float32))
+    drawn = GaussianStream(KEY.derive("noise")).fill(2 * first.size, 1.3 * 0.5)
+    cell = grid(1.3 * 0.5)
+    expected = np.rint(drawn / cell) * cell / (0.2 * 96)
+    assert np.array_equal(np.concatenate([first, second]), expected.astype(np.float32))
 
 
 @pytest.mark.parametrize("stream", BROKEN_NOISE, ids=lambda stream: stream.__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -131,6 +131,7 @@ class Cancelling(nn.Module):
 
 
 @settings(max_examples=25, deadline=None)
+@example(nearness=-1.455078125, seed=224623)  # three roundings of one sign
 @given(nearness=st.floats(-6, 0), seed=st.integers(0, 1 << 30))
 def test_the_bound_holds_where_the_two_uses_of_a_table_cancel(nearness, seed):
     torch.manual_seed(seed)

@@ -53,8 +53,8 @@ class TenthOfTheNoise(GaussianStream):
 
 
 class EveryoneAlways(PoissonUnits):
-    def __next__(self) -> list[int]:
-        return sorted(self._row(unit) for unit in self._units)
+    def draw(self) -> list[list[int]]:
+        return [self._rows(unit) for unit in self._units]
 
 
 class OneSeedForAll(GaussianStream):
