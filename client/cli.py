@@ -180,11 +180,15 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
 def ledger(context: typer.Context, as_json: AsJson = False) -> None:
     """Show what each declared data set has spent of its privacy budget, recomputed from the whole history."""
     from client import enrolment, telling
+    from client.patients import patient_epsilon_of
 
     folder = _site(context)
     rows = telling.budget(folder)
+    of_patient = patient_epsilon_of(folder)
     if as_json:
-        print_json({"site": folder.name, "simulated": enrolment.keys_are_known(folder), "accounts": rows})
+        told = None if of_patient is None else vars(of_patient) | {"unit": "patient", "accountant": "pld"}
+        simulated = enrolment.keys_are_known(folder)
+        print_json({"site": folder.name, "simulated": simulated, "accounts": rows, "patient": told})
         return
     if not rows:
         say("Nothing was spent yet.")
@@ -195,6 +199,8 @@ def ledger(context: typer.Context, as_json: AsJson = False) -> None:
         [name.replace("_", " ") for name in columns],
         [[row[column] for column in columns] for row in rows],
     )
+    if of_patient is not None:
+        say(f"Mind the unit: {of_patient.sentence()}.")
     if enrolment.keys_are_known(folder):
         say(telling.SIMULATED_EPSILON)
 
@@ -207,6 +213,7 @@ def report(
 ) -> None:
     """Show the site's own reports of its rounds: exact figures that never left."""
     from client import telling
+    from client.patients import patient_epsilon_of
     from client.reports import SiteReports
 
     folder = _site(context)
@@ -220,6 +227,8 @@ def report(
         for run_id, lines in events.items():
             rows = [(telling.when(event), telling.sentence(event)) for event in lines]
             print_table(f"Run {run_id} at {folder.name}", ("when", "what"), rows)
+        if (of_patient := patient_epsilon_of(folder)) is not None:
+            say(f"Mind the unit: {of_patient.sentence()}.")
 
 
 @app.command(epilog=example("collab-client --site hospital_a seen > hospital_a.seen"))

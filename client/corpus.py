@@ -61,6 +61,8 @@ class CorpusReport:
     cut: int
     rows: Mapping[str, int]
     patients: Mapping[str, int]
+    most_notes: Mapping[str, int]
+    """Rows of the patient who has the most, by split; 0 where no row has a patient."""
     labels: Mapping[str, int]
     repeated_anywhere: int
     """Rows whose text stands in an earlier row of any unit, but for letter case, digits and punctuation: only told."""
@@ -72,6 +74,7 @@ class CorpusReport:
             "cut": self.cut,
             "rows": dict(self.rows),
             "patients": dict(self.patients),
+            "most_notes": dict(self.most_notes),
             "labels": dict(self.labels),
             "repeated_anywhere": self.repeated_anywhere,
         }
@@ -277,9 +280,15 @@ def _report(treatments: Sequence[Treatment], kept: Mapping[Split, Sequence[TextR
         cut=sum(t.cut for t in treatments),
         rows={split: len(kept[split]) for split in SPLITS},
         patients={split: len({row.patient_id for row in kept[split]} - {None}) for split in SPLITS},
+        most_notes={split: _most(row.patient_id for row in kept[split]) for split in SPLITS},
         labels=Counter(row.label for row in rows if row.label is not None),
         repeated_anywhere=_repeated(row.text for row in rows),
     )
+
+
+def _most(patients: Iterable[str | None]) -> int:
+    counts = Counter(patient for patient in patients if patient is not None)
+    return max(counts.values(), default=0)
 
 
 def _repeated(texts: Iterable[str]) -> int:

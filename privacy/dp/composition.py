@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from decimal import ROUND_CEILING, Decimal
 
-from privacy.dp.params import Partition, PrivacyEvent
+from privacy.dp.params import PARTITIONS, Partition, PrivacyEvent
 from privacy.errors import ContractError, SettingsError
 
 Segment = tuple[float, float, int]
@@ -39,7 +39,7 @@ def segments(events: Sequence[PrivacyEvent], partition: Partition) -> tuple[Segm
 def over_partitions(events: Sequence[PrivacyEvent], epsilon_of: Callable[[tuple[Segment, ...]], float]) -> float:
     """The largest epsilon of a partition; 0 for no events. Raises ContractError for a negative or non-finite one."""
     found = [0.0]
-    for partition in ("train", "dev"):
+    for partition in PARTITIONS:
         if history := segments(events, partition):
             found.append(epsilon_of(history))
     if not all(math.isfinite(epsilon) and epsilon >= 0 for epsilon in found):

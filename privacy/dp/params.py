@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -28,6 +28,8 @@ Unit = Literal["record", "patient"]
 
 Partition = Literal["train", "dev"]
 """The part of a site's data that a release reads. No privacy unit is in two parts."""
+
+PARTITIONS: Final[tuple[Partition, ...]] = get_args(Partition)
 
 
 def _short(text: str) -> str:
