@@ -52,8 +52,7 @@ class Activations:
         """The word pieces of each row."""
         if not self._rows:
             tokenizer = self.pretrained.tokenizer(self.texts.corpus.max_tokens)
-            records = [AnonymizedRecord(row.id, row.text, row.label, None, ()) for row in self.texts.rows]
-            self._rows = read_pieces(records, tokenizer, "text")
+            self._rows = read_pieces([row.record for row in self.texts.rows], tokenizer, "text")
         return self._rows
 
     @cached_property
@@ -69,8 +68,9 @@ class Activations:
             raise ValueError("these records do not follow one another in the texts")
         start, stop = (int(self.pieces.offsets[place]) for place in (rows.start, rows.stop))
         pieces = WordPieces(self.pieces.ids[start:stop], self.pieces.offsets[rows.start : rows.stop + 1] - start)
-        values = self.values(model)
-        values = values[rows] if model.entry == "pooled" else values[start:stop]
+        values = None
+        if model.lower is not None:
+            values = self.values(model)[rows] if model.entry == "pooled" else self.values(model)[start:stop]
         task = tasks.load(plan.name)
         read = [task.read(record, of_row, plan) for record, of_row in zip(records, self.rows[rows], strict=True)]
         readings = tuple(one for one in read if isinstance(one, Reading))
@@ -118,7 +118,10 @@ class SharedMaterial(Material):
         corpus = load_corpus(self._folder, self._key.derive("split").expose("split"))
         by_split = {"train": corpus.train, "dev": corpus.dev, "test": corpus.test}
         records: dict[Split, tuple[AnonymizedRecord, ...]] = {
-            split: tuple(AnonymizedRecord(row.record_id, row.text, row.label, row.patient_id, ()) for row in rows)
+            split: tuple(
+                AnonymizedRecord(row.record_id, row.text, row.label, row.patient_id, (), spans=row.spans)
+                for row in rows
+            )
             for split, rows in by_split.items()  # type: ignore[misc]
         }
         kept = sum(len(rows) for rows in records.values())

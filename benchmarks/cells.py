@@ -7,7 +7,7 @@ it are kept under cells/. An interrupted cell goes on in the round where it was.
 
     central         one site that holds all training rows
     federated       the sites of the corpus, weighted by their declared buckets
-    federated_eps8  the same with DP-SGD, epsilon 8 at each site (unit record, delta 1e-5, PRV)
+    federated_eps8  the same with DP-SGD, epsilon 8 at each site (unit record, delta 1e-5, PRV); also eps3 and eps1
     alone           one site with its own rows only
 """
 
@@ -19,17 +19,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from activations import Activations, SharedMaterial
 from sklearn.metrics import accuracy_score, f1_score
 from texts import Text, Texts
 
 from client import tasks
+from client.evaluation import Counts
 from client.model import build as build_model
 from client.model import load_arrays
-from client.training import predict
+from client.training import TextExamples, predict
 from coordinator.settings import (
     AnonymizationSection,
     FederationSettings,
@@ -42,22 +44,25 @@ from coordinator.settings import (
 )
 from privacy.canonical import digest_of
 from privacy.exchange.messages import parse
+from privacy.exchange.plans import TaskPlan
 from privacy.exchange.recall import IDENTIFIERS
 from privacy.files import write_whole
 from privacy.randomness import PublicSeed
-from privacy.text.records import AnonymizedRecord
 from privacy.text.settings import TextSettings
 from privacy.update.delta import ModelContract, model_vector, unflatten
 from simulations.build import build
 from simulations.corpora import write_lines
 from simulations.federation import Federation
-from simulations.scenario import CorpusSection, Scenario, SitesSection
+from simulations.scenario import ColumnsSection, CorpusSection, Scenario, SitesSection
 
-Scope = Literal["head", "top2", "lora"]
-Variant = Literal["central", "federated", "federated_eps8", "alone"]
+Scope = Literal["head", "top2", "lora", "full"]
+Variant = Literal["central", "federated", "federated_eps8", "federated_eps3", "federated_eps1", "alone"]
 SCOPES: tuple[Scope, ...] = ("head", "top2", "lora")
 VARIANTS: tuple[Variant, ...] = ("central", "federated", "federated_eps8", "alone")
-EPSILON, DELTA = 8.0, "0.00001"
+EPSILONS: dict[Variant, float] = {"federated_eps8": 8.0, "federated_eps3": 3.0, "federated_eps1": 1.0}
+DELTA = "0.00001"
+MOST_EPSILON = 8.0  # of a site whose run is not private: nothing is spent
+MOST_ENTITIES = 1000  # that count in one text
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class Setting:
     sample_rate: float
     clip_norm: float
     max_grad_norm: float = 1.0
+    server_momentum: float = 0.0
 
     @property
     def passes(self) -> float:
@@ -98,11 +104,32 @@ class Cell:
 
 @dataclass(frozen=True)
 class Scores:
-    """Shares of right answers, and their mean F1 over the labels that occur or are predicted."""
+    """Shares of right answers, and their mean F1 over the labels that occur or are predicted.
+
+    Where spans are found, `accuracy` is their recall and `entity_f1` the F1 over all of them; else it is None.
+    """
 
     accuracy: float
     macro_f1: float
     rows: int
+    entity_f1: float | None = None
+
+    @property
+    def figure(self) -> float:
+        """What dev chooses by and tables show: entity F1 where there are entities, else accuracy."""
+        return self.accuracy if self.entity_f1 is None else self.entity_f1
+
+
+def score_spans(predicted: Sequence[Any], examples: TextExamples, task: TaskPlan) -> Scores:
+    """What the spans in `predicted` are worth: all entities count, those behind the cut as not found."""
+    counting = task.model_copy(update={"counted": MOST_ENTITIES})
+    pairs = zip(predicted, examples.readings, strict=True)
+    counts = sum(np.array(examples.task.tally(one, reading, counting), np.int64) for one, reading in pairs)
+    right, actual, said = counts  # each (types,)
+    by_type = 2 * right / np.maximum(actual + said, 1)
+    found = Counts(*(tuple(int(one) for one in vector) for vector in (right, actual, said)))
+    f1 = float(2 * right.sum() / max(int(actual.sum() + said.sum()), 1))
+    return Scores(found.accuracy or 0.0, float(by_type.mean()), len(predicted), f1)
 
 
 def score(predicted: Sequence[str], rows: Sequence[Text]) -> Scores:
@@ -180,7 +207,11 @@ class Bench:
             final_model_sha256=closed.final_model,
             rounds_replayed=log.rounds_replayed,
             log_entries=log.entries,
-            epsilon=max(float(one.epsilon) for one in spent) if cell.variant == "federated_eps8" else None,
+            epsilon=max(float(one.epsilon) for one in spent) if cell.variant in EPSILONS else None,
+            noise_multiplier=spent[0].events[0].noise_multiplier if cell.variant in EPSILONS else None,
+            accountant=spent[0].accountant,
+            unit=spent[0].unit,
+            delta=spent[0].delta,
         )
         shutil.rmtree(work)
         return scores
@@ -201,9 +232,10 @@ class Bench:
         model = build_model(pretrained, contract.training, heads, seed, torch.device("cpu"))
         load_arrays(model.network, unflatten(contract, model_vector(contract, stored)))
         rows = self.texts.of(split)
-        records = [AnonymizedRecord(row.id, row.text, row.label, None, ()) for row in rows]
-        examples = self.activations.examples(records, contract.task, model)
+        examples = self.activations.examples([row.record for row in rows], contract.task, model)
         predicted = predict(model, examples)
+        if self.texts.corpus.marks_spans:
+            return score_spans(predicted, examples, contract.task)
         return score([contract.task.labels[int(at)] for at in predicted], rows)
 
     # -- what it is built from ----------------------------------------------------------------------------------------
@@ -215,18 +247,20 @@ class Bench:
             folder.mkdir(exist_ok=True)
             for split, rows in (("train", self.texts.of("train", cell.site)), ("test", self.texts.of("dev")[:1])):
                 of_site = (lambda row: "pooled") if cell.variant == "central" else (lambda row: row.site)
-                write_lines(
-                    folder / f"{split}.jsonl",
-                    [{"id": row.id, "text": row.text, "label": row.label, "client": of_site(row)} for row in rows],
-                )
+                write_lines(folder / f"{split}.jsonl", [self._given(row) | {"client": of_site(row)} for row in rows])
         return folder
 
+    def _given(self, row: Text) -> dict[str, object]:
+        """The row as a site's file holds it."""
+        marks = {"spans": [list(span) for span in row.spans]} if self.texts.corpus.marks_spans else {"label": row.label}
+        return {"id": row.id, "text": row.text, **marks}
+
     def _scenario(self, cell: Cell) -> Scenario:
-        setting, private = cell.setting, cell.variant == "federated_eps8"
+        setting, epsilon, corpus = cell.setting, EPSILONS.get(cell.variant), self.texts.corpus
         sites = 1 if cell.variant in ("central", "alone") else len(self.texts.sites)  # all of them, or the cell fails
         training = TrainingSection(
             scope="top" if cell.scope == "top2" else cell.scope,
-            top_layers=0 if cell.scope == "head" else 2,
+            top_layers=0 if cell.scope in ("head", "full") else 2,
             optimizer=setting.optimizer,
             learning_rate=setting.learning_rate,
             head_learning_rate=setting.head_learning_rate,
@@ -237,9 +271,9 @@ class Bench:
             physical_batch_size=256 if cell.scope == "head" else 32,
         )
         privacy = PrivacySection(
-            mode="dp_sgd" if private else "none",
+            mode="dp_sgd" if epsilon else "none",
             unit="record",
-            target_epsilon=EPSILON,
+            target_epsilon=epsilon or MOST_EPSILON,
             target_delta=float(DELTA),
             max_grad_norm=setting.max_grad_norm,
             clipping="bookkeeping",
@@ -247,21 +281,31 @@ class Bench:
         return Scenario(
             title=f"{self.texts.corpus.name}: {cell.name}",
             seed=cell.seed,
-            corpus=CorpusSection(kind="by-field", field="client", minimum=1),
+            corpus=CorpusSection(
+                kind="by-field",
+                field="client",
+                minimum=1,
+                labels="plan",
+                columns=ColumnsSection(label="", spans="spans") if corpus.marks_spans else ColumnsSection(),
+            ),
             sites=SitesSection(
                 threads=max(torch.get_num_threads(), 1),
-                epsilon_limit=EPSILON,
+                epsilon_limit=epsilon or MOST_EPSILON,
                 dev_fraction=0.0,
-                allow_non_private=not private,
+                allow_non_private=epsilon is None,
                 text=TextSettings(names="none"),  # the texts were anonymized once for all cells (texts.py)
                 min_recall=dict.fromkeys(IDENTIFIERS, 0.0),
             ),
             federation=FederationSettings(
-                run=RunSection(name=self.texts.corpus.name, run_id="cell"),
-                task=TaskSection(labels=("read", "from the rows"), max_tokens=self.texts.corpus.max_tokens),
+                run=RunSection(name=corpus.name, run_id="cell"),
+                task=TaskSection(name=corpus.task, labels=self.texts.labels, max_tokens=corpus.max_tokens),
                 training=training,
                 privacy=privacy,
-                update=UpdateSection(clip_norm=setting.clip_norm, scale_log2=16 if setting.clip_norm <= 25 else 14),
+                update=UpdateSection(
+                    clip_norm=setting.clip_norm,
+                    scale_log2=16 if setting.clip_norm <= 25 else 14,
+                    server_momentum=setting.server_momentum,
+                ),
                 anonymization=AnonymizationSection(self_check_notes=1),
                 rounds=RoundsSection(min_sites=sites, deadline_seconds=100_000.0, evaluate=False),
             ),

@@ -85,10 +85,17 @@ def choose(bench: Bench, scope: Scope, variant: Variant, run: Run | None = None)
     if scope != "head" and variant == "alone":
         chosen, site = choose(bench, scope, "central"), choose(bench, "head", "alone")
         return replace(chosen, variant=variant, site=site.site) if chosen and site else None
-    candidates = trials(bench, scope, variant)
+    best = best_on_dev(bench, trials(bench, scope, variant), run)
+    return best and replace(best, setting=replace(best.setting, rounds=best.setting.rounds * PASSES.get(scope, 1)))
+
+
+def best_on_dev(bench: Bench, candidates: list[Cell], run: Run | None = None) -> Cell | None:
+    """The candidate that dev likes best, the first of equals; a single one needs no dev.
+
+    Those that are missing are `run`; without it, None.
+    """
     scores = [run(cell) if run and len(candidates) > 1 else bench.scores(cell, "dev") for cell in candidates]
     if not candidates or (len(candidates) > 1 and None in scores):
         return None
-    ranked = [(score.accuracy if score else 0.0, cell) for score, cell in zip(scores, candidates, strict=True)]
-    best = max(ranked, key=lambda one: one[0])[1]
-    return replace(best, setting=replace(best.setting, rounds=best.setting.rounds * PASSES.get(scope, 1)))
+    ranked = [(score.figure if score else 0.0, cell) for score, cell in zip(scores, candidates, strict=True)]
+    return max(ranked, key=lambda one: one[0])[1]

@@ -221,6 +221,11 @@ class History:
                 selection.take(number, self.evaluated[number], model)
         return selection
 
+    @property
+    def model_before(self) -> Digest | None:
+        """What the newest model was made from: the last aggregate's input; None before the first aggregate."""
+        return self.aggregated[max(self.aggregated)].model_in if self.aggregated else None
+
     def trainers(self) -> tuple[SiteId, ...]:
         """Ready sites that train and have not left for good, sorted."""
         return tuple(s for s in sorted(self.ready) if self.ready[s].role == "trainer" and s not in self.gone)

@@ -72,6 +72,7 @@ def round_plan(recipe: Recipe, history: History, server_round: int, sites: Seque
         encoding=recipe.settings.update.encoding(),
         aggregation=recipe.settings.update.aggregation,
         anonymization=recipe.settings.anonymization.plan(),
+        server_momentum=recipe.settings.update.momentum(),
     )
 
 

@@ -17,7 +17,7 @@ from coordinator.journal import Journal
 from coordinator.phases import Action, History, next_action
 from coordinator.planning import Recipe, evaluation_plan, members, round_plan
 from coordinator.replies import Desk, Refused, judge_hello, judge_metrics, judge_update
-from privacy.aggregation import load_rule
+from privacy.aggregation import load_rule, with_momentum
 from privacy.audit.entries import (
     AuditEntry,
     EntryBody,
@@ -160,6 +160,10 @@ class Rounds:
         weight = sum(plan.cohort[site].weight for site in updates)
         model_in = model_vector(contract, self.blobs.get(plan.model_digest))
         model_out = rule.finish(model_in, total, weight, plan.encoding.scale_log2)
+        before = self.history.model_before
+        if plan.server_momentum is not None and before is not None:
+            last = model_vector(contract, self.blobs.get(before))
+            model_out = with_momentum(model_out, model_in, last, plan.server_momentum)
         aggregated = RoundAggregated(
             plan_digest=digest_of(plan),
             included=tuple(sorted(updates)),

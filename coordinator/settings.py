@@ -166,10 +166,20 @@ class UpdateSection(BaseModel):
     scale_log2: int = Field(default=22, ge=8, le=30, description="integers are truncated at 2^scale_log2")
     weights: Literal["bucket", "uniform"] = Field(default="bucket", description="by declared size bucket, or equal")
     aggregation: str = Field(default="weighted_sum", description="name of a file in privacy/aggregation")
+    server_momentum: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the last round's step that the next model goes on with; costs no privacy; 0 to below 1",
+    )
 
     def encoding(self) -> EncodingPlan:
         """The integer encoding of a plan."""
         return EncodingPlan(dtype="int32", scale_log2=self.scale_log2)
+
+    def momentum(self) -> str | None:
+        """The server's momentum as a plan writes it; None where there is none."""
+        return decimal_string(self.server_momentum) if self.server_momentum else None
 
 
 class AnonymizationSection(BaseModel):

@@ -2,9 +2,9 @@
 """Do the stored payloads give the logged models, bit for bit? Every sum and every model is computed again.
 
 For each aggregated round: each payload has the contract's length and, in exact integers, at most the plan's l2 norm;
-folded by the plan's own rule they give `sum_digest`, and added to the model before they give `model_out`. Nothing is
-taken from a stored model but the first; memory is that of one model and one sum. What `verify` checks (who said what,
-in which order) is not checked here.
+folded by the plan's own rule they give `sum_digest`, and added to the model before they give `model_out`, with the
+plan's server momentum where it has one. Nothing is taken from a stored model but the first; memory is that of two
+models and one sum. What `verify` checks (who said what, in which order) is not checked here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from privacy.aggregation import load_rule
+from privacy.aggregation import load_rule, with_momentum
 from privacy.audit.blobs import BlobReader
 from privacy.audit.entries import AuditEntry, RoundAggregated, RoundPlanned, RunOpened, UpdateReceived
 from privacy.audit.findings import Finding, exit_code
@@ -75,12 +75,13 @@ def replay(folder: Path) -> ReplayReport:
 
 
 class RunReplay:
-    """One run: its contract, its newest model as computed here, and the payloads of the round at hand."""
+    """One run: its contract, its two newest models as computed here, and the payloads of the round at hand."""
 
     def __init__(self, blobs: BlobReader) -> None:
         self._blobs = blobs
         self._contract: ModelContract | None = None
         self._model: NDArray[np.float32] | None = None
+        self._before: NDArray[np.float32] | None = None
         self._plan: RoundPlan | None = None
         self._updates: dict[SiteId, SiteUpdate] = {}
         self.model_digest: Digest = ""
@@ -118,7 +119,7 @@ class RunReplay:
 
     def _open(self, opened: RunOpened) -> None:
         contract = parse(ModelContract, self._blobs.get(opened.contract_digest))
-        self._model = model_vector(contract, self._blobs.get(opened.initial_model_digest))
+        self._model, self._before = model_vector(contract, self._blobs.get(opened.initial_model_digest)), None
         self._contract, self.model_digest = contract, opened.initial_model_digest
 
     def _aggregate(self, aggregated: RoundAggregated) -> None:
@@ -135,10 +136,12 @@ class RunReplay:
             raise IntegrityError("the payloads do not sum to the logged sum")
         weight = sum(plan.cohort[site].weight for site in aggregated.included)
         model_out = rule.finish(model, total, weight, plan.encoding.scale_log2)
+        if plan.server_momentum is not None and self._before is not None:
+            model_out = with_momentum(model_out, model, self._before, plan.server_momentum)
         digest = sha256(model_bytes(contract, model_out))
         if digest != aggregated.model_out:
             raise IntegrityError(f"the payloads give model {digest[:12]}, the log names {aggregated.model_out[:12]}")
-        self._model, self.model_digest = model_out, digest
+        self._before, self._model, self.model_digest = model, model_out, digest
         self.rounds_replayed += 1
 
     def _payload(self, contract: ModelContract, plan: RoundPlan, site: SiteId) -> NDArray[np.int32]:

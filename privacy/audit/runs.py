@@ -176,6 +176,9 @@ class RunCheck:
         self._expect(
             asked == self.opened.settings.get("anonymization"), "the self-check is not the one the run opened with"
         )
+        update = self.opened.settings.get("update")
+        momentum = update.get("server_momentum", "0") if isinstance(update, dict) else "0"
+        self._expect(momentum == (plan.server_momentum or "0"), "the server's momentum is not that of the opening")
         self.plan, self.updates, self.refused = plan, {}, set()
 
     def _encoding(self, plan: RoundPlan) -> None:

@@ -148,6 +148,11 @@ class RoundPlan(BaseModel):
         exclude_if=lambda value: value is None,
         description="what the site's self-check must show; not there in a log of version 1",
     )
+    server_momentum: DecimalString | None = Field(
+        default=None,
+        exclude_if=_absent,
+        description="share of the last aggregated round's step that this one goes on with, in (0, 1); None: none",
+    )
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
@@ -160,6 +165,8 @@ class RoundPlan(BaseModel):
             raise ValueError("privacy must be computed for the plan's own unit, sample_rate and num_steps")
         if private is not None and private.notes_per_unit > self.training.physical_batch_size:
             raise ValueError("the notes of one unit must fit in a physical batch: it is never split")
+        if self.server_momentum is not None and not 0 < Decimal(self.server_momentum) < 1:
+            raise ValueError("server_momentum is above 0 and below 1")
         return self
 
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from coordinator.blobs import BlobStore
 from coordinator.journal import Journal
-from privacy.aggregation import weighted_sum
+from privacy.aggregation import weighted_sum, with_momentum
 from privacy.audit.entries import (
     EvaluationPlanned,
     MetricsReceived,
@@ -118,6 +118,7 @@ class LogBuilder:
         self.events: dict[str, list[PrivacyEvent]] = {site: [] for site in SITE_KEYS}
         self.generator = SEED.derive("numbers").numpy_generator()
         self.model = np.zeros(CONTRACT.size, np.float32)
+        self.before: np.ndarray | None = None
         self.model_digest = self.blobs.put(model_bytes(CONTRACT, self.model))
 
     def log(self, server_round: int, *bodies: BaseModel) -> None:
@@ -234,7 +235,10 @@ class LogBuilder:
             self.events[site].append(PRIVACY.event())
             self.update(plan, asked, site, self.blobs.put(encode(integers)))
         weight = sum(WEIGHTS.values())
-        self.model = weighted_sum.finish(self.model, total, weight, 20)
+        model_out = weighted_sum.finish(self.model, total, weight, 20)
+        if plan.server_momentum is not None and self.before is not None:
+            model_out = with_momentum(model_out, self.model, self.before, plan.server_momentum)
+        self.before, self.model = self.model, self.edit(f"model/{number}", model_out)
         model_in, self.model_digest = self.model_digest, self.blobs.put(model_bytes(CONTRACT, self.model))
         aggregated = RoundAggregated(
             plan_digest=asked,
