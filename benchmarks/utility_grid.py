@@ -2,8 +2,8 @@
 """The corpora of bench-utility, and which settings are tried for which cell. All are settings of federation.toml.
 
 Under privacy the head trains by the recipe of docs/run-a-federation.md: every row joins each step, one local step a
-round, forty rounds (twenty at epsilon 1), plain SGD; only the rate is tried. What is not private has more to choose from.
-The scopes that train the backbone have one setting each, fixed beforehand: they take minutes.
+round, forty rounds (twenty at epsilon 1), plain SGD; only the rate is tried. What is not private has more to choose
+from. The scopes that train the backbone have one setting each, fixed beforehand: they take minutes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ SCOPES: tuple[Scope, ...] = ("head", "lora", "full")
 
 PRIVATE = Setting("sgd", 0.1, 16.0, momentum=0.0, rounds=40, steps=1, sample_rate=1.0, clip_norm=100.0)
 PRIVATE_FEW = replace(PRIVATE, rounds=20)
-PRIVATE_ADAM = replace(PRIVATE, optimizer="adam", rounds=10, steps=4)
 PLAIN = replace(PRIVATE, rounds=20, steps=5)
 ADAM = Setting("adam", 0.1, 1e-2, momentum=0.0, rounds=20, steps=5, sample_rate=0.2, clip_norm=100.0)
 
@@ -48,12 +47,12 @@ LABELS: dict[Variant, tuple[Setting, ...]] = {
 """What is tried for the head of a text's label."""
 
 ENTITIES: dict[Variant, tuple[Setting, ...]] = {
-    "central": _rates(ADAM, 1e-2, 3e-2),
-    "federated": _rates(ADAM, 1e-2, 3e-2, 1e-1),
-    "federated_eps8": _rates(PRIVATE_ADAM, 1e-2, 3e-2, 1e-1),
-    "federated_eps3": _rates(PRIVATE_ADAM, 1e-2, 3e-2),
-    "federated_eps1": _rates(PRIVATE_ADAM, 3e-3, 1e-2, 3e-2),
-    "alone": _rates(ADAM, 1e-2),
+    "central": _rates(ADAM, 3e-2, 1e-1),
+    "federated": (*_rates(ADAM, 3e-2, 1e-1), *_rates(PRIVATE, 4.0)),
+    "federated_eps8": _rates(PRIVATE, 4.0, 8.0),
+    "federated_eps3": _rates(PRIVATE, 2.0, 4.0),
+    "federated_eps1": _rates(PRIVATE_FEW, 2.0, 4.0),
+    "alone": _rates(ADAM, 3e-2),
 }
 """What is tried for the head of a word's type."""
 
