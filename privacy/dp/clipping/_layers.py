@@ -9,84 +9,44 @@ Values of fewer than 32 bits are taken to float32 first. Source: Bu et al., arXi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from privacy.dp.clipping._gram import Grams, gram
+
 SMALL_TABLE = 4
 """Up to so many embeddings (token types) a row's whole table is built."""
 
-Sums = Mapping[int, Tensor]
-"""The running sum of each trainable parameter, by the parameter's id."""
 
+class Sums:
+    """The running sum of each trainable parameter; what came first is taken over, not added to zeros."""
 
-REMEMBERED = 2
-"""Gram matrices that are kept: the one that neighbouring layers share, and the last."""
+    def __init__(self) -> None:
+        self._held: dict[int, Tensor] = {}
 
-HALVED_FROM = 32
-"""From so many steps on, the half of a Gram matrix that mirrors the other is not computed."""
+    def of(self, parameter: Tensor) -> Tensor:
+        """The parameter's sum, to be added to in place; zeros at first."""
+        if id(parameter) not in self._held:
+            self._held[id(parameter)] = torch.zeros_like(parameter)
+        return self._held[id(parameter)]
 
-
-@dataclass(frozen=True)
-class Gram:
-    """The symmetric matrices a a' (B, T, T) as blocks: on the diagonal, and above it (those count twice)."""
-
-    diagonal: tuple[Tensor, ...]
-    above: tuple[Tensor, ...]
-
-    def inner(self, other: Gram) -> tuple[Tensor, Tensor]:
-        """(sum over t, t' of the product, the same if nothing cancelled), each (B,).
-
-        The second is (sum over t of |a_t| |b_t|) squared, from the diagonals: the first if all were aligned.
-        """
-        total = _dots(self.diagonal, other.diagonal)
-        if self.above:
-            total = total + 2 * _dots(self.above, other.above)
-        lengths = (self.lengths() * other.lengths()).sqrt().sum(1)
-        return total, lengths.square()
-
-    def lengths(self) -> Tensor:
-        """|a_t| squared, (B, T)."""
-        return torch.cat([block.diagonal(dim1=1, dim2=2) for block in self.diagonal], 1).clamp(min=0)
-
-
-def _dots(first: tuple[Tensor, ...], second: tuple[Tensor, ...]) -> Tensor:
-    return torch.stack([(a * b).sum((1, 2)) for a, b in zip(first, second, strict=True)]).sum(0)
-
-
-def _blocks(steps: int) -> list[slice]:
-    """Halves, or the whole where that is too small to be worth it."""
-    middle = steps // 2
-    return [slice(0, middle), slice(middle, steps)] if steps >= HALVED_FROM else [slice(0, steps)]
-
-
-def blocks_of(make: Callable[[slice, slice], Tensor], steps: int) -> Gram:
-    """A symmetric matrix by blocks; `make` gives rows by columns."""
-    cuts = _blocks(steps)
-    return Gram(tuple(make(cut, cut) for cut in cuts), tuple(make(cuts[0], cut) for cut in cuts[1:]))
-
-
-@dataclass
-class Grams:
-    """The last Gram matrices of one batch: query, key and value share their input, embeddings their gradient."""
-
-    made: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[Tensor, Gram]] = field(default_factory=dict)
-
-    def of(self, rows: Tensor) -> Gram:
-        """rows rows' of (B, T, d). `rows` is held, so that its address names it."""
-        key = (rows.data_ptr(), tuple(rows.shape), tuple(rows.stride()))
-        if key not in self.made:
-            while len(self.made) >= REMEMBERED:
-                del self.made[next(iter(self.made))]
-            gram = blocks_of(lambda t, s: torch.bmm(rows[:, t], rows[:, s].transpose(1, 2)), rows.shape[1])
-            self.made[key] = (rows, gram)
+    def add(self, parameter: Tensor, value: Tensor) -> None:
+        """Add `value`, which nobody else uses, of the parameter's shape."""
+        if id(parameter) in self._held:
+            self._held[id(parameter)] += value
         else:
-            self.made[key] = self.made.pop(key)
-        return self.made[key][1]
+            self._held[id(parameter)] = value.to(parameter.dtype)
+
+    def add_product(self, parameter: Tensor, left: Tensor, right: Tensor) -> None:
+        """Add the matrix `left` @ `right`."""
+        if id(parameter) in self._held:
+            self._held[id(parameter)].addmm_(left, right)
+        else:
+            self._held[id(parameter)] = left @ right
 
 
 class RowGradients(Protocol):
@@ -163,18 +123,16 @@ class OfLinear:
     def add(self, factors: Tensor, sums: Sums) -> None:
         """See RowGradients."""
         if self._weight is not None:
-            total = sums[id(self._weight)]
             if self._built is not None:
-                total += torch.tensordot(factors.to(total.dtype), self._built, dims=1)
+                sums.add(self._weight, torch.tensordot(factors.to(self._built.dtype), self._built, dims=1))
             else:
                 x, g = self._x, self._g
                 each = factors.to(x.dtype)[:, None, None]
                 x, g = (x * each, g) if x.shape[2] <= g.shape[2] else (x, g * each)
-                total.addmm_(g.flatten(0, 1).T, x.flatten(0, 1))
+                sums.add_product(self._weight, g.flatten(0, 1).T, x.flatten(0, 1))
         if self._bias is not None:
             assert self._of_bias is not None
-            total = sums[id(self._bias)]
-            total += factors.to(total.dtype) @ self._of_bias
+            sums.add(self._bias, factors.to(self._of_bias.dtype) @ self._of_bias)
 
 
 class OfEmbedding:
@@ -194,14 +152,12 @@ class OfEmbedding:
             self._built = self._one_hot(self._ids, self._counts).transpose(1, 2) @ self._g
             squared = self._built.square().sum((1, 2))
             return squared, squared
-        return grams.of(self._g).inner(blocks_of(self._same, self._ids.shape[1]))
+        left = self._ids if self._counts is None else self._ids.masked_fill(~self._counts, -1)
+        return grams.of(self._g).inner(gram(left, self._ids, self._same))
 
-    def _same(self, rows: slice, columns: slice) -> Tensor:
-        """1 where two steps of a row hold the same index, not the padding's: the Gram matrix of one-hot inputs."""
-        same = self._ids[:, rows, None] == self._ids[:, None, columns]
-        if self._counts is not None:
-            same &= self._counts[:, rows, None]
-        return same.to(self._g.dtype)
+    def _same(self, left: Tensor, right: Tensor) -> Tensor:
+        """1 where two steps of a row hold the same index: the Gram matrix of one-hot inputs."""
+        return (left[:, :, None] == right[:, None, :]).to(self._g.dtype)
 
     def _one_hot(self, ids: Tensor, counts: Tensor | None) -> Tensor:
         table = functional.one_hot(ids, len(self._table)).to(self._g.dtype)
@@ -225,10 +181,10 @@ class OfEmbedding:
 
     def add(self, factors: Tensor, sums: Sums) -> None:
         """See RowGradients."""
-        total = sums[id(self._table)]
         if self._built is not None:
-            total += torch.tensordot(factors.to(total.dtype), self._built, dims=1)
+            sums.add(self._table, torch.tensordot(factors.to(self._built.dtype), self._built, dims=1))
             return
+        total = sums.of(self._table)
         each = factors.to(self._g.dtype)[:, None]
         each = each.expand(self._ids.shape) if self._counts is None else each * self._counts
         total.index_add_(0, self._ids.flatten(), (self._g * each[..., None]).flatten(0, 1).to(total.dtype))
@@ -270,7 +226,7 @@ class OfLayerNorm:
         self._built: list[tuple[nn.Parameter, Tensor]] = []
         if module.weight.requires_grad:
             normal = functional.layer_norm(x, module.normalized_shape, eps=module.eps)
-            self._built.append((module.weight, torch.einsum("btd,btd->bd", normal, g)))
+            self._built.append((module.weight, (normal * g).sum(1)))
         if module.bias is not None and module.bias.requires_grad:
             self._built.append((module.bias, g.sum(1)))
 
@@ -286,8 +242,7 @@ class OfLayerNorm:
     def add(self, factors: Tensor, sums: Sums) -> None:
         """See RowGradients."""
         for parameter, gradient in self._built:
-            total = sums[id(parameter)]
-            total += factors.to(total.dtype) @ gradient
+            sums.add(parameter, factors.to(gradient.dtype) @ gradient)
 
 
 Rule = Callable[[Tensor, Tensor], RowGradients]

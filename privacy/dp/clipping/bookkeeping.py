@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from privacy.dp.clipping import Losses, check_losses, check_units, clip_factors, unclippable
-from privacy.dp.clipping._layers import Grams, OfEmbedding, OfLinear, OfTied, RowGradients, Rule, of_units, rule
+from privacy.dp.clipping._gram import Grams
+from privacy.dp.clipping._layers import OfEmbedding, OfLinear, OfTied, RowGradients, Rule, Sums, of_units, rule
 from privacy.errors import ContractError
 
 CANCELLED = 1e-4
@@ -44,7 +45,7 @@ class BookkeepingClipper:
         self._inputs: dict[str, Tensor] = {}
         self._lowest: dict[str, Tensor] = {}
         self._gradients: dict[str, Tensor] = {}
-        self._sums: dict[int, Tensor] = {}
+        self._sums = Sums()
         self._armed = False
         self._hooks = [
             module.register_forward_hook(lambda _, given, output, name=name: self._note(name, given, output))
@@ -70,22 +71,22 @@ class BookkeepingClipper:
             gradients = self._with_ties(made)
             norms = _norms(gradients)
             factors = clip_factors(norms, self._max_grad_norm)
-            sums = self._running()
             for of_layer in gradients:
-                of_layer.add(factors, sums)
+                of_layer.add(factors, self._sums)
         return each.detach(), norms
 
     def clipped_sum(self) -> list[Tensor]:
         """See privacy.dp.clipping.Clipper."""
-        sums, self._sums = self._running(), {}
-        return [sums[id(parameter)] for _, parameter in self._parameters]
+        sums, self._sums = self._sums, Sums()
+        with torch.no_grad():
+            return [sums.of(parameter) for _, parameter in self._parameters]
 
     def close(self) -> None:
         """See privacy.dp.clipping.Clipper."""
         for hook in self._hooks:
             hook.remove()
         self._forget()
-        self._sums = {}
+        self._sums = Sums()
 
     def _forget(self) -> None:
         self._inputs, self._lowest, self._gradients, self._armed = {}, {}, {}, False
@@ -135,11 +136,6 @@ class BookkeepingClipper:
             assert make is not None
             found.append((name, make, given, gradient))
         return found
-
-    def _running(self) -> dict[int, Tensor]:
-        if not self._sums:
-            self._sums = {id(parameter): torch.zeros_like(parameter) for _, parameter in self._parameters}
-        return self._sums
 
 
 def _owners(model: nn.Module) -> dict[str, nn.Module]:
