@@ -8,10 +8,12 @@ train and dev is the one that the budget was spent under, else the maximum over 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from client.enrolment import SiteIdentity
 from client.material import Material
 from client.settings import SiteSettings
+from client.state import SiteState
 from privacy.canonical import DecimalString, decimal_string
 from privacy.dp.ledger import Ledger, Reservation
 from privacy.dp.params import PrivacyEvent, PrivacySpent
@@ -21,11 +23,42 @@ from privacy.identifiers import Digest
 from privacy.randomness import SEED_BYTES, SecretSeed
 
 
+def check_memories(ledger: Ledger, state: SiteState) -> None:
+    """Hold ledger and state against each other: each remembers what the other one did.
+
+    Raises IntegrityError when one of them is an old copy: the ledger lacks the charge of an answer that was sent, or
+    the state has seen less of a log than the ledger was charged under. If both are of one old backup, nothing here can
+    know.
+    """
+    rows = ledger.reservations()
+    if state.charged_plans() - {row.plan_digest for row in rows}:
+        raise IntegrityError(
+            "the privacy ledger lacks the charge of an answer that this site sent: it is an old copy, or another file; "
+            "nothing was trained",
+            next_step="bring back the newest ledger.sqlite and ledger.head",
+        )
+    for row in rows:
+        seen = state.seen(row.log_origin) if row.log_origin else None
+        if seen is not None and seen.size < row.seen_tree_size:
+            raise IntegrityError(
+                f"this site's memory of the log {row.log_origin} is an old copy: the ledger was charged at size "
+                f"{row.seen_tree_size}, and size {seen.size} is remembered; nothing was trained",
+                next_step="bring back the newest state.sqlite with its folder state/",
+            )
+
+
 class Budget:
     """Charges one site's ledger for the plans that it answers."""
 
-    def __init__(self, ledger: Ledger, settings: SiteSettings, identity: SiteIdentity, material: Material) -> None:
-        self._ledger, self._identity, self._material = ledger, identity, material
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: SiteSettings,
+        identity: SiteIdentity,
+        material: Material,
+        seen: Callable[[], tuple[str, int]] = lambda: ("", 0),
+    ) -> None:
+        self._ledger, self._identity, self._material, self._seen = ledger, identity, material, seen
         self._dataset, self._policy = settings.data.dataset, settings.policy
         self._open: Reservation | None = None
 
@@ -82,6 +115,7 @@ class Budget:
             purpose=purpose,
             plan_digest=asked,
             nonce=nonce,
+            seen=self._seen(),
         )
         return self._ledger.spent(self._dataset, unit, delta, run_id=plan.run_id)
 

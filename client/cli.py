@@ -15,7 +15,7 @@ from typing import Annotated, cast
 
 import typer
 
-from client import review_command, search_command, text_commands, working
+from client import ledger_command, review_command, search_command, text_commands, working
 from client.settings import SiteFolder
 from privacy.errors import SettingsError, Unreachable
 from privacy.exchange.enrolment import fingerprint_of, read_start_kit
@@ -176,35 +176,6 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
         say(f"The split will be another one once keys are made. Next: collab-client --site {folder.name} enroll")
 
 
-@app.command(epilog=example("collab-client --site hospital_a ledger --json"))
-def ledger(context: typer.Context, as_json: AsJson = False) -> None:
-    """Show what each declared data set has spent of its privacy budget, recomputed from the whole history."""
-    from client import enrolment, telling
-    from client.patients import patient_epsilon_of
-
-    folder = _site(context)
-    rows = telling.budget(folder)
-    of_patient = patient_epsilon_of(folder)
-    if as_json:
-        told = None if of_patient is None else vars(of_patient) | {"unit": "patient", "accountant": "pld"}
-        simulated = enrolment.keys_are_known(folder)
-        print_json({"site": folder.name, "simulated": simulated, "accounts": rows, "patient": told})
-        return
-    if not rows:
-        say("Nothing was spent yet.")
-        return
-    columns = list(rows[0])
-    print_table(
-        f"Privacy ledger of {folder.name}",
-        [name.replace("_", " ") for name in columns],
-        [[row[column] for column in columns] for row in rows],
-    )
-    if of_patient is not None:
-        say(f"Mind the unit: {of_patient.sentence()}.")
-    if enrolment.keys_are_known(folder):
-        say(telling.SIMULATED_EPSILON)
-
-
 @app.command(epilog=example("collab-client --site hospital_a report --run run-1"))
 def report(
     context: typer.Context,
@@ -274,6 +245,7 @@ def replay(
     raise typer.Exit(found.exit_code)
 
 
+ledger_command.register(app)
 text_commands.register(app)
 review_command.register(app)
 search_command.register(app)

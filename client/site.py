@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from client import device, guard
 from client.attempts import Attempt, computation, records_digest
-from client.budget import Budget
+from client.budget import Budget, check_memories
 from client.enrolment import SiteIdentity
 from client.evaluation import noised_metrics
 from client.material import Material
@@ -52,13 +52,14 @@ class Site:
         self.state = SiteState(folder.state)
         self.ledger = Ledger(folder.ledger)
         self.material = Material(folder, identity.site_key)
-        self.budget = Budget(self.ledger, self.settings, identity, self.material)
+        self.budget = Budget(self.ledger, self.settings, identity, self.material, self._last_checkpoint)
         self.reports = SiteReports(folder.reports)
         self.self_check = RunSelfCheck(self.settings, identity.site_key, self.state, self.reports.self_checked)
         self.mechanism = RunMechanismCheck(self.settings, identity.site_key, self.reports.mechanism_checked)
         self._reported: set[RunId] = set()
         self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
         self._log = NoteKey.parse(identity.kit.log_vkey)
+        check_memories(self.ledger, self.state)
 
     # -- a parcel in, a parcel out ------------------------------------------------------------------------------------
 
@@ -223,6 +224,9 @@ class Site:
         if sha256(payload) != digest:
             raise IntegrityError("the model sent is not the one planned", reason="model_mismatch")
         return model_vector(contract, payload)
+
+    def _last_checkpoint(self) -> tuple[str, int]:
+        return self._log.name, self._seen_tree_size()
 
     def _seen_tree_size(self) -> int:
         seen = self.state.seen(self._log.name)

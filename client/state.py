@@ -9,6 +9,7 @@ with the site's key an attempt's nonce takes the noise off. The newest input mod
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -137,6 +138,11 @@ class SiteState:
             return None
         payload = (self._payloads / row[2]).read_bytes() if row[2] else b""
         return Parcel(Envelope.model_validate_json(row[0]), row[1], payload)
+
+    def charged_plans(self) -> set[Digest]:
+        """The plans whose stored answer says that it was charged: the ledger must know every one of them."""
+        rows = self._db.execute("select plan_digest, body from replies where phase in ('update', 'evaluate')")
+        return {digest for digest, body in rows if json.loads(body).get("spent") is not None}
 
     def remember_reply(self, plan_digest: Digest, phase: str, parcel: Parcel) -> None:
         """Persist a reply before it is sent: the payload first, then the row that names it."""

@@ -59,7 +59,7 @@ def _alone(folder: SiteFolder) -> Iterator[None]:
 
 
 def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
-    from client import telling
+    from client import account, telling
     from client.app import make_app
     from client.enrolment import NODE_KEY
     from client.site import Site
@@ -73,7 +73,7 @@ def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
             return
         _say_now(telling.sentence(event))
         if event["event"] in ("trained", "evaluated") and event.get("epsilon_of_run") is not None:
-            _say_now(telling.balance(folder))
+            _say_now(account.balance(folder))
 
     site.reports.watch = tell
     with _leaving() as stop:

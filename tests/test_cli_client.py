@@ -27,8 +27,8 @@ from privacy.randomness import PublicSeed
 from privacy.settings_file import parse_toml
 from privacy.update.delta import ModelContract, model_vector
 
-COMMANDS = ["enroll", "join", "describe", "check", "ledger", "report", "seen", "replay", "preview", "anonymize"]
-COMMANDS += ["review-sample", "search"]
+COMMANDS = ["enroll", "join", "describe", "check", "report", "seen", "replay", "ledger", "withdraw", "preview"]
+COMMANDS += ["anonymize", "review-sample", "search"]
 SITE = """
 [site]
 name = "hospital_a"

@@ -1,92 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a site has spent, for good: reserve (on disk) -> train or count -> settle. A crash in between stays charged.
 
-One SQLite file at the site, mode 0600, append-only: triggers refuse UPDATE and DELETE, a settlement is a row of its
-own, and every reservation carries a hash over itself and its predecessor. Epsilon is recomputed from the whole
-history of a declared data set and unit, across rounds, restarts and runs; epsilons are never added up. Settling gives
-nothing back.
+The entries lie in one hash chain with a head beside it (privacy.dp.ledger_chain). Epsilon is recomputed from the whole
+history of a declared data set and unit, across rounds, restarts, runs and coordinators, at the delta of its first
+charge; epsilons are never added up. Settling gives nothing back; a withdrawal closes a data set. No entry holds a time.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from privacy.canonical import DecimalString, digest_of
+from privacy.canonical import DecimalString
+from privacy.dp.ledger_chain import LOCK_SECONDS, Chain
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit, epsilon_string
-from privacy.errors import BudgetExceeded, IntegrityError, PlanRefused, StorageFailed
+from privacy.dp.reservations import Account, Book, Reservation
+from privacy.errors import BudgetExceeded, ContractError, IntegrityError, PlanRefused
 from privacy.identifiers import Digest, RunId, SiteId
+
+__all__ = ["LOCK_SECONDS", "Account", "Ledger", "Reservation"]
 
 Epsilon = Callable[[Sequence[PrivacyEvent], float], float]
 """The epsilon of events at a delta, as privacy.dp.accounting.epsilon gives it."""
 
-LOCK_SECONDS = 300
-"""How long a second process waits while the first one reserves (accounting included)."""
-
-_NO_PREDECESSOR = "0" * 64
-_EVENTS = TypeAdapter(tuple[PrivacyEvent, ...])
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS reservation (
-    number INTEGER PRIMARY KEY, dataset TEXT NOT NULL, unit TEXT NOT NULL, delta TEXT NOT NULL, events TEXT NOT NULL,
-    site TEXT NOT NULL, run_id TEXT NOT NULL, server_round INTEGER NOT NULL, purpose TEXT NOT NULL,
-    plan_digest TEXT NOT NULL, nonce TEXT NOT NULL UNIQUE, epsilon_limit TEXT NOT NULL, epsilon_after TEXT NOT NULL,
-    row_digest TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS settlement (
-    reservation INTEGER PRIMARY KEY REFERENCES reservation (number)) STRICT;
-CREATE TABLE IF NOT EXISTS split (
-    dataset TEXT NOT NULL, unit TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (dataset, unit)) STRICT;
-""" + "".join(
-    f"CREATE TRIGGER IF NOT EXISTS {table}_{verb} BEFORE {verb} ON {table} "
-    "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;\n"
-    for table in ("reservation", "settlement", "split")
-    for verb in ("UPDATE", "DELETE")
-)
-_COLUMNS = (
-    "number, dataset, unit, delta, events, site, run_id, server_round, purpose, plan_digest, nonce, epsilon_limit, "
-    "epsilon_after"
-)
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """A release that is paid for, whether or not it happened. `epsilon_after` is the whole history with this one."""
-
-    number: int
-    dataset: str
-    unit: Unit
-    delta: DecimalString
-    events: tuple[PrivacyEvent, ...]
-    site: SiteId
-    run_id: RunId
-    server_round: int
-    purpose: str
-    plan_digest: Digest
-    nonce: bytes
-    epsilon_limit: DecimalString
-    epsilon_after: DecimalString
+ACCOUNTANT_ERROR = 0.03
+"""How far two sound answers may lie apart (PRV's own error, PLD beyond 5000 steps): less is a contradiction."""
 
 
 class Ledger:
     """The ledger at `path`, created when it is missing. Safe for several threads and processes.
 
-    `epsilon` is the accountant; by default Opacus' PRV, imported (with torch) at the first use.
+    `epsilon` is the accountant; by default Opacus' PRV, imported (with torch) at the first use. Every method raises
+    IntegrityError for an altered file or an old copy, and StorageFailed when the machine fails.
     """
 
     def __init__(self, path: Path, *, epsilon: Epsilon | None = None) -> None:
-        self._path = path
         self._epsilon_of = epsilon or _prv
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        os.chmod(path, 0o600)
-        with self._transaction() as db:
-            for statement in _SCHEMA.split(";\n"):
-                db.execute(statement)
-        _fsync_folder(path.parent)
+        self._chain = Chain(path)
 
     def reserve(
         self,
@@ -102,25 +52,22 @@ class Ledger:
         purpose: str,
         plan_digest: Digest,
         nonce: bytes,
+        seen: tuple[str, int] = ("", 0),
     ) -> Reservation:
         """Charge `events` and return when that is on disk; only then may the release be computed.
 
-        Raises BudgetExceeded, with the figures and before anything is written, if the whole history with `events` would
-        cost more than `epsilon_limit` at `delta`; IntegrityError for a nonce that was used before or a damaged ledger.
+        `seen` is origin and size of the last signed checkpoint. Raises BudgetExceeded, with the figures and before
+        anything is written, if the whole history with `events` would cost more than `epsilon_limit` at `delta`;
+        PlanRefused for a withdrawn data set and for another delta than that of the first charge; ContractError when the
+        accountant contradicts itself; IntegrityError for a nonce that was used before.
         """
         if not events or len(nonce) != 32:
             raise ValueError("a reservation has events and a nonce of 32 bytes")
-        with self._transaction() as db:
-            rows = _rows(db)
-            if any(row.nonce == nonce for row in rows):
-                raise IntegrityError(
-                    "a nonce was used before: two attempts would share their noise",
-                    next_step="draw a fresh nonce from the operating system; nothing was trained",
-                )
-            spent = [event for row in rows if (row.dataset, row.unit) == (dataset, unit) for event in row.events]
-            after = self._epsilon_of([*spent, *events], float(delta))
-            reported = epsilon_string(after)
-            if after > float(epsilon_limit):
+        with self._chain.transaction() as page:
+            book, account = Book(page.entries), (dataset, unit)
+            _check_open(book, account, delta, nonce)
+            reported = self._after(book.of(account), delta, events)
+            if float(reported) > float(epsilon_limit):
                 raise BudgetExceeded(
                     site=site,
                     server_round=server_round,
@@ -129,7 +76,7 @@ class Ledger:
                     unit=unit,
                 )
             reservation = Reservation(
-                len(rows) + 1,
+                len(book.reservations) + 1,
                 dataset,
                 unit,
                 delta,
@@ -142,9 +89,24 @@ class Ledger:
                 nonce,
                 epsilon_limit,
                 reported,
+                *seen,
             )
-            _insert(db, reservation)
+            page.append("reservation", reservation.body())
         return reservation
+
+    def _after(
+        self, rows: Sequence[Reservation], delta: DecimalString, events: Sequence[PrivacyEvent]
+    ) -> DecimalString:
+        """Epsilon with `events`, rounded up; never below what the last reservation came to at the same delta."""
+        after = epsilon_string(self._epsilon_of([*(e for row in rows for e in row.events), *events], float(delta)))
+        before = next((row.epsilon_after for row in reversed(rows) if row.delta == delta), "0")
+        if float(after) < float(before) - ACCOUNTANT_ERROR:
+            raise ContractError(
+                f"the accountant contradicts itself: more releases cost epsilon {after}, fewer cost {before}; "
+                "nothing was trained",
+                next_step="keep the ledger as it is, and report the plan's noise, sample rate and steps as a bug",
+            )
+        return max(after, before, key=float)
 
     def pin_split(self, dataset: str, unit: Unit, split: Digest) -> None:
         """Hold the data set to the first `split` (of its units into train and dev) that it was charged under.
@@ -152,10 +114,11 @@ class Ledger:
         Epsilon is the maximum over partitions, which is true only while no unit moves from one to another. Raises
         PlanRefused for any other split; nothing is trained then.
         """
-        with self._transaction() as db:
-            db.execute("INSERT OR IGNORE INTO split VALUES (?, ?, ?)", (dataset, unit, split))
-            row = db.execute("SELECT digest FROM split WHERE dataset = ? AND unit = ?", (dataset, unit)).fetchone()
-        if row[0] != split:
+        with self._chain.transaction() as page:
+            pinned = Book(page.entries).splits.get((dataset, unit))
+            if pinned is None:
+                page.append("split", {"dataset": dataset, "unit": unit, "digest": split})
+        if pinned not in (None, split):
             raise PlanRefused(
                 f"the split of {dataset} into train and dev is not the one its budget was spent under",
                 reason="policy",
@@ -164,19 +127,40 @@ class Ledger:
 
     def settle(self, reservation: Reservation) -> None:
         """Note that the release was made. It changes nothing about the charge; a second call changes nothing at all."""
-        with self._transaction() as db:
-            db.execute("INSERT OR IGNORE INTO settlement (reservation) VALUES (?)", (reservation.number,))
+        with self._chain.transaction() as page:
+            if reservation.number not in Book(page.entries).settled:
+                page.append("settlement", {"reservation": reservation.number})
+
+    def withdraw(self, dataset: str, unit: Unit) -> None:
+        """Close the data set under the unit for good; its history stays. A second call changes nothing."""
+        with self._chain.transaction() as page:
+            if (dataset, unit) not in Book(page.entries).withdrawn:
+                page.append("withdrawal", {"dataset": dataset, "unit": unit})
+
+    def withdrawn(self, dataset: str, unit: Unit) -> bool:
+        """Whether the data set was closed under the unit."""
+        return (dataset, unit) in self._book().withdrawn
+
+    def accounts(self) -> list[Account]:
+        """The data sets and units that were ever charged, sorted."""
+        return sorted({row.account for row in self._book().reservations})
+
+    def delta(self, dataset: str, unit: Unit) -> DecimalString | None:
+        """The delta that the first charge fixed; None before it."""
+        return self._book().delta((dataset, unit))
 
     def history(self, dataset: str, unit: Unit) -> tuple[Reservation, ...]:
         """Every reservation of the data set under the unit, oldest first. Raises IntegrityError if one was altered."""
-        with self._transaction() as db:
-            return tuple(row for row in _rows(db) if (row.dataset, row.unit) == (dataset, unit))
+        return tuple(self._book().of((dataset, unit)))
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        """Every reservation of every data set, oldest first."""
+        return tuple(self._book().reservations)
 
     def unsettled(self, dataset: str, unit: Unit) -> tuple[Reservation, ...]:
         """Reservations whose release was never noted: crashed or interrupted attempts, charged all the same."""
-        with self._transaction() as db:
-            settled = {number for (number,) in db.execute("SELECT reservation FROM settlement")}
-        return tuple(row for row in self.history(dataset, unit) if row.number not in settled)
+        book = self._book()
+        return tuple(row for row in book.of((dataset, unit)) if row.number not in book.settled)
 
     def events_of_run(self, dataset: str, unit: Unit, run_id: RunId) -> tuple[PrivacyEvent, ...]:
         """What one run was charged, oldest first."""
@@ -189,97 +173,36 @@ class Ledger:
         epsilon = self._epsilon_of(events, float(delta)) if events else 0.0
         return PrivacySpent(epsilon=epsilon_string(epsilon), delta=delta, unit=unit, accountant="prv", events=events)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """One exclusive transaction, on disk when the block is left, undone when it raises."""
-        db = sqlite3.connect(self._path, timeout=LOCK_SECONDS, isolation_level=None)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.execute("PRAGMA foreign_keys=ON")
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-        except sqlite3.DatabaseError as error:
-            raise StorageFailed(
-                f"the privacy ledger could not be read or written ({error}); nothing was trained",
-                next_step="free disk space and check that the file is this site's ledger, then start again",
-            ) from error
-        finally:
-            db.close()
+    def _book(self) -> Book:
+        with self._chain.transaction() as page:
+            return Book(page.entries)
 
 
-def _rows(db: sqlite3.Connection) -> list[Reservation]:
-    """All reservations, after a check that each is the successor of the one before."""
-    rows: list[Reservation] = []
-    previous = _NO_PREDECESSOR
-    for *columns, row_digest in db.execute(f"SELECT {_COLUMNS}, row_digest FROM reservation ORDER BY number"):
-        if columns[0] != len(rows) + 1 or _row_digest(previous, columns) != row_digest:
-            raise IntegrityError(
-                f"entry {len(rows) + 1} of the privacy ledger was altered or removed",
-                next_step="restore the ledger from before the change; until then nothing may be trained on this data",
-            )
-        number, dataset, unit, delta, events, site, run_id, server_round, purpose, plan, nonce, limit, after = columns
-        rows.append(
-            Reservation(
-                number,
-                dataset,
-                unit,
-                delta,
-                _EVENTS.validate_json(events),
-                site,
-                run_id,
-                server_round,
-                purpose,
-                plan,
-                bytes.fromhex(nonce),
-                limit,
-                after,
-            )
+def _check_open(book: Book, account: Account, delta: DecimalString, nonce: bytes) -> None:
+    """Raises what forbids a reservation before any accounting."""
+    dataset, unit = account
+    if account in book.withdrawn:
+        raise PlanRefused(
+            f"the data set {dataset} was withdrawn (unit: {unit}): nothing is trained on it any more",
+            reason="policy",
+            next_step="leave the run, or declare other people's data under another name",
         )
-        previous = row_digest
-    return rows
-
-
-def _insert(db: sqlite3.Connection, row: Reservation) -> None:
-    last = db.execute("SELECT row_digest FROM reservation ORDER BY number DESC LIMIT 1").fetchone()
-    columns: list[int | str] = [
-        row.number,
-        row.dataset,
-        row.unit,
-        row.delta,
-        _EVENTS.dump_json(row.events).decode(),
-        row.site,
-        row.run_id,
-        row.server_round,
-        row.purpose,
-        row.plan_digest,
-        row.nonce.hex(),
-        row.epsilon_limit,
-        row.epsilon_after,
-    ]
-    values = [*columns, _row_digest(last[0] if last else _NO_PREDECESSOR, columns)]
-    db.execute(f"INSERT INTO reservation ({_COLUMNS}, row_digest) VALUES ({', '.join('?' * len(values))})", values)
-
-
-def _row_digest(previous: Digest, columns: Sequence[int | str]) -> Digest:
-    return digest_of({"previous": previous, "row": list(columns)})
+    pinned = book.delta(account)
+    if pinned not in (None, delta):
+        raise PlanRefused(
+            f"epsilon of {dataset} is counted at delta {pinned} since its first charge, and the policy now says "
+            f"{delta}: epsilons at two deltas cannot be compared with one limit; nothing was trained",
+            reason="policy",
+            next_step=f"set policy.delta back to {pinned}",
+        )
+    if any(row.nonce == nonce for row in book.reservations):
+        raise IntegrityError(
+            "a nonce was used before: two attempts would share their noise",
+            next_step="draw a fresh nonce from the operating system; nothing was trained",
+        )
 
 
 def _prv(events: Sequence[PrivacyEvent], delta: float) -> float:
     from privacy.dp.accounting import epsilon
 
     return epsilon(events, delta)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -107,7 +107,8 @@ def charges(out: Path) -> dict[str, list[str]]:
     found = {}
     for path in sorted((out / "sites").glob("*/ledger.sqlite")):
         with sqlite3.connect(path) as ledger:
-            found[path.parent.name] = [row[0] for row in ledger.execute("select plan_digest from reservation")]
+            bodies = ledger.execute("select body from entry where kind = 'reservation' order by number")
+            found[path.parent.name] = [json.loads(body)["plan_digest"] for (body,) in bodies]
     return found
 
 

@@ -38,7 +38,9 @@ def charges(out: Path) -> dict[str, list[tuple[Any, ...]]]:
     found = {}
     for path in sorted((out / "sites").glob("*/ledger.sqlite")):
         with sqlite3.connect(path) as ledger:
-            found[path.parent.name] = ledger.execute("select * from reservation order by number").fetchall()
+            found[path.parent.name] = ledger.execute(
+                "select * from entry where kind = 'reservation' order by number"
+            ).fetchall()
     return found
 
 

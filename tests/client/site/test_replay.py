@@ -145,9 +145,8 @@ def test_a_changed_record_differs(clinic: Clinic) -> None:
     with sqlite3.connect(clinic.folder.state) as state:
         state.execute("update replies set body = ? where phase = 'update'", (body,))
     assert again(clinic).verdict == "same"
-    clinic.folder.ledger.unlink()
-    for suffix in ("-wal", "-shm"):
-        clinic.folder.ledger.with_name(f"ledger.sqlite{suffix}").unlink(missing_ok=True)
+    for file in clinic.folder.home.glob("ledger.*"):
+        file.unlink()
     found = again(clinic)
     assert found.verdict == "differs"
     assert "no charge" in found.why[0]

@@ -139,10 +139,9 @@ def test_only_its_owner_may_read_the_ledger(ledger, path):
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE reservation SET events = '[]'",
-        "DELETE FROM reservation",
-        "DELETE FROM settlement",
-        "UPDATE settlement SET reservation = 2",
+        "UPDATE entry SET body = '{}'",
+        "DELETE FROM entry",
+        "DELETE FROM entry WHERE kind = 'settlement'",
     ],
 )
 def test_the_file_itself_refuses_update_and_delete(ledger, path, statement):
@@ -154,17 +153,18 @@ def test_the_file_itself_refuses_update_and_delete(ledger, path, statement):
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE reservation SET epsilon_limit = '99' WHERE number = 1",
-        "UPDATE reservation SET dataset = 'other' WHERE number = 2",
-        "DELETE FROM reservation WHERE number = 1",
-        "UPDATE reservation SET number = 9 WHERE number = 3",
+        'UPDATE entry SET body = replace(body, \'"epsilon_limit":"8"\', \'"epsilon_limit":"99"\') WHERE number = 1',
+        "UPDATE entry SET body = replace(body, 'notes', 'other') WHERE number = 2",
+        "UPDATE entry SET kind = 'settlement' WHERE number = 2",
+        "DELETE FROM entry WHERE number = 1",
+        "UPDATE entry SET number = 9 WHERE number = 3",
     ],
 )
 def test_a_change_behind_the_triggers_is_found(ledger, path, statement):
     for number in (1, 2, 3):
         reserve(ledger, number)
     db = sqlite3.connect(path)
-    db.executescript("DROP TRIGGER reservation_UPDATE; DROP TRIGGER reservation_DELETE;" + statement + ";")
+    db.executescript("DROP TRIGGER entry_UPDATE; DROP TRIGGER entry_DELETE;" + statement + ";")
     db.close()
     with pytest.raises(IntegrityError, match="altered or removed"):
         reserve(ledger, 4)

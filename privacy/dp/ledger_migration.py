@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the ledger's first version (three tables, a chain over reservations alone) to entries of the second.
+
+The same file gives the same entries, so that a crash in between is repeated to the same head. What the first version
+did not chain (splits, settlements) is taken as it stands; its last digest is kept in the entry `migration`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Literal
+
+from privacy.canonical import Json, digest_of
+from privacy.errors import IntegrityError
+
+_TABLES = ("reservation", "settlement", "split")
+_COLUMNS = (
+    "number", "dataset", "unit", "delta", "events", "site", "run_id", "server_round", "purpose", "plan_digest",
+    "nonce", "epsilon_limit", "epsilon_after",
+)  # fmt: skip
+
+Row = tuple[Literal["migration", "reservation", "settlement", "split"], Json]
+
+
+def is_first_version(db: sqlite3.Connection) -> bool:
+    """Whether the file is a ledger of the first version."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return {"reservation", "settlement"} <= tables and "entry" not in tables
+
+
+def rows_of_first_version(db: sqlite3.Connection) -> list[Row]:
+    """Its history as entries, in order; its tables are dropped. Raises IntegrityError if a reservation was altered."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    rows: list[Row] = []
+    if "split" in tables:  # the very first files had none
+        for dataset, unit, digest in db.execute("SELECT dataset, unit, digest FROM split ORDER BY dataset, unit"):
+            rows.append(("split", {"dataset": dataset, "unit": unit, "digest": digest}))
+    settled = {number for (number,) in db.execute("SELECT reservation FROM settlement")}
+    previous = "0" * 64
+    for *values, digest in db.execute(f"SELECT {', '.join(_COLUMNS)}, row_digest FROM reservation ORDER BY number"):
+        if digest_of({"previous": previous, "row": values}) != digest:
+            raise IntegrityError(
+                f"entry {values[0]} of the privacy ledger was altered or removed; nothing was trained",
+                next_step="restore the ledger from before the change; until then nothing may be trained on this data",
+            )
+        body = dict(zip(_COLUMNS, values, strict=True))
+        rows.append(("reservation", body | {"events": json.loads(body["events"])}))
+        if body["number"] in settled:
+            rows.append(("settlement", {"reservation": body["number"]}))
+        previous = digest
+    rows.append(("migration", {"from_version": 1, "last_row_digest": previous}))
+    for table in [name for name in _TABLES if name in tables]:
+        db.execute(f"DROP TABLE {table}")
+    return rows
