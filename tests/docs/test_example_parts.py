@@ -18,7 +18,7 @@ DIFFS = re.findall(r"^```diff\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 TESTS = {
     "client/tasks": ("tests/conformance/test_tasks.py", 5),
     "privacy/aggregation": ("tests/conformance/test_aggregation.py", 9),
-    "privacy/dp/clipping": ("tests/privacy/dp/test_clipping.py", 18),
+    "privacy/dp/clipping": ("tests/privacy/dp/test_clipping.py", 19),
     "privacy/text/engines": ("tests/privacy/text/test_engines.py", 15),
     "privacy/text/ner": ("tests/privacy/text/test_names_models.py", 2),
 }

@@ -68,6 +68,22 @@ def test_one_row_never_moves_the_sum_by_more_than_the_bound(tiny, method, scope)
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_the_rows_of_a_unit_are_clipped_as_their_sum_or_refused(tiny, method):
+    """Never row by row: three equal notes of one patient would move the sum three times as far."""
+    rows, model = tiny.TokenRows(2), tiny.build(torch.float64, "full")
+    clipper = clipping.attach(method, model, 1e-3)
+    try:
+        clipper.accumulate(lambda: rows.losses(model, rows.batch([0, 0, 0, 1])), 4, [3, 1])
+    except ContractError:
+        return
+    gradients = tiny.truth(model, rows, [0, 1])
+    factors = clipping.clip_factors(flat_norms([[3 * g for g in gradients[0]], gradients[1]]), 1e-3)
+    for index, total in enumerate(clipper.clipped_sum()):
+        expected = factors[0] * 3 * gradients[0][index] + factors[1] * gradients[1][index]
+        assert (total - expected).norm() <= 1e-12
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_padding_does_not_change_a_row(tiny, method):
     rows, model = tiny.TokenRows(8), tiny.build(torch.float64, "full")
     shortest = min(range(8), key=lambda row: rows.lengths[row])
