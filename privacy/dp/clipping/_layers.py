@@ -21,6 +21,9 @@ from privacy.dp.clipping._gram import Grams, gram
 SMALL_TABLE = 4
 """Up to so many embeddings (token types) a row's whole table is built."""
 
+LONG = 1024
+"""From so many steps on (several notes of a patient) an embedding's rows take less than its Gram matrix."""
+
 
 class Sums:
     """The running sum of each trainable parameter; what came first is taken over, not added to zeros."""
@@ -151,6 +154,9 @@ class OfEmbedding:
         if len(self._table) <= SMALL_TABLE:
             self._built = self._one_hot(self._ids, self._counts).transpose(1, 2) @ self._g
             squared = self._built.square().sum((1, 2))
+            return squared, squared
+        if self._ids.shape[1] >= LONG:
+            squared = self._g.new_tensor([self.exact(row) for row in range(len(self._ids))])
             return squared, squared
         left = self._ids if self._counts is None else self._ids.masked_fill(~self._counts, -1)
         return grams.of(self._g).inner(gram(left, self._ids, self._same))

@@ -99,6 +99,14 @@ def test_any_number_of_notes_equals_the_loop_to_1e_12(sizes, steps, width, vocab
     check_equal(model, lambda at: model.losses(ids[at]), sizes, torch.float64)
 
 
+def test_many_long_notes_of_a_patient_need_no_gram_matrix_over_all_their_tokens(monkeypatch):
+    torch.manual_seed(1)
+    model, ids = Tied(7, 40).double(), torch.randint(0, 40, (6, 9))
+    monkeypatch.setattr("privacy.dp.clipping._layers.LONG", 27)
+    monkeypatch.setattr("privacy.dp.clipping._layers.gram", None)  # would fail
+    check_equal(model, lambda at: model.losses(ids[at]), [3, 3], torch.float64)
+
+
 @settings(max_examples=25, deadline=None)
 @given(nearness=st.floats(-7, 0), seed=st.integers(0, 1 << 30))
 def test_the_bound_holds_where_a_patients_notes_cancel(nearness, seed):
