@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 
 from report import Row
+from utility_grid import CORPORA
 
 WIDTH, HEIGHT, LEFT, TOP, ACROSS, DOWN = 330, 300, 52, 40, 200, 200
 EPSILONS = {8: "federated_eps8", 3: "federated_eps3", 1: "federated_eps1"}
@@ -19,6 +20,7 @@ LINES = {
     "federated": ("federated, not private", "#1f6fb2", "6 3"),
     "best_site_alone": ("best site alone, not private", "#b25d1f", "2 3"),
 }
+MEASURES = {name: "entity F1" if corpus.marks_spans else "accuracy" for name, corpus in CORPORA.items()}
 TEXT = "font-family='sans-serif' font-size='11'"
 
 
@@ -45,7 +47,7 @@ def _panel(rows: Mapping[str, Row], corpus: str, left: int) -> str:
     def x(epsilon: float) -> float:
         return 20 + (ACROSS - 40) * math.log(epsilon) / math.log(8)
 
-    parts = [f"<text x='0' y='{TOP - 12}' {TEXT} font-weight='bold'>{corpus}</text>"]
+    parts = [f"<text x='0' y='{TOP - 12}' {TEXT} font-weight='bold'>{corpus}: {MEASURES[corpus]}</text>"]
     parts += [f"<rect x='0' y='{TOP}' width='{ACROSS}' height='{DOWN}' fill='none' stroke='#999'/>"]
     for step in range(round(low * 10), round(high * 10) + 1):
         parts.append(f"<text x='-8' y='{y(step / 10) + 4:.1f}' {TEXT} text-anchor='end'>{step / 10:.1f}</text>")
