@@ -194,5 +194,5 @@ def test_the_tables_of_the_docs_are_those_of_the_report(anonymize: ModuleType, o
     tables = "\n".join(markdown.lines(report, "2026-11-25"))
     assert "| `hipaa_recall_min` |" in tables
     assert "| 18 | other id |" in tables
-    text = markdown.placed(f"before\n<!-- anonymize:tables -->\nold\n<!-- anonymize:end -->\nafter", tables)
+    text = markdown.placed("before\n<!-- anonymize:tables -->\nold\n<!-- anonymize:end -->\nafter", tables)
     assert text == f"before\n<!-- anonymize:tables -->\n{tables}\n<!-- anonymize:end -->\nafter"
