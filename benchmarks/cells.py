@@ -3,7 +3,8 @@
 
 A cell is a scope, a variant, a seed and a setting. Its federation is built on disk (simulations/build.py), told over
 the in-process grid by the real coordinator and client code, verified and replayed; the last model and what dev says of
-it are kept under cells/. An interrupted cell goes on in the round where it was. The variants:
+it are kept under cells/. An interrupted cell goes on in the round where it was; a private one begins anew, since what
+was interrupted stays charged and the last round would not fit in the budget any more. The variants:
 
     central         one site that holds all training rows
     federated       the sites of the corpus, weighted by their declared buckets
@@ -185,7 +186,8 @@ class Bench:
         if found is not None:
             return found
         began, work = time.monotonic(), self.out / "work" / cell.name
-        built = build(self._scenario(cell), work, self._data(cell), fresh=_is_of_other_texts(work, self.texts.digest))
+        fresh = cell.variant in EPSILONS or _is_of_other_texts(work, self.texts.digest)
+        built = build(self._scenario(cell), work, self._data(cell), fresh=fresh)
         write_whole(work / "texts", self.texts.digest.encode())
         federation = Federation(built)
         for name, site in federation.sites.items():

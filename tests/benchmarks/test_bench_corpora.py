@@ -114,6 +114,26 @@ def test_a_cell_whose_sites_do_not_all_answer_fails_instead_of_measuring_the_res
     assert not list((tmp_path / "medquad" / "cells").glob("head*.json"))
 
 
+class Killed(BaseException):
+    """The process is gone: nothing may catch it."""
+
+
+def test_a_private_cell_that_was_killed_while_a_site_trained_begins_anew(
+    corpora: ModuleType, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from activations import SharedMaterial
+
+    def dying(self: SharedMaterial, *arguments: object, **more: object) -> object:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SharedMaterial, "train", dying)
+        with pytest.raises(Killed):
+            run(corpora, data, tmp_path, "--cells", "head-federated_eps8-1")
+    rows = run(corpora, data, tmp_path, "--cells", "head-federated_eps8-1")
+    assert "epsilon spent 7." in str(rows["accuracy_federated_eps8"]["note"])
+
+
 def test_the_demo_benchmark_tells_the_worst_margin_and_whether_two_runs_agree(corpora: ModuleType) -> None:
     import demo
 
