@@ -139,7 +139,7 @@ def test_the_plot_draws_what_was_measured_and_nothing_else(table: ModuleType, tm
 @pytest.mark.slow
 def test_a_quick_run_has_every_named_figure_and_says_why_one_is_missing(tmp_path: Path) -> None:
     if not (DATA / "banking77").is_dir() or not (DATA / "ncbi_disease").is_dir():
-        pytest.skip("the corpora of the benchmark are not here")
+        pytest.skip("the shared corpora are not beside the checkout")
     pytest.importorskip("sklearn", reason="benchmarks need the extra 'bench'")
     command = [sys.executable, ROOT / "benchmarks" / "utility.py", "--quick", "--out", tmp_path, "--data", DATA]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
