@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cells of bench-utility as rows: each variant's best scope on dev, each scope beside it, and what privacy costs.
+"""The cells of bench-utility as rows: each variant's best scope on dev, the others beside it, and what privacy costs.
 
 A figure is accuracy, or entity F1 where a corpus has entities. A row's value is the mean over the seeds that are there,
 its spread the least and the greatest; a cost is the difference of two such means, in points. `reach` is the issue's.
@@ -96,11 +96,12 @@ class Table:
         shown = {"alone": "best_site_alone"}
         rows = {name: self.best_row(f"{self.name}_{name}", v) for v in VARIANTS for name in [shown.get(v, v)]}
         rows["central_full"] = self.best_row(f"{self.name}_central_full", "central", ("full",))
-        scoped = [
+        there = {variant: [scope for scope in SCOPES if self.cells(scope, variant)] for variant in VARIANTS}
+        scoped = [  # where several scopes were measured: the others beside the best
             self.row(f"{self.name}_{variant}_{scope}", scope, variant)
-            for variant in VARIANTS
-            for scope in SCOPES
-            if (scope, variant) != ("full", "central") and self.cells(scope, variant)
+            for variant, scopes in there.items()
+            for scope in scopes
+            if len(scopes) > 1 and (scope, variant) != ("full", "central")
         ]
         costs = [self._cost(name, rows[high], rows[low], reach) for name, (high, low, reach) in COSTS.items()]
         kept = len(list((self.bench.out / "cells").glob("*-s1-*.dev.json")))
