@@ -57,10 +57,12 @@ def _panel(rows: Mapping[str, Row], corpus: str, left: int) -> str:
     parts.append(
         f"<text x='{ACROSS / 2}' y='{TOP + DOWN + 32}' {TEXT} text-anchor='middle'>epsilon at each site</text>"
     )
-    for name, (_, colour, dash) in LINES.items():
-        if (value := lines[name]) is not None:
-            parts.append(_line(0, ACROSS, y(value), colour, dash))
-            parts.append(f"<text x='{ACROSS + 4}' y='{y(value) + 4:.1f}' {TEXT} fill='{colour}'>{value:.3f}</text>")
+    below = TOP - 20.0  # where the label above this one stands
+    for name, value in sorted(((name, value) for name, value in lines.items() if value is not None), key=_highest):
+        _, colour, dash = LINES[name]
+        below = max(y(value) + 4, below + 12)
+        parts.append(_line(0, ACROSS, y(value), colour, dash))
+        parts.append(f"<text x='{ACROSS + 4}' y='{below:.1f}' {TEXT} fill='{colour}'>{value:.3f}</text>")
     there = [(x(epsilon), y(value), value) for epsilon, value in sorted(points.items()) if value is not None]
     path = " ".join(f"{px:.1f},{py:.1f}" for px, py, _ in there)
     parts.append(f"<polyline points='{path}' fill='none' stroke='#1f6fb2' stroke-width='2'/>")
@@ -68,6 +70,10 @@ def _panel(rows: Mapping[str, Row], corpus: str, left: int) -> str:
         parts.append(f"<circle cx='{px:.1f}' cy='{py:.1f}' r='3.5' fill='#1f6fb2'/>")
         parts.append(f"<text x='{px:.1f}' y='{py + 16:.1f}' {TEXT} text-anchor='middle'>{value:.3f}</text>")
     return f"<g transform='translate({left + LEFT},0)'>{''.join(parts)}</g>"
+
+
+def _highest(line: tuple[str, float]) -> float:
+    return -line[1]
 
 
 def _line(start: float, end: float, y: float, colour: str, dash: str) -> str:
