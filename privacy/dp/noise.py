@@ -84,7 +84,9 @@ class GaussianStream:
             piece /= cell
             np.rint(piece, out=piece)
             if not np.abs(piece).max() < _EXACT:
-                raise UpdateNotFinite("a sum of clipped gradients holds NaN or infinity")
+                raise UpdateNotFinite(
+                    "a sum of clipped gradients holds NaN, infinity, or 2^52 cells of its noise's grid"
+                )
             noise = self.fill(len(piece), std / cell)
             piece += np.rint(noise, out=noise)
             piece *= cell

@@ -3,7 +3,7 @@
 
 One step of plain SGD is the easiest update to invert; its payload is made by the product's loop, clip and quantizer, at
 the default encoding. Recovered is which words were in the batch, from the gradients of the lowest attention layer.
-Without noise means noise below the resolution of float32. The adversary is told how many words there were; how well
+Without noise means noise below the resolution of the payload. The adversary is told how many words there were; how well
 that does by chance is seen from batches that were drawn alike and not trained on.
 """
 
@@ -31,7 +31,8 @@ NOTES: Final = 8
 OTHERS: Final = 400
 """Notes beside the batch's own, of which other batches are drawn."""
 RESAMPLES: Final = 9999
-NO_NOISE: Final = "0.000000000001"
+NO_NOISE: Final = "0.0000001"
+"""Below the resolution of the payload (2^-22), and as little as the grid of sum and noise can hold."""
 LEAST_NOISE: Final = "0.3"
 """The least noise multiplier that a site's default policy lets a plan ask for."""
 CLIP_NORM, WEIGHT, SCALE_LOG2 = 4.0, 1, 22
