@@ -53,7 +53,8 @@ def preview(
     if path is not None:
         site_files.make_writable(folder, path)
     with texts_of(folder) as texts:
-        shown = [texts.show(at) for at in view.choose(texts, row or [], count=rows, seed=seed)]
+        chosen = view.choose(texts, row or [], count=rows, seed=seed)
+        shown = [part for at in chosen for part in texts.show(at).parts()]
     warn(KEEP_HERE)
     if path is not None:
         how = "by record id" if row else f"drawn, seed {seed}"

@@ -42,6 +42,15 @@ class Shown:
     record: AnonymizedRecord | None
     refused: str | None
 
+    def parts(self) -> list[Shown]:
+        """The row, and behind it its second text as a row of its own, if it has one."""
+        if self.row.pair is None or self.record is None or self.record.pair is None:
+            return [self]
+        record_id, patient = f"{self.row.record_id}, second text", self.row.patient_id
+        before = TextRow(record_id, self.row.pair, None, patient, self.row.known_names)
+        after = AnonymizedRecord(record_id, self.record.pair, None, patient, self.record.pair_findings)
+        return [self, Shown(before, self.split, after, self.refused)]
+
 
 @dataclass(frozen=True, repr=False)
 class SiteTexts:

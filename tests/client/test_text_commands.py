@@ -76,6 +76,21 @@ def test_a_preview_of_one_record_and_of_a_refused_one(site: SiteFolder, capsys: 
     assert "Zorblatt" not in said
 
 
+def test_a_preview_shows_the_second_text_of_a_row_too(
+    make_site: Callable[..., SiteFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = make_site(
+        [{"text": NOTE.format(at=1), "other": "Is Quenby Zorblatt, MRN 4827199, well?", "label": "x", "id": "a"}]
+    )
+    site.toml.write_text(site.toml.read_text().replace("[data]", '[data]\npair_column = "other"'))
+    assert cli.main([*AT_SITE, "preview", "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["record_id"], second["record_id"]) == ("a", "a, second text")
+    assert second["before"].startswith("Is Quenby Zorblatt")
+    assert "4827199" not in second["after"]
+    assert "MEDICAL_RECORD_NUMBER" in {finding["type"] for finding in second["findings"]}
+
+
 def test_the_same_seed_draws_the_same_rows_and_another_others(site: SiteFolder) -> None:
     with open_texts(site, None) as texts:
         drawn = [{texts.rows[at][1].text for at in preview.choose(texts, [], count=5, seed=seed)} for seed in (0, 1)]
