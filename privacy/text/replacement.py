@@ -67,12 +67,6 @@ def rewrite(text: str, findings: Iterable[Finding], write: Write = tag) -> Rewri
     return Rewritten("".join([*pieces, text[position:]]), tuple(replaced), tuple(lengths))
 
 
-def replace(text: str, findings: Iterable[Finding], write: Write = tag) -> tuple[str, tuple[Finding, ...]]:
-    """The text and the replaced findings of `rewrite`."""
-    rewritten = rewrite(text, findings, write)
-    return rewritten.text, rewritten.findings
-
-
 def _check(finding: Finding, length: int) -> None:
     if not 0 <= finding.start < finding.end <= length:
         raise AnonymizationError("a finding lies outside its text", next_step="report the engine's fingerprint")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from client.highlight import KINDS, OTHER, after, before, kind_of
 from privacy.text.records import ENTITY_TYPES, AnonymizedRecord, Finding
-from privacy.text.replacement import replace
+from privacy.text.replacement import rewrite
 
 
 def replaced_by(text: str, findings: tuple[Finding, ...], words: list[str]) -> AnonymizedRecord:
@@ -36,7 +36,8 @@ def test_the_pieces_of_both_sides_are_the_whole_texts_and_each_finding_has_one(
     case: tuple[str, tuple[Finding, ...]],
 ) -> None:
     text, findings = case
-    anonymized, resolved = replace(text, findings)
+    new = rewrite(text, findings)
+    anonymized, resolved = new.text, new.findings
     record = AnonymizedRecord("r", anonymized, None, None, resolved)
     assert "".join(piece.text for piece in before(text, resolved)) == text
     right = after(text, record)
