@@ -87,7 +87,7 @@ class Step:
 
 def take_step(device: torch.device, *, bf16: bool) -> Step:
     """One step of DP-SGD by book-keeping, rate 1, on `device`; under autocast if `bf16`."""
-    network = build(load_packaged(), PLAN, LABELS, PublicSeed(bytes(32)), device).network.eval()
+    network = build(load_packaged(), PLAN, {"text": LABELS}, PublicSeed(bytes(32)), device).network.eval()
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     before = _flat(parameters)
     batch, targets = _rows(device)
@@ -114,7 +114,7 @@ def _rows(device: torch.device) -> tuple[Mapping[str, Tensor], Tensor]:
 
 
 def _losses(network: Network, batch: Mapping[str, Tensor], targets: Tensor) -> Tensor:
-    return nn.functional.cross_entropy(network(batch), targets, reduction="none")
+    return nn.functional.cross_entropy(network(batch)["text"], targets, reduction="none")
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:

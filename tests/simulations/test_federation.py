@@ -33,14 +33,13 @@ class Killed(BaseException):
     """The process is gone: nothing may catch it."""
 
 
-def charges(out: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """All that the sites' ledgers hold."""
+def charges(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """All that the sites' ledgers charged, in order; not how much of the log a site had seen then."""
     found = {}
     for path in sorted((out / "sites").glob("*/ledger.sqlite")):
         with sqlite3.connect(path) as ledger:
-            found[path.parent.name] = ledger.execute(
-                "select * from entry where kind = 'reservation' order by number"
-            ).fetchall()
+            rows = ledger.execute("select body from entry where kind = 'reservation' order by number")
+            found[path.parent.name] = [json.loads(body) | {"seen_tree_size": None} for (body,) in rows]
     return found
 
 
@@ -171,7 +170,7 @@ def test_a_site_that_dies_in_training_has_paid_and_what_is_left_of_its_budget_en
     closed = Federation(build(small, built.out, None, fresh=False)).rounds()
     assert (closed.outcome, closed.rounds_aggregated) == ("done", 1)
     assert verify(built.federation.root, expected_key=None).exit_code == 0
-    trained = [row[7] for row in charges(built.out)["hospital_b"] if row[8] == "train"]
+    trained = [row["server_round"] for row in charges(built.out)["hospital_b"] if row["purpose"] == "train"]
     assert trained == [1, 1]  # the attempt that died stays charged, round 2 was refused before any training
 
 
