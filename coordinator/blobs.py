@@ -24,7 +24,7 @@ class BlobStore(BlobReader):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in folder.glob(f"{_PARTIAL}*"):
             leftover.unlink()
 
@@ -49,7 +49,7 @@ class BlobStore(BlobReader):
 
 
 def _write_durably(path: Path, data: bytes | memoryview) -> None:
-    with path.open("xb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from privacy.audit.checkpoint import Checkpoint, open_checkpoint
+from privacy.audit.database import TABLES, check_schema
 from privacy.audit.entries import AuditEntry, EntryBody
 from privacy.audit.keys import SigningKey
 from privacy.audit.merkle import Tree, leaf_hash
@@ -27,13 +28,12 @@ from privacy.audit.note import NoteKey
 from privacy.canonical import canonical_bytes
 from privacy.errors import CollabError, ContractError, IntegrityError, LogForked, SettingsError, StorageFailed
 from privacy.exchange.delivery import LogProof
-from privacy.exchange.messages import parse
+from privacy.exchange.messages import MAX_BODY_BYTES, parse
 from privacy.identifiers import RunId
 
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS entries (position INTEGER PRIMARY KEY, leaf BLOB NOT NULL, leaf_hash BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
-"""
+SCHEMA: Final = ";".join(table.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) for table in TABLES.values())
+MAX_ENTRY_BYTES: Final = MAX_BODY_BYTES - (64 << 10)
+"""An entry is delivered with its proofs in one body: longer ones could be logged and never be sent or read."""
 
 
 class Journal:
@@ -58,7 +58,7 @@ class Journal:
         Raises SettingsError when another process has it open, IntegrityError when it does not agree with its last
         checkpoint or was signed with another key, StorageFailed when the disk refuses.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         journal = cls(folder, key, origin, clock)
         try:
             journal._lock()
@@ -92,8 +92,9 @@ class Journal:
     def append(self, run_id: RunId, server_round: int, *bodies: EntryBody) -> list[AuditEntry]:
         """Add one entry per body and sign the new checkpoint, in one transaction. Returns the entries as stored.
 
-        Raises ContractError, and changes nothing, when a body has no canonical encoding. Raises StorageFailed when
-        the disk refuses: then read `entries` again, because the bodies are all there or none is.
+        Raises ContractError, and changes nothing, when a body has no canonical encoding or gives an entry of more
+        than MAX_ENTRY_BYTES: whoever sent it is refused, and the log goes on. Raises StorageFailed when the disk
+        refuses: then read `entries` again, because the bodies are all there or none is.
         """
         if not bodies:
             return []
@@ -104,7 +105,7 @@ class Journal:
                 AuditEntry(index=first + at, run_id=run_id, server_round=server_round, recorded_at=now, body=body)
                 for at, body in enumerate(bodies)
             ]
-            leaves = [canonical_bytes(draft) for draft in drafts]
+            leaves = [_leaf(draft) for draft in drafts]
             entries = [parse(AuditEntry, leaf) for leaf in leaves]
             try:
                 for leaf in leaves:
@@ -138,6 +139,20 @@ class Journal:
                 consistency_proof=tuple(value.hex() for value in self._tree.consistency_proof(from_size, size)),
             )
 
+    def settle(self) -> None:
+        """Move all entries into log.sqlite and empty its write-ahead log, so that a plain copy of the file is whole.
+
+        For the end of a phase. Does nothing while somebody reads: the next phase settles this one too. Raises
+        StorageFailed when the disk refuses; nothing that was appended is lost by it.
+        """
+        with self._mutex:
+            database = self._connection()
+            try:
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as error:
+                self._forget()
+                raise _storage_failed(error) from None
+
     def close(self) -> None:
         """Release the log. What was appended is durable already."""
         with self._mutex:
@@ -170,7 +185,8 @@ class Journal:
         line = self.log_key.vkey() + "\n"
         if not path.exists():
             partial = path.with_suffix(".partial")
-            with partial.open("w", encoding="utf-8") as file:
+            partial.unlink(missing_ok=True)
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
@@ -194,6 +210,7 @@ class Journal:
         self._tree, self._entries = Tree(), []
         try:
             self._database = database = _connect(self.folder / "log.sqlite")
+            check_schema(database)
             rows = database.execute("SELECT position, leaf, leaf_hash FROM entries ORDER BY position").fetchall()
             last = database.execute("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
         except sqlite3.Error as error:
@@ -247,12 +264,21 @@ class Journal:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    """SQLite gives its write-ahead log the mode of the file: private from the first byte, whatever the umask."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
     database.execute("PRAGMA fullfsync=ON")
     database.executescript(SCHEMA)
     return database
+
+
+def _leaf(draft: AuditEntry) -> bytes:
+    leaf = canonical_bytes(draft)
+    if len(leaf) > MAX_ENTRY_BYTES:
+        raise ContractError(f"an entry of {len(leaf)} bytes is longer than the log's {MAX_ENTRY_BYTES}")
+    return leaf
 
 
 def _parsed(position: int, leaf: bytes) -> AuditEntry:

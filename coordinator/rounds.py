@@ -63,6 +63,7 @@ class Rounds:
         rules = self.recipe.settings.rounds
         while self.history.closed is None:
             self._perform(next_action(self.history, min_sites=rules.min_sites, evaluate=rules.evaluate))
+            self.journal.settle()
         return self.history.closed
 
     def _perform(self, action: Action) -> None:

@@ -33,7 +33,8 @@ from privacy.identifiers import RunId
 
 def read_entries(folder: Path) -> list[AuditEntry]:
     """All entries of the log in `folder`, in order; none when there is no log yet. Writes nothing, waits for nobody."""
-    if not (folder / "log.sqlite").exists():
+    path = folder / "log.sqlite"
+    if not path.exists() and not path.is_symlink():
         return []
     return [parse(AuditEntry, row.leaf) for row in read_log(folder).rows]
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from privacy.errors import ContractError, SettingsError
 
@@ -90,3 +92,23 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ContractError(f"{path.name} is longer than {limit} bytes", next_step="ask its sender for a new one")
     return data
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a regular file stands at `path` itself: no link, pipe, device or folder, which might never end."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Raises OSError when there is none, or when something else stands there.
+
+    A link is not followed and a pipe is not waited for: the check is made on what was opened.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(f"{path.name} is no regular file")
+    return os.fdopen(handle, "rb")

@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading what the log names by digest: model files and update payloads, one file each, `blobs/<sha256>`.
 
-Nothing is returned whose SHA-256 is not its name. Writing is the coordinator's (coordinator/blobs.py).
+Nothing is returned whose SHA-256 is not its name. Only regular files are opened, none that is longer than any model.
+Writing is the coordinator's (coordinator/blobs.py).
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from privacy.errors import ContractError, IntegrityError, Unreachable
-from privacy.identifiers import Digest, sha256, sha256_file
+from privacy.files import is_regular, open_regular
+from privacy.identifiers import Digest, sha256
+
+MAX_BLOB_BYTES: Final = 8 << 30
+"""Two thousand million float32 values. A longer file is not read: a name alone can claim any length."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -26,7 +33,7 @@ class BlobReader:
 
     def has(self, digest: Digest) -> bool:
         """Is it stored (not yet: is it whole)?"""
-        return self._path(digest).is_file()
+        return is_regular(self._path(digest))
 
     def size(self, digest: Digest) -> int:
         """Its length in bytes. Raises Unreachable when it is not stored."""
@@ -35,15 +42,25 @@ class BlobReader:
         except OSError:
             raise _missing(digest) from None
 
+    def check(self, digest: Digest) -> None:
+        """Read it in pieces.
+
+        Raises Unreachable when it is not stored, IntegrityError when its bytes are not those of its name.
+        """
+        state = hashlib.sha256()
+        with self._open(digest) as file:
+            while piece := file.read(1 << 20):
+                state.update(piece)
+        if state.hexdigest() != digest:
+            raise _altered(digest)
+
     def get(self, digest: Digest) -> bytes:
         """Its bytes.
 
         Raises Unreachable when it is not stored, IntegrityError when its bytes are not those of its name.
         """
-        try:
-            data = self._path(digest).read_bytes()
-        except OSError:
-            raise _missing(digest) from None
+        with self._open(digest) as file:
+            data = file.read()
         if sha256(data) != digest:
             raise _altered(digest)
         return data
@@ -56,9 +73,22 @@ class BlobReader:
         size = self.size(digest)
         if size == 0 or size % 4:
             raise ContractError(f"blob {digest[:12]} is no int32 vector", reason="wrong_shape")
-        if sha256_file(self._path(digest)) != digest:
-            raise _altered(digest)
+        self.check(digest)
         return np.memmap(self._path(digest), "<i4", mode="r")
+
+    def _open(self, digest: Digest) -> BinaryIO:
+        path = self._path(digest)
+        try:
+            size = path.lstat().st_size
+            file = open_regular(path)
+        except FileNotFoundError:
+            raise _missing(digest) from None
+        except OSError:
+            raise IntegrityError(f"blob {digest[:12]} is no regular file that can be read") from None
+        if size > MAX_BLOB_BYTES:
+            file.close()
+            raise IntegrityError(f"blob {digest[:12]} claims {size} bytes: no model is that long")
+        return file
 
     def _path(self, digest: Digest) -> Path:
         if _DIGEST.fullmatch(digest) is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""collab-audit: check a coordinator's log without trusting the coordinator. Reads one folder, writes nothing.
+"""collab-audit: check a coordinator's log without trusting the coordinator. Reads one folder, writes nothing into it.
 
 The folder needs log.sqlite, log.vkey and blobs/ only: a copy on another machine is as good, and better. Exit codes: 0
 all holds, 2 wrong usage, 4 something does not hold, 5 something is missing (an open run, blobs kept elsewhere).
@@ -7,9 +7,10 @@ all holds, 2 wrong usage, 4 something does not hold, 5 something is missing (an 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from pydantic import BaseModel
@@ -17,13 +18,18 @@ from pydantic import BaseModel
 from privacy.audit import replay as replaying
 from privacy.audit import report as reporting
 from privacy.audit import verify as verifying
+from privacy.audit.copying import copy_log
 from privacy.audit.findings import Finding
 from privacy.audit.keys import VerifyKey
-from privacy.audit.note import NoteKey
+from privacy.audit.note import MAX_NOTE_CHARACTERS, NoteKey
 from privacy.errors import SettingsError
+from privacy.files import read_bounded
 from privacy.terminal import AsJson, Debug, example, new_app, print_json, run, say
 
 NAME = "collab-audit"
+
+_DIGITS: Final = re.compile(r"[0-9a-fA-F]{64}")
+_VKEY: Final = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+")
 
 app = new_app(
     "Check a coordinator's audit log: who said what, in which order, at what privacy cost, and with which result.",
@@ -59,20 +65,23 @@ def verify(
     the one in a site's start kit. With --seen, a checkpoint that a site kept,
     a log that was cut or rewritten is found too.
     """
-    notes = [_text(path) for path in seen or []]
+    notes = [_read_text(path) for path in seen or []]
     report = verifying.verify(folder, expected_key=_key(key), seen=notes)
     if as_json:
         _print_report(report, report.exit_code)
         return report.exit_code
-    say(f"log {report.origin}: {report.entries} entries, {report.checkpoints} checkpoints, root {report.root[:16]}")
-    pinned = "as given" if report.key_pinned else "taken from the folder: compare it with a site's start kit"
-    say(f"key {report.key_fingerprint} ({pinned})")
+    held = f"{counted(report.entries, 'entry', 'entries')}, {counted(report.checkpoints, 'checkpoint')}"
+    say(f"log {report.origin}: {held}, root {report.root[:16]}")
+    _say_key(report)
+    if report.seen_held:
+        say(f"{counted(report.seen_held, 'checkpoint')} kept elsewhere: continued by this log")
     for summary in report.runs:
         origin = "simulated" if summary.simulated else "real"
         rounds = f"{summary.rounds_aggregated} of {summary.planned_rounds} rounds aggregated"
         aborted = f", {summary.rounds_aborted} aborted" if summary.rounds_aborted else ""
         say(f"run {summary.run_id} ({origin}): {rounds}{aborted}, {'closed' if summary.closed else 'open'}")
-    say(f"{report.epsilons_checked} claimed epsilons computed again, {report.blobs_checked} blobs hashed")
+    computed = f"{counted(report.epsilons_checked, 'claimed epsilon')} computed again"
+    say(f"{computed}, {counted(report.blobs_checked, 'blob')} hashed")
     _say_findings(report.findings, report.incomplete, "verified: everything holds")
     return report.exit_code
 
@@ -97,9 +106,32 @@ def replay(folder: Folder, as_json: AsJson = False, debug: Debug = False) -> int
     return report.exit_code
 
 
-@app.command(epilog=example("collab-audit show federation --round 2"))
+@app.command(epilog=example("collab-audit copy federation evidence"))
+def copy(
+    folder: Folder,
+    to: Annotated[Path, typer.Argument(metavar="TO", help="The new folder. It must not be there.", show_default=False)],
+    no_blobs: Annotated[bool, typer.Option("--no-blobs", help="Leave the blobs out: replay then needs them.")] = False,
+    link_blobs: Annotated[
+        bool, typer.Option("--link-blobs", help="Link the blobs instead of copying them: same disk, no room needed.")
+    ] = False,
+) -> None:
+    """Copy a log so that the copy verifies, also while a coordinator writes.
+
+    The copy is of one moment, whole or absent, and readable by you alone. It
+    is not judged: run verify on it.
+    """
+    if no_blobs and link_blobs:
+        raise SettingsError("--no-blobs and --link-blobs exclude each other", next_step="give one of them")
+    copied = copy_log(folder, to, "none" if no_blobs else "link" if link_blobs else "copy")
+    held = f"{counted(len(copied.log.rows), 'entry', 'entries')}, {counted(len(copied.log.checkpoints), 'checkpoint')}"
+    say(f"copied {held}, {counted(copied.blobs, 'blob')}")
+    say(f"Next: collab-audit verify {to}")
+
+
+@app.command(epilog=example("collab-audit show federation --run run-1 --round 2"))
 def show(
     folder: Folder,
+    run_id: Annotated[str, typer.Option("--run", help="Only this run.")] = "",
     server_round: Annotated[
         int | None, typer.Option("--round", min=0, help="Only this round; 0 is the initial model's evaluation.")
     ] = None,
@@ -112,12 +144,9 @@ def show(
     This prints what the entries say, unchecked: run verify and replay first.
     """
     if not as_json:
-        reporting.show(folder, server_round)
+        reporting.show(folder, run_id, server_round)
         return 0
-    runs = [run_table.model_dump(mode="json") for run_table in reporting.tables(folder)]
-    for run_table in runs:
-        run_table["rounds"] = [row for row in run_table["rounds"] if server_round in (None, row["server_round"])]
-    print_json(runs)
+    print_json([table.model_dump(mode="json") for table in reporting.chosen(folder, run_id, server_round)])
     return 0
 
 
@@ -131,25 +160,53 @@ def _say_findings(findings: Sequence[Finding], incomplete: Sequence[Finding], al
     for finding in incomplete:
         say(f"INCOMPLETE  {finding}")
     if findings:
-        say(f"not verified: {len(findings)} findings; keep this folder as evidence and ask the coordinator")
+        found = counted(len(findings), "finding")
+        say(f"not verified: {found}; keep this folder as evidence and ask the coordinator")
     elif incomplete:
-        say(f"nothing wrong was found, but {len(incomplete)} things are missing")
+        verb = "is" if len(incomplete) == 1 else "are"
+        say(f"nothing wrong was found, but {counted(len(incomplete), 'thing')} {verb} missing")
     else:
         say(all_holds)
 
 
-def _text(path: Path) -> str:
+def _say_key(report: verifying.VerifyReport) -> None:
+    """The log's own key, and the given one where it is another."""
+    if report.key_expected is None:
+        say(f"key {report.key_fingerprint} (taken from the folder: compare it with a site's start kit)")
+    elif report.key_pinned:
+        say(f"key {report.key_fingerprint} (as given)")
+    else:
+        say(f"key {report.key_fingerprint} (found: NOT the one that was given)")
+        say(f"key {report.key_expected} (given)")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`number` of things, in words that fit it."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _read_text(path: Path) -> str:
+    """A short file that its reader named. Read to a bound: a pipe is welcome, and may never end."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"the file {path.name} cannot be read", next_step="check its name") from None
+        return read_bounded(path, MAX_NOTE_CHARACTERS).decode()
+    except UnicodeDecodeError:
+        raise SettingsError(f"the file {path.name} is no text", next_step="check its name") from None
 
 
-def _key(given: str) -> VerifyKey | None:
+def _key(given: str) -> VerifyKey | NoteKey | None:
+    """A vkey line, 64 hexadecimal digits, or a file that holds one of both."""
     if not given:
         return None
-    text = _text(Path(given)).strip() if Path(given).is_file() else given
-    return NoteKey.parse(text).key if "+" in text else VerifyKey.from_hex(text)
+    if _DIGITS.fullmatch(given) is not None or _VKEY.fullmatch(given) is not None:
+        text = given
+    elif not Path(given).exists():
+        raise SettingsError(
+            f"there is no file {Path(given).name}, and it is no key itself",
+            next_step="give a file with the log's vkey line, the line, or 64 hexadecimal digits",
+        )
+    else:
+        text = _read_text(Path(given)).strip()
+    return NoteKey.parse(text) if "+" in text else VerifyKey.from_hex(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

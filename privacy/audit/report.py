@@ -99,17 +99,29 @@ def tables(folder: Path) -> list[RunTable]:
     return [_run_table(run_id, entries) for run_id, entries in by_run.items()]
 
 
-def show(folder: Path, server_round: int | None = None) -> None:
-    """Print every run of the log, or one round of each with its sites.
-
-    Raises SettingsError when there is no such round.
-    """
-    runs = tables(folder)
-    if server_round is not None and not any(row.server_round == server_round for run in runs for row in run.rounds):
+def chosen(folder: Path, run_id: str = "", server_round: int | None = None) -> list[RunTable]:
+    """All runs or the one named, with all rounds or the one named. Raises SettingsError when there is no such."""
+    runs = [run for run in tables(folder) if run_id in ("", run.run_id)]
+    if run_id and not runs:
+        raise SettingsError("the log holds no run of that name", next_step="collab-audit show DIR lists the runs")
+    if server_round is None:
+        return runs
+    if not any(row.server_round == server_round for run in runs for row in run.rounds):
         raise SettingsError(
             f"the log holds no round {server_round}", next_step="collab-audit show DIR lists the rounds"
         )
-    for run in runs:
+    return [
+        run.model_copy(update={"rounds": tuple(row for row in run.rounds if row.server_round == server_round)})
+        for run in runs
+    ]
+
+
+def show(folder: Path, run_id: str = "", server_round: int | None = None) -> None:
+    """Print every run of the log or the one named; of a round that is named, its plan and its sites alone.
+
+    Raises SettingsError when there is no such run or round.
+    """
+    for run in chosen(folder, run_id, server_round):
         origin = "simulated" if run.simulated else "real"
         say(f"run {run.run_id} ({origin}): {run.outcome}, {run.planned_rounds} rounds planned")
         if server_round is None:
@@ -120,8 +132,7 @@ def show(folder: Path, server_round: int | None = None) -> None:
             _print_mechanism_checks(run)
             _print_rounds(run)
         for row in run.rounds:
-            if server_round in (None, row.server_round):
-                _print_sites(row)
+            _print_sites(row)
 
 
 def _print_self_checks(run: RunTable) -> None:

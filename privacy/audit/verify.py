@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,13 +27,19 @@ from privacy.audit.entries import AuditEntry, RoundAggregated, RunOpened, Update
 from privacy.audit.findings import Finding, exit_code
 from privacy.audit.keys import VerifyKey
 from privacy.audit.merkle import Tree, leaf_hash, verify_consistency
+from privacy.audit.note import NoteKey
 from privacy.audit.runs import RunCheck, check_run
 from privacy.audit.stored import StoredLog, read_log
-from privacy.errors import CollabError, ContractError, IntegrityError
+from privacy.errors import CollabError, ContractError, IntegrityError, Unreachable
 from privacy.exchange.messages import parse
-from privacy.identifiers import Digest, RunId, sha256_file
+from privacy.identifiers import Digest, RunId
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+WAL_MISSING: Final = (
+    "; or the WAL is missing: if log.sqlite was copied while a coordinator had it open, copy the folder again with "
+    "collab-audit copy DIR TO, and verify that"
+)
 
 
 class RunSummary(BaseModel):
@@ -48,7 +55,12 @@ class RunSummary(BaseModel):
 
 
 class VerifyReport(BaseModel):
-    """What was checked and what was found. `key_pinned`: the key was given from outside, not taken from the folder."""
+    """What was checked and what was found.
+
+    `key_fingerprint` is that of the log's own key, `key_expected` that of the key that was given from outside, if one
+    was; `key_pinned`: they are the same key. `seen_held`: how many of the checkpoints that were kept elsewhere this
+    log continues.
+    """
 
     model_config = STRICT
     origin: str
@@ -56,7 +68,9 @@ class VerifyReport(BaseModel):
     checkpoints: int
     root: Digest
     key_fingerprint: str
+    key_expected: str | None
     key_pinned: bool
+    seen_held: int
     runs: tuple[RunSummary, ...]
     epsilons_checked: int
     blobs_checked: int
@@ -68,20 +82,27 @@ class VerifyReport(BaseModel):
         return exit_code(self.findings, self.incomplete)
 
 
-def verify(folder: Path, *, expected_key: VerifyKey | None, seen: Sequence[str] = ()) -> VerifyReport:
+ExpectedKey = VerifyKey | NoteKey | None
+"""A key from elsewhere; as a NoteKey with the log's name too."""
+
+
+def verify(folder: Path, *, expected_key: ExpectedKey, seen: Sequence[str] = ()) -> VerifyReport:
     """Check the log in `folder`. `seen`: checkpoints that others kept, such as a site's last one, signed or not.
 
     Without `expected_key` the key is taken from log.vkey, and the log proves only that it agrees with itself: compare
-    the fingerprint. Raises SettingsError when there is no log, IntegrityError when the files cannot be read at all.
+    the fingerprint. With it log.vkey is not needed. Raises SettingsError when there is no log, IntegrityError when the
+    files cannot be read at all, Unreachable when they lack what a write-ahead log held.
     """
-    return verify_stored(read_log(folder), BlobReader(folder / "blobs"), expected_key=expected_key, seen=seen)
+    stored = read_log(folder, expected_key)
+    return verify_stored(stored, BlobReader(folder / "blobs"), expected_key=expected_key, seen=seen)
 
 
 def verify_stored(
-    stored: StoredLog, blobs: BlobReader, *, expected_key: VerifyKey | None, seen: Sequence[str] = ()
+    stored: StoredLog, blobs: BlobReader, *, expected_key: ExpectedKey, seen: Sequence[str] = ()
 ) -> VerifyReport:
     """The same for a log that was read already."""
     check = LogCheck(stored)
+    expected = expected_key.key if isinstance(expected_key, NoteKey) else expected_key
     check.key(expected_key)
     check.leaves()
     check.checkpoints()
@@ -101,12 +122,14 @@ def verify_stored(
         checkpoints=len(stored.checkpoints),
         root=check.tree.root().hex(),
         key_fingerprint=stored.log_key.key.fingerprint(),
-        key_pinned=expected_key is not None,
+        key_expected=expected.fingerprint() if expected is not None else None,
+        key_pinned=expected is not None and expected.raw() == stored.log_key.key.raw(),
+        seen_held=check.seen_held,
         runs=tuple(_summary(run) for run in runs),
         epsilons_checked=sum(run.spending.checked for run in runs),
         blobs_checked=blobs_checked,
         findings=(*check.findings, *sorted(of_runs, key=lambda finding: finding.index or 0), *wrong),
-        incomplete=(*opens, *missing),
+        incomplete=(*check.incomplete, *opens, *missing),
     )
 
 
@@ -118,11 +141,19 @@ class LogCheck:
         self.tree = Tree()
         self.entries: list[AuditEntry] = []
         self.findings: list[Finding] = []
+        self.incomplete: list[Finding] = []
+        self.seen_held = 0
 
-    def key(self, expected: VerifyKey | None) -> None:
-        """The log's key is the one that was expected."""
-        if expected is not None and expected.raw() != self.stored.log_key.key.raw():
-            self.findings.append(Finding(message="the log is signed with another key than the one expected"))
+    def key(self, expected: ExpectedKey) -> None:
+        """The log's key, and where it was given its name, are what was expected."""
+        if expected is None:
+            return
+        own, given = self.stored.log_key, expected.key if isinstance(expected, NoteKey) else expected
+        if given.raw() != own.key.raw():
+            found = f"found {own.key.fingerprint()}, given {given.fingerprint()}"
+            self.findings.append(Finding(message=f"the log is signed with another key than the one given: {found}"))
+        elif isinstance(expected, NoteKey) and expected.name != own.name:
+            self.findings.append(Finding(message=f"this is the log of {own.name}, the key given is of {expected.name}"))
 
     def leaves(self) -> None:
         """Every leaf, in order. The first gap ends the reading: what stands after it has no place in the tree."""
@@ -167,18 +198,19 @@ class LogCheck:
                 self.entries = self.entries[: last.size]
                 return
             last = checkpoint
-        if not self.stored.checkpoints:
-            self.findings.append(Finding(message="there is no signed checkpoint"))
+        if not self.stored.checkpoints and not self.stored.rows and self.stored.wal_may_be_missing:
+            self.incomplete.append(Finding(message=f"there is no signed checkpoint{WAL_MISSING}"))
+        elif not self.stored.checkpoints:
+            self.findings.append(Finding(message=f"there is no signed checkpoint{self._unless_copied()}"))
         if last.size < len(self.stored.rows):
-            self._find(last.size, "no checkpoint signs this entry and what follows")
+            self._find(last.size, f"no checkpoint signs this entry and what follows{self._unless_copied()}")
             self.entries = self.entries[: last.size]
 
     def _continues(self, old: Checkpoint, new: Checkpoint) -> bool:
         if new.size > self.tree.size:
             if not any(finding.index is not None for finding in self.findings):
-                self._find(
-                    self.tree.size, f"this entry is missing: {new.size} were signed, {self.tree.size} are stored"
-                )
+                missing = f"{new.size} were signed, {self.tree.size} are stored{self._unless_copied()}"
+                self._find(self.tree.size, f"this entry is missing: {missing}")
             return False
         if self.tree.root(new.size).hex() != new.root:
             place = (
@@ -203,10 +235,17 @@ class LogCheck:
         if checkpoint.origin != self.stored.log_key.name:
             self.findings.append(Finding(message="the checkpoint that was kept elsewhere is of another log"))
         elif size > self.tree.size:
-            self._find(self.tree.size, f"the log was cut here: somebody saw {size} signed entries", size)
+            cut = f"the log was cut here: somebody saw {size} signed entries"
+            self._find(self.tree.size, f"{cut}{self._unless_copied()}", size)
         elif self.tree.root(size).hex() != checkpoint.root:
             message = f"the log was rewritten: its first {size} entries are not those that somebody saw signed"
             self.findings.append(Finding(checkpoint=size, message=message))
+        else:
+            self.seen_held += 1
+
+    def _unless_copied(self) -> str:
+        """The innocent explanation, where there is one: a person decides, the exit code stays."""
+        return WAL_MISSING if self.stored.wal_may_be_missing else ""
 
     def _find(self, index: int, message: str, checkpoint: int | None = None) -> None:
         self.findings.append(Finding(index=index, checkpoint=checkpoint, message=message))
@@ -253,10 +292,13 @@ def _check_blobs(
 ) -> tuple[int, tuple[Finding, ...], tuple[Finding, ...]]:
     checked, wrong, missing = 0, [], []
     for digest, index in _named_blobs(entries).items():
-        if not blobs.has(digest):
+        try:
+            blobs.check(digest)
+            checked += 1
+        except Unreachable:
             missing.append(Finding(index=index, blob=digest, message="the blob that this entry names is not here"))
-            continue
-        checked += 1
-        if sha256_file(blobs.folder / digest) != digest:
-            wrong.append(Finding(index=index, blob=digest, message="the blob was altered: its SHA-256 is not its name"))
+        except IntegrityError as error:
+            checked += 1
+            message = f"the blob {error.message.removeprefix(f'blob {digest[:12]} ')}"
+            wrong.append(Finding(index=index, blob=digest, message=message))
     return checked, tuple(wrong), tuple(missing)

@@ -13,6 +13,7 @@ import pytest
 
 from privacy.audit.cli import main
 from privacy.audit.keys import SigningKey
+from privacy.audit.note import NoteKey
 
 Capture = pytest.CaptureFixture[str]
 
@@ -72,9 +73,82 @@ def test_the_key_can_be_given_in_every_form(true_log: Path, tmp_path: Path, caps
     }
     assert main(["verify", str(true_log), "--key", key[form]]) == 0
     assert "(as given)" in capsys.readouterr().out
-    other = SigningKey(b"\x02" * 32).verify_key().hex()
-    assert main(["verify", str(true_log), "--key", other]) == 4
-    assert "another key" in capsys.readouterr().out
+    (true_log / "log.vkey").unlink()
+    assert main(["verify", str(true_log), "--key", key[form]]) == 0
+    assert "(as given)" in capsys.readouterr().out
+
+
+def test_a_wrong_key_is_named_beside_the_one_that_was_found(true_log: Path, capsys: Capture) -> None:
+    other, own = SigningKey(b"\x02" * 32).verify_key(), SigningKey(b"\x01" * 32).verify_key()
+    assert main(["verify", str(true_log), "--key", other.hex()]) == 4
+    printed = capsys.readouterr().out
+    assert f"key {own.fingerprint()} (found: NOT the one that was given)" in printed
+    assert f"key {other.fingerprint()} (given)" in printed
+    assert "(as given)" not in printed
+    assert f"another key than the one given: found {own.fingerprint()}, given {other.fingerprint()}" in printed
+    assert main(["verify", str(true_log), "--key", other.hex(), "--json"]) == 4
+    report = json.loads(capsys.readouterr().out)
+    assert (report["key_fingerprint"], report["key_expected"]) == (own.fingerprint(), other.fingerprint())
+    assert not report["key_pinned"]
+
+
+def test_a_key_line_of_another_log_is_found_even_when_the_key_is_the_same(true_log: Path, capsys: Capture) -> None:
+    line = NoteKey("collab/fields", SigningKey(b"\x01" * 32).verify_key()).vkey()
+    assert main(["verify", str(true_log), "--key", line]) == 4
+    assert "this is the log of collab/woods, the key given is of collab/fields" in capsys.readouterr().out
+
+
+def test_a_log_without_its_key_file_is_held_against_the_key_that_was_given(true_log: Path, capsys: Capture) -> None:
+    (true_log / "log.vkey").unlink()
+    assert main(["verify", str(true_log), "--key", SigningKey(b"\x02" * 32).verify_key().hex()]) == 4
+    assert "must be signed once by collab/woods" in capsys.readouterr().out
+    assert main(["verify", str(true_log)]) == 2
+    assert "holds no log.vkey" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["verify", "{log}", "--key", "missing.vkey"], "there is no file missing.vkey"),
+        (["verify", "{log}", "--seen", "missing.note"], "missing.note cannot be read"),
+        (["verify", "{log}nosuch"], "there is no folder"),
+        (["replay", "{log}nosuch"], "there is no folder"),
+        (["show", "{log}nosuch"], "there is no folder"),
+        (["copy", "{log}nosuch", "{log}copy"], "there is no folder"),
+        (["show", "{log}", "--run", "autumn"], "the log holds no run of that name"),
+        (["show", "{log}", "--round", "9"], "the log holds no round 9"),
+    ],
+)
+def test_what_is_not_there_is_named(true_log: Path, capsys: Capture, arguments: list[str], said: str) -> None:
+    assert main([argument.format(log=true_log) for argument in arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_holds_is_mentioned(true_log: Path, tmp_path: Path, capsys: Capture) -> None:
+    kept = tmp_path / "kept.note"
+    with closing(sqlite3.connect(true_log / "log.sqlite")) as database:
+        kept.write_text(database.execute("SELECT note FROM checkpoints WHERE size = 20").fetchone()[0])
+    assert main(["verify", str(true_log), "--seen", str(kept)]) == 0
+    assert "1 checkpoint kept elsewhere: continued by this log" in capsys.readouterr().out
+    assert main(["verify", str(true_log), "--seen", str(kept), "--seen", str(kept), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seen_held"] == 2
+
+
+def test_one_is_one_and_two_are_two(build_log: Callable[..., Path], tmp_path: Path, capsys: Capture) -> None:
+    folder = build_log(tmp_path / "log", lambda place, value: None if "run_closed" in place else value)
+    main(["verify", str(folder)])
+    assert "but 1 thing is missing" in capsys.readouterr().out
+    next((folder / "blobs").iterdir()).unlink()
+    main(["verify", str(folder)])
+    assert "but 2 things are missing" in capsys.readouterr().out
+    (folder / "blobs" / sorted(path.name for path in (folder / "blobs").iterdir())[0]).write_bytes(b"x")
+    main(["verify", str(folder)])
+    assert "not verified: 1 finding;" in capsys.readouterr().out
+
+
+def test_one_run_of_several_is_shown_alone(true_log: Path, capsys: Capture) -> None:
+    assert main(["show", str(true_log), "--run", "spring", "--json"]) == 0
+    assert [run["run_id"] for run in json.loads(capsys.readouterr().out)] == ["spring"]
 
 
 def test_a_wrong_log_ends_with_4_and_says_where(true_log: Path, capsys: Capture) -> None:
