@@ -17,7 +17,7 @@ import numpy as np
 from opacus.accountants import PRVAccountant, RDPAccountant
 
 from privacy.dp import pld
-from privacy.dp.composition import HOPELESS, Segment, over_partitions, smallest_noise_multiplier
+from privacy.dp.composition import HOPELESS, Accounted, Segment, over_partitions, smallest_noise_multiplier
 from privacy.dp.params import PrivacyEvent
 from privacy.errors import SettingsError
 
@@ -30,18 +30,23 @@ SMALLEST_TARGET = 0.05
 Epsilon = Callable[[Sequence[PrivacyEvent], float], float]
 
 
-def epsilon(events: Sequence[PrivacyEvent], delta: float) -> float:
+def account(events: Sequence[PrivacyEvent], delta: float) -> Accounted:
     """What `events` cost together at `delta`, an upper bound for the unit they were made for; 0 for no events.
 
-    Composed inside a partition, the maximum over partitions: see privacy.dp.composition for why. Raises ContractError
-    when the accountant's answer is negative or not finite.
+    Composed inside a partition, the maximum over partitions: see privacy.dp.composition for why. The label is that of
+    the accountant that gave the figure. Raises ContractError when the answer is negative or not finite.
     """
-    return over_partitions(events, lambda history: _prv(history, delta))
+    return over_partitions(events, lambda history: _prv(history, delta), "prv")
+
+
+def epsilon(events: Sequence[PrivacyEvent], delta: float) -> float:
+    """The figure of `account`."""
+    return account(events, delta).epsilon
 
 
 def epsilon_rdp(events: Sequence[PrivacyEvent], delta: float) -> float:
     """The same by Renyi DP: a second opinion that is never below the truth, and coarser."""
-    return over_partitions(events, lambda history: _rdp(history, delta))
+    return over_partitions(events, lambda history: Accounted(_rdp(history, delta), "rdp"), "rdp").epsilon
 
 
 def calibrate(target_epsilon: float, delta: float, sample_rate: float, steps: int) -> float:
@@ -56,7 +61,7 @@ def calibrate(target_epsilon: float, delta: float, sample_rate: float, steps: in
         lambda noise: pld.epsilon_of(((noise, sample_rate, steps),), delta), target_epsilon
     )
     return smallest_noise_multiplier(
-        lambda noise: _prv(((noise, sample_rate, steps),), delta), target_epsilon, start=near, widen=1.002
+        lambda noise: _prv(((noise, sample_rate, steps),), delta).epsilon, target_epsilon, start=near, widen=1.002
     )
 
 
@@ -74,13 +79,13 @@ def accountant(name: str) -> Epsilon:
 
 
 @lru_cache(maxsize=256)
-def _prv(history: tuple[Segment, ...], delta: float) -> float:
+def _prv(history: tuple[Segment, ...], delta: float) -> Accounted:
     bound = _rdp(history, delta)
     if not bound <= HOPELESS:
-        return bound
+        return Accounted(bound, "rdp")
     if sum(steps for _, _, steps in history) > PRV_STEPS:
-        return pld.epsilon_of(history, delta)
-    return _opacus(PRVAccountant(), history, delta)
+        return pld.account_of(history, delta)
+    return Accounted(_opacus(PRVAccountant(), history, delta), "prv")
 
 
 def _rdp(history: tuple[Segment, ...], delta: float) -> float:

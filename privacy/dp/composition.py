@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
-from privacy.dp.params import PARTITIONS, Partition, PrivacyEvent
+from privacy.dp.params import PARTITIONS, Accountant, Partition, PrivacyEvent
 from privacy.errors import ContractError, SettingsError
 
 Segment = tuple[float, float, int]
@@ -26,6 +27,14 @@ _DIGITS = 4
 _SMALLEST, _LARGEST = 0.01, 1e5
 
 
+@dataclass(frozen=True)
+class Accounted:
+    """An upper bound of epsilon, and whose it is."""
+
+    epsilon: float
+    accountant: Accountant
+
+
 def segments(events: Sequence[PrivacyEvent], partition: Partition) -> tuple[Segment, ...]:
     """The events of one partition with the steps of equal (noise_multiplier, sample_rate) added up."""
     steps: dict[tuple[float, float], int] = {}
@@ -36,18 +45,23 @@ def segments(events: Sequence[PrivacyEvent], partition: Partition) -> tuple[Segm
     return tuple((noise, rate, count) for (noise, rate), count in sorted(steps.items()))
 
 
-def over_partitions(events: Sequence[PrivacyEvent], epsilon_of: Callable[[tuple[Segment, ...]], float]) -> float:
-    """The largest epsilon of a partition; 0 for no events. Raises ContractError for a negative or non-finite one."""
-    found = [0.0]
+def over_partitions(
+    events: Sequence[PrivacyEvent], account: Callable[[tuple[Segment, ...]], Accounted], nothing: Accountant
+) -> Accounted:
+    """The largest epsilon of a partition, with its own accountant; 0 by `nothing` for no events.
+
+    Raises ContractError for a negative or non-finite one.
+    """
+    found = [Accounted(0.0, nothing)]
     for partition in PARTITIONS:
         if history := segments(events, partition):
-            found.append(epsilon_of(history))
-    if not all(math.isfinite(epsilon) and epsilon >= 0 for epsilon in found):
+            found.append(account(history))
+    if not all(math.isfinite(one.epsilon) and one.epsilon >= 0 for one in found):
         raise ContractError(
             "the accountant returned a negative or non-finite epsilon: nothing may be released on it",
             next_step="plan more noise or fewer steps; report the plan's noise, sample rate and steps as a bug",
         )
-    return max(found)
+    return max(found, key=lambda one: one.epsilon)
 
 
 def smallest_noise_multiplier(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from privacy.canonical import DecimalString
+from privacy.dp.composition import Accounted
 from privacy.dp.ledger_chain import LOCK_SECONDS, Chain
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit, epsilon_string
 from privacy.dp.reservations import Account, Book, Reservation
@@ -20,8 +21,8 @@ from privacy.identifiers import Digest, RunId, SiteId
 
 __all__ = ["LOCK_SECONDS", "Account", "Ledger", "Reservation"]
 
-Epsilon = Callable[[Sequence[PrivacyEvent], float], float]
-"""The epsilon of events at a delta, as privacy.dp.accounting.epsilon gives it."""
+Accounting = Callable[[Sequence[PrivacyEvent], float], Accounted]
+"""The epsilon of events at a delta and whose it is, as privacy.dp.accounting.account gives it."""
 
 ACCOUNTANT_ERROR = 0.03
 """How far two sound answers may lie apart (PRV's own error, PLD beyond 5000 steps): less is a contradiction."""
@@ -30,12 +31,12 @@ ACCOUNTANT_ERROR = 0.03
 class Ledger:
     """The ledger at `path`, created when it is missing. Safe for several threads and processes.
 
-    `epsilon` is the accountant; by default Opacus' PRV, imported (with torch) at the first use. Every method raises
+    `accountant` is by default privacy.dp.accounting's, imported (with torch) at the first use. Every method raises
     IntegrityError for an altered file or an old copy, and StorageFailed when the machine fails.
     """
 
-    def __init__(self, path: Path, *, epsilon: Epsilon | None = None) -> None:
-        self._epsilon_of = epsilon or _prv
+    def __init__(self, path: Path, *, accountant: Accounting | None = None) -> None:
+        self._account = accountant or _default
         self._chain = Chain(path)
 
     def reserve(
@@ -98,7 +99,7 @@ class Ledger:
         self, rows: Sequence[Reservation], delta: DecimalString, events: Sequence[PrivacyEvent]
     ) -> DecimalString:
         """Epsilon with `events`, rounded up; never below what the last reservation came to at the same delta."""
-        after = epsilon_string(self._epsilon_of([*(e for row in rows for e in row.events), *events], float(delta)))
+        after = epsilon_string(self._account([*(e for row in rows for e in row.events), *events], float(delta)).epsilon)
         before = next((row.epsilon_after for row in reversed(rows) if row.delta == delta), "0")
         if float(after) < float(before) - ACCOUNTANT_ERROR:
             raise ContractError(
@@ -170,8 +171,10 @@ class Ledger:
         """What the whole history cost at `delta`; with `run_id`, what that run alone cost."""
         rows = self.history(dataset, unit)
         events = tuple(event for row in rows if run_id in (None, row.run_id) for event in row.events)
-        epsilon = self._epsilon_of(events, float(delta)) if events else 0.0
-        return PrivacySpent(epsilon=epsilon_string(epsilon), delta=delta, unit=unit, accountant="prv", events=events)
+        found = self._account(events, float(delta)) if events else Accounted(0.0, "prv")
+        return PrivacySpent(
+            epsilon=epsilon_string(found.epsilon), delta=delta, unit=unit, accountant=found.accountant, events=events
+        )
 
     def _book(self) -> Book:
         with self._chain.transaction() as page:
@@ -202,7 +205,7 @@ def _check_open(book: Book, account: Account, delta: DecimalString, nonce: bytes
         )
 
 
-def _prv(events: Sequence[PrivacyEvent], delta: float) -> float:
-    from privacy.dp.accounting import epsilon
+def _default(events: Sequence[PrivacyEvent], delta: float) -> Accounted:
+    from privacy.dp.accounting import account
 
-    return epsilon(events, delta)
+    return account(events, delta)

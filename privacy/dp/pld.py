@@ -16,7 +16,7 @@ from dp_accounting.pld import privacy_loss_distribution
 from dp_accounting.rdp import RdpAccountant
 
 from privacy.canonical import decimal_string
-from privacy.dp.composition import HOPELESS, Segment, over_partitions, smallest_noise_multiplier
+from privacy.dp.composition import HOPELESS, Accounted, Segment, over_partitions, smallest_noise_multiplier
 from privacy.dp.params import PrivacyEvent, PrivacySpent
 from privacy.errors import IntegrityError
 
@@ -30,9 +30,14 @@ _ORDERS = (*range(2, 64), 80, 96, 128, 192, 256, 512)
 """Renyi orders of the bound: integers, where the sampled Gaussian has a finite sum."""
 
 
+def account(events: Sequence[PrivacyEvent], delta: float) -> Accounted:
+    """What `events` cost together at `delta`: composed inside a partition, the maximum over partitions."""
+    return over_partitions(events, lambda history: account_of(history, delta), "pld")
+
+
 def epsilon_pld(events: Sequence[PrivacyEvent], delta: float) -> float:
-    """The epsilon of `events` at `delta`: composed inside a partition, the maximum over partitions."""
-    return over_partitions(events, lambda history: epsilon_of(history, delta))
+    """The figure of `account`."""
+    return account(events, delta).epsilon
 
 
 def calibrate_pld(target_epsilon: float, delta: float, sample_rate: float, steps: int) -> float:
@@ -53,22 +58,27 @@ def verify_spent(spent: PrivacySpent) -> None:
         )
 
 
-@lru_cache(maxsize=256)
 def epsilon_of(history: tuple[Segment, ...], delta: float) -> float:
+    """The figure of `account_of`."""
+    return account_of(history, delta).epsilon
+
+
+@lru_cache(maxsize=256)
+def account_of(history: tuple[Segment, ...], delta: float) -> Accounted:
     """The epsilon of segments that compose: one partition. Where the RDP bound is hopelessly high, that bound.
 
     RDP is never taken for being the lower one: by rounding it can report 0 for a tiny spend.
     """
     bound = _epsilon_rdp(history, delta)
     if not bound <= 5 * HOPELESS:  # integer orders are loose up there
-        return bound
+        return Accounted(bound, "rdp")
     composed = privacy_loss_distribution.identity(_INTERVAL)
     for noise_multiplier, sample_rate, steps in history:
         step = privacy_loss_distribution.from_gaussian_mechanism(
             noise_multiplier, sampling_prob=sample_rate, value_discretization_interval=_INTERVAL
         )
         composed = composed.compose(step.self_compose(steps))
-    return float(composed.get_epsilon_for_delta(delta))
+    return Accounted(float(composed.get_epsilon_for_delta(delta)), "pld")
 
 
 def _epsilon_rdp(history: tuple[Segment, ...], delta: float) -> float:

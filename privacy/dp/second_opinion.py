@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from privacy.dp import accounting, pld
-from privacy.dp.params import PrivacyEvent
+from privacy.dp.params import Accountant, PrivacyEvent
 
 GAP: Final = 0.02
 """Relative difference from which the larger bound is shown."""
@@ -23,10 +23,11 @@ PRV_ERROR: Final = 0.015
 
 @dataclass(frozen=True)
 class Bounds:
-    """The epsilon of one history by both accountants."""
+    """The epsilon of one history by both. `charged_by`: whose `prv` is, for PRV leaves long histories to others."""
 
     prv: float
     pld: float
+    charged_by: Accountant = "prv"
 
     @property
     def differ(self) -> bool:
@@ -40,11 +41,12 @@ class Bounds:
         return max(self.prv, self.pld) if self.differ else self.prv
 
     @property
-    def accountant(self) -> str:
+    def accountant(self) -> Accountant:
         """Whose bound is shown."""
-        return "pld" if self.differ and self.pld > self.prv else "prv"
+        return "pld" if self.differ and self.pld > self.prv else self.charged_by
 
 
 def bounds(events: Sequence[PrivacyEvent], delta: float) -> Bounds:
     """What `events` cost together at `delta`. Raises ContractError for an answer that is negative or not finite."""
-    return Bounds(accounting.epsilon(events, delta), pld.epsilon_pld(events, delta))
+    charged = accounting.account(events, delta)
+    return Bounds(charged.epsilon, pld.epsilon_pld(events, delta), charged.accountant)

@@ -116,7 +116,7 @@ def test_the_gdp_accountant_is_refused_with_its_reason():
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -0.01])
 def test_a_negative_or_non_finite_epsilon_is_refused(nonsense):
     with pytest.raises(ContractError, match="negative or non-finite"):
-        composition.over_partitions([event("1", "1", 1)], lambda history: nonsense)
+        composition.over_partitions([event("1", "1", 1)], lambda history: composition.Accounted(nonsense, "prv"), "prv")
     with pytest.raises(ContractError):
         epsilon_string(nonsense)
 
@@ -149,6 +149,41 @@ def test_epsilon_grows_with_steps_and_falls_with_noise(noise, rate, steps, more)
     base = cost(noise, rate, steps)
     assert cost(noise, rate, steps + more) >= base - 1e-9
     assert cost(noise + more, rate, steps) <= base + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("one", "label"),
+    [
+        (event("1", "0.1", 30), "prv"),
+        (event("4", "0.01", accounting.PRV_STEPS), "prv"),
+        (event("4", "0.01", accounting.PRV_STEPS + 1), "pld"),
+        (event("0.05", "0.5", 100), "rdp"),
+    ],
+    ids=("short", "as long as PRV goes", "a step longer", "hopeless"),
+)
+def test_an_epsilon_says_which_accountant_gave_it(one, label):
+    found = accounting.account([one], 1e-5)
+    assert found.accountant == label
+    assert found.epsilon == accounting.epsilon([one], 1e-5)
+    if label == "pld":
+        assert found.epsilon == pld.epsilon_pld([one], 1e-5)
+    if label == "rdp":
+        assert pld.account([one], 1e-5).accountant == "rdp"
+
+
+def test_the_label_is_that_of_the_partition_that_counts():
+    cheap, long, dear = event("9", "1", 1, "dev"), event("4", "0.01", 6000), event("2", "1", 1, "dev")
+    assert accounting.account([cheap, long], 1e-5).accountant == "pld"
+    assert accounting.account([long, dear], 1e-5).accountant == "prv"
+
+
+@pytest.mark.parametrize("other", ["gdp", "abacus", "PRV", "", "prv "])
+def test_a_claim_names_one_of_the_three_accountants(other):
+    good = {"epsilon": "1", "delta": "0.00001", "unit": "patient", "events": []}
+    for label in ("prv", "pld", "rdp"):
+        assert PrivacySpent.model_validate_json(json.dumps(good | {"accountant": label})).accountant == label
+    with pytest.raises(ValueError, match="accountant"):
+        PrivacySpent.model_validate_json(json.dumps(good | {"accountant": other}))
 
 
 def test_a_claim_below_what_its_events_cost_is_found():

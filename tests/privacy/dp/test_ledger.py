@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from privacy.dp import pld
+from privacy.dp.composition import Accounted
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent
 from privacy.dp.pld import epsilon_pld
@@ -50,7 +52,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def ledger(path):
-    return Ledger(path, epsilon=epsilon_pld)
+    return Ledger(path, accountant=pld.account)
 
 
 def test_epsilon_is_that_of_the_whole_history_and_not_a_sum(ledger):
@@ -73,9 +75,9 @@ def test_a_reservation_over_the_limit_is_refused_with_the_figures_and_writes_not
 
 
 def test_the_history_outlives_the_process_the_run_and_the_limit(path):
-    reserve(Ledger(path, epsilon=epsilon_pld), 1)
-    reserve(Ledger(path, epsilon=epsilon_pld), 2, run_id="run-2")
-    again = Ledger(path, epsilon=epsilon_pld)
+    reserve(Ledger(path, accountant=pld.account), 1)
+    reserve(Ledger(path, accountant=pld.account), 2, run_id="run-2")
+    again = Ledger(path, accountant=pld.account)
     assert [row.run_id for row in again.history("notes", "patient")] == ["run-1", "run-2"]
     assert again.events_of_run("notes", "patient", "run-2") == (event(),)
     one_run = float(again.spent("notes", "patient", DELTA, run_id="run-2").epsilon)
@@ -91,11 +93,11 @@ def test_datasets_and_units_have_ledgers_of_their_own(ledger):
 
 
 def test_a_crash_between_reserving_and_settling_stays_charged(path):
-    ledger = Ledger(path, epsilon=epsilon_pld)
+    ledger = Ledger(path, accountant=pld.account)
     done, lost = reserve(ledger, 1), reserve(ledger, 2)
     ledger.settle(done)
     ledger.settle(done)
-    restarted = Ledger(path, epsilon=epsilon_pld)
+    restarted = Ledger(path, accountant=pld.account)
     assert restarted.unsettled("notes", "patient") == (lost,)
     assert restarted.spent("notes", "patient", DELTA).epsilon == lost.epsilon_after
 
@@ -105,17 +107,18 @@ def test_a_process_killed_right_after_reserving_has_paid(path):
         """
         import os, signal, sys
         from pathlib import Path
+        from privacy.dp.composition import Accounted
         from privacy.dp.ledger import Ledger
         from privacy.dp.params import PrivacyEvent
         event = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=10, partition="train")
-        Ledger(Path(sys.argv[1]), epsilon=lambda events, delta: float(len(events))).reserve(
+        Ledger(Path(sys.argv[1]), accountant=lambda events, delta: Accounted(float(len(events)), "prv")).reserve(
             "notes", "patient", "0.00001", "8", [event], site="hospital_a", run_id="run", server_round=1,
             purpose="train", plan_digest="0" * 64, nonce=bytes(32))
         os.kill(os.getpid(), signal.SIGKILL)
         """
     )
     assert subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == -9
-    ledger = Ledger(path, epsilon=epsilon_pld)
+    ledger = Ledger(path, accountant=pld.account)
     assert [row.nonce for row in ledger.unsettled("notes", "patient")] == [bytes(32)]
     assert ledger.spent("notes", "patient", DELTA).events == (event(),)
 
@@ -132,7 +135,7 @@ def test_only_its_owner_may_read_the_ledger(ledger, path):
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     os.chmod(path, 0o644)
-    Ledger(path, epsilon=epsilon_pld)
+    Ledger(path, accountant=pld.account)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -171,7 +174,7 @@ def test_a_change_behind_the_triggers_is_found(ledger, path, statement):
 
 
 def test_a_full_disk_refuses_and_keeps_what_was_there(path, monkeypatch):
-    ledger = Ledger(path, epsilon=lambda events, delta: 1.0)
+    ledger = Ledger(path, accountant=lambda events, delta: Accounted(1.0, "prv"))
     reserve(ledger, 1)
     pages = sqlite3.connect(path).execute("PRAGMA page_count").fetchone()[0]
     connect = sqlite3.connect
@@ -192,7 +195,7 @@ def test_a_full_disk_refuses_and_keeps_what_was_there(path, monkeypatch):
 
 def test_an_epsilon_that_is_no_number_releases_nothing(path):
     for nonsense in (math.nan, math.inf, -0.1):
-        ledger = Ledger(path, epsilon=lambda events, delta, value=nonsense: value)
+        ledger = Ledger(path, accountant=lambda events, delta, value=nonsense: Accounted(value, "prv"))
         with pytest.raises(ContractError):
             reserve(ledger, 1)
         assert ledger.history("notes", "patient") == ()
@@ -200,21 +203,21 @@ def test_an_epsilon_that_is_no_number_releases_nothing(path):
 
 def test_two_processes_cannot_both_spend_what_is_left(path):
     """Each wants 40 steps and the limit pays for 40: one is charged, the other is refused with the sum's figure."""
-    Ledger(path, epsilon=epsilon_pld)
+    Ledger(path, accountant=pld.account)
     program = textwrap.dedent(
         """
         import json, sys, time
         from pathlib import Path
         from privacy.dp.ledger import Ledger
         from privacy.dp.params import PrivacyEvent
-        from privacy.dp.pld import epsilon_pld
+        from privacy.dp.pld import account
         from privacy.errors import BudgetExceeded
         path, me, limit = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
         event = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=40, partition="train")
         def slow(events, delta):
             time.sleep(0.3)
-            return epsilon_pld(events, delta)
-        ledger = Ledger(path, epsilon=slow)
+            return account(events, delta)
+        ledger = Ledger(path, accountant=slow)
         print("ready", flush=True)
         sys.stdin.readline()
         try:
@@ -237,7 +240,7 @@ def test_two_processes_cannot_both_spend_what_is_left(path):
     answers = sorted(json.loads(process.communicate(timeout=60)[0]) for process in processes)
     assert [verdict for verdict, _ in answers] == ["charged", "refused"]
     assert [figure for _, figure in answers] == pytest.approx([one, both], abs=1e-3)
-    assert len(Ledger(path, epsilon=epsilon_pld).history("notes", "record")) == 1
+    assert len(Ledger(path, accountant=pld.account).history("notes", "record")) == 1
 
 
 def test_the_default_accountant_is_prv(path):
@@ -246,6 +249,13 @@ def test_the_default_accountant_is_prv(path):
     row = reserve(Ledger(path), 1)
     assert float(row.epsilon_after) == pytest.approx(epsilon([event()], 1e-5), abs=1e-4)
     assert Ledger(path).spent("notes", "patient", DELTA).accountant == "prv"
+
+
+def test_what_is_signed_is_the_label_of_the_accountant_that_answered(path):
+    """PRV leaves more than 5,000 steps to PLD: its figure is not signed as PRV's."""
+    reserve(Ledger(path), 1, events=[event(6000, noise="4", rate="0.01")])
+    spent = Ledger(path).spent("notes", "patient", DELTA)
+    assert (spent.epsilon, spent.accountant) == ("0.7268", "pld")
 
 
 def test_a_data_set_keeps_the_split_that_its_budget_was_spent_under(tmp_path: Path) -> None:

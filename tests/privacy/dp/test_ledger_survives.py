@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privacy.canonical import digest_of
+from privacy.dp.composition import Accounted
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent
 from privacy.errors import BudgetExceeded, CollabError, ContractError, IntegrityError, PlanRefused
@@ -26,11 +27,11 @@ EVENT = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=10, partitio
 
 def steps(events, delta):
     """An accountant that is quick: an eighth of epsilon for ten steps."""
-    return sum(event.steps for event in events) / 80
+    return Accounted(sum(event.steps for event in events) / 80, "prv")
 
 
 def opened(path):
-    return Ledger(path, epsilon=steps)
+    return Ledger(path, accountant=steps)
 
 
 def reserve(ledger, number, *, delta=DELTA, dataset="notes", limit="8", purpose="train", run_id="run", events=(EVENT,)):
@@ -61,6 +62,7 @@ KILLED = textwrap.dedent(
     import os, signal, sys
     from pathlib import Path
     from privacy.dp import ledger_chain
+    from privacy.dp.composition import Accounted
     from privacy.dp.ledger import Ledger
     from privacy.dp.params import PrivacyEvent
 
@@ -72,7 +74,7 @@ KILLED = textwrap.dedent(
             server_round=number, purpose="train", plan_digest=f"{number:064x}", nonce=number.to_bytes(32, "big"))
 
     path, step = Path(sys.argv[1]), sys.argv[2]
-    ledger = Ledger(path, epsilon=lambda events, delta: len(events) / 8)
+    ledger = Ledger(path, accountant=lambda events, delta: Accounted(len(events) / 8, "prv"))
     ledger.settle(reserve(ledger, 1))
     append, write = ledger_chain.Page.append, ledger_chain.write_private
     if step == "before the entry is committed":
@@ -325,7 +327,7 @@ def test_another_run_another_coordinator_and_another_task_add_to_the_same_histor
 
 def test_an_accountant_that_contradicts_itself_releases_nothing(path):
     reserve(opened(path), 1)
-    forgetful = Ledger(path, epsilon=lambda events, delta: 0.01)
+    forgetful = Ledger(path, accountant=lambda events, delta: Accounted(0.01, "prv"))
     with pytest.raises(ContractError, match="contradicts itself"):
         reserve(forgetful, 2)
     assert len(opened(path).history("notes", "patient")) == 1
