@@ -189,7 +189,7 @@ class Material:
     ) -> Trained:
         """One round of the plan from `model_in`, on the train split. The budget was reserved before.
 
-        Raises UpdateNotFinite or ContractError; nothing of the half-trained network is kept then.
+        Raises ContractError; nothing of the half-trained network is kept then.
         """
         bench, examples = self._bench(contract, public_seed), self.examples(contract, public_seed, "train")
         load_arrays(bench.model.network, unflatten(contract, model_in))

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from privacy.dp.keystream import KeyStream
-from privacy.errors import UpdateNotFinite
 from privacy.randomness import SecretSeed
 
 Normals = npt.NDArray[np.float64]
@@ -75,8 +74,9 @@ class GaussianStream:
         """Round `values` (n,) in place to multiples of `grid(std)` and add N(0, std^2), rounded likewise: no rounding
         in the addition.
 
-        Two vectors move apart by at most `sensitivity_of_rounding` before the noise. Raises UpdateNotFinite for
-        values that are NaN, infinite, or 2^52 cells from 0; what was reached is then changed already.
+        Two vectors move apart by at most `sensitivity_of_rounding` before the noise. What is 2^52 cells or more from
+        0 is cut off there, which moves no two vectors apart: an error would tell of a value without noise. Clipped
+        gradients reach it from 2^27 x noise multiplier units on, no earlier. NaN, which they cannot be, counts as 0.
         """
         cell = grid(std)
         for start in range(0, len(values), _CHUNK):
@@ -84,9 +84,8 @@ class GaussianStream:
             piece /= cell
             np.rint(piece, out=piece)
             if not np.abs(piece).max() < _EXACT:
-                raise UpdateNotFinite(
-                    "a sum of clipped gradients holds NaN, infinity, or 2^52 cells of its noise's grid"
-                )
+                np.nan_to_num(piece, copy=False, nan=0.0, posinf=_EXACT, neginf=-_EXACT)
+                np.clip(piece, -_EXACT, _EXACT, out=piece)
             noise = self.fill(len(piece), std / cell)
             piece += np.rint(noise, out=noise)
             piece *= cell

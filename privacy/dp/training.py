@@ -3,8 +3,9 @@
 
 Rules: every draw is stepped, noised and accounted, an empty one too; gradients are divided by sample_rate times the
 declared size bucket, never by a batch's true size; noise, sampling and dropout come from three streams of one
-SecretSeed; what a step looked like (`StepRecord`) stays at the site. The ledger is charged by the caller before
-`train` is called. Source: Abadi et al., arXiv 1607.00133; the noise step is that of Opacus.
+SecretSeed; a unit without a usable gradient contributes zero (privacy.dp.batches), and from the first look at data on
+nothing raises because of what the data are; what a step looked like (`StepRecord`) stays at the site. The ledger is
+charged by the caller before `train` is called. Source: Abadi et al., arXiv 1607.00133; the noise step is Opacus'.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from privacy.dp import clipping
+from privacy.dp.batches import Measured, clipped, physical
 from privacy.dp.noise import GaussianStream, sensitivity_of_rounding
 from privacy.dp.params import PrivacyParams, Unit
 from privacy.dp.sampling import PoissonUnits
@@ -56,9 +58,12 @@ class StepRecord:
     batch_size: int
     """Rows, of all drawn units together."""
     mean_loss: float | None
+    """Over the rows that took part and whose loss is finite."""
     norm_quantiles: tuple[float, ...]
     """Norms of the units before clipping at 0, 1/4, 1/2, 3/4 and 1; empty for an empty draw or plain training."""
     seconds: float
+    left_out: int = 0
+    """Units that were drawn and contributed zero: their gradient was not finite, or too long."""
 
 
 OnStep = Callable[[StepRecord], None]
@@ -84,7 +89,7 @@ class SeededDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         self._released: list[tuple[nn.Parameter, Tensor]] = []
 
     def release(self, parameters: Sequence[nn.Parameter], sums: Sequence[Tensor]) -> None:
-        """One step on the noised `sums` of clipped gradients. Raises UpdateNotFinite before any change."""
+        """One step on the noised `sums` of clipped gradients. What overflows in it is noised already: it is kept."""
         self._released = list(zip(parameters, sums, strict=True))
         self.step()
         self._released = []
@@ -135,8 +140,9 @@ def train(
     `units[i]` are the rows of privacy unit i (one row under "record"). A drawn unit brings up to
     `params.notes_per_unit` of them, and their summed gradient is clipped as one. What the trainable parameters become
     is (epsilon, delta)-private as `params.event()` says, towards whoever does not know `seed`; nothing else here is.
-    The same arguments, machine and thread count give the same bits. Raises UpdateNotFinite or ContractError; the model
-    is then half-trained and must be thrown away.
+    The same arguments, machine and thread count give the same bits. Raises ContractError where arguments do not fit
+    each other; the model is then half-trained and must be thrown away. No value in the data raises anything, and no
+    value of the model: they may end as NaN or infinity, which is a function of what was noised.
     """
     _check(examples, units, params.unit, size_bucket, physical_batch_size)
     if params.notes_per_unit > physical_batch_size:
@@ -146,17 +152,20 @@ def train(
     optimizer = SeededDPOptimizer(_own(make_optimizer, parameters), params, expected, seed.derive("noise"))
     clipper = clipping.attach(params.clipping, model, clip_bound(params, sum(p.numel() for p in parameters)))
     draws = PoissonUnits(seed.derive("poisson"), units, params.sample_rate, params.notes_per_unit)
+
+    def accumulate(rows: Sequence[int], sizes: Sequence[int], largest: float) -> tuple[Tensor, Tensor]:
+        return clipper.accumulate(_losses(model, examples, rows), len(rows), sizes, largest)
+
     try:
         with _training_mode(model, seed):
             for step in range(params.num_steps):
                 began = time.perf_counter()
                 drawn = draws.draw()
-                measured = [
-                    clipper.accumulate(_losses(model, examples, rows), len(rows), unit_sizes)
-                    for rows, unit_sizes in _physical(drawn, examples.lengths, physical_batch_size)
-                ]
+                measured = Measured()
+                for part in physical(drawn, examples.lengths, physical_batch_size):
+                    measured += clipped(accumulate, part)
                 optimizer.release(parameters, clipper.clipped_sum())
-                on_step(_record(step, sum(map(len, drawn)), measured, began))
+                on_step(_record(step, drawn, measured, began))
     finally:
         clipper.close()
 
@@ -177,7 +186,8 @@ def train_plain(
 ) -> None:
     """The same loop, sampled and normalised the same way, without clipping and noise: its output is NOT private.
 
-    For baselines on data that may be published. An empty draw steps with zero gradients.
+    For baselines on data that may be published. An empty draw steps with zero gradients; a row without a usable
+    gradient is left out.
     """
     _check(examples, units, unit, size_bucket, physical_batch_size)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -189,14 +199,44 @@ def train_plain(
             began = time.perf_counter()
             drawn = draws.draw()
             optimizer.zero_grad(set_to_none=False)
-            measured: list[tuple[Tensor, Tensor]] = []
-            for part, _ in _physical(drawn, examples.lengths, physical_batch_size):
-                losses = _losses(model, examples, part)()
-                clipping.check_losses(losses, len(part))
-                torch.autograd.backward(losses.sum() / expected)
-                measured.append((losses.detach(), losses.new_empty(0)))
+            measured = Measured()
+            for part in physical(drawn, examples.lengths, physical_batch_size):
+                measured += _added(model, examples, [row for unit in part for row in unit], expected)
+            if not all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in parameters):
+                optimizer.zero_grad(set_to_none=False)
+                measured = _one_by_one(model, examples, parameters, drawn, expected)
             optimizer.step()
-            on_step(_record(step, len(drawn), measured, began))
+            on_step(_record(step, drawn, measured, began))
+
+
+def _added(model: nn.Module, examples: Examples, rows: Sequence[int], expected: float) -> Measured:
+    """Add the rows' gradients, over `expected`, to every `.grad`."""
+    losses = _losses(model, examples, rows)()
+    clipping.check_losses(losses, len(rows))
+    torch.autograd.backward(losses.sum() / expected)
+    return Measured((losses.detach(),))
+
+
+def _one_by_one(
+    model: nn.Module,
+    examples: Examples,
+    parameters: Sequence[nn.Parameter],
+    drawn: Sequence[Sequence[int]],
+    expected: float,
+) -> Measured:
+    """The same unit by unit, slowly, but for those whose gradient is not usable."""
+    measured = Measured()
+    for unit in drawn:
+        losses = _losses(model, examples, unit)()
+        gradients = torch.autograd.grad(losses.sum(), parameters, allow_unused=True, materialize_grads=True)
+        norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+        if clipping.beyond(norm[None], clipping.LARGEST):
+            measured += Measured(left_out=1)
+            continue
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient / expected + (0 if parameter.grad is None else parameter.grad)
+        measured += Measured((losses.detach(),))
+    return measured
 
 
 def _check(
@@ -234,27 +274,23 @@ def _training_mode(model: nn.Module, seed: SecretSeed) -> Iterator[None]:
                 module.training = mode
 
 
-def _physical(drawn: Sequence[Sequence[int]], lengths: Sequence[int], size: int) -> list[tuple[list[int], list[int]]]:
-    """The logical batch as (rows, rows of each unit) of at most `size` rows: the clipped sum ignores the order.
-
-    A unit's rows stay together. Units of like size and length share a batch, so that little is padded.
-    """
-    ordered = sorted(drawn, key=lambda unit: (len(unit), max(lengths[row] for row in unit), min(unit)))
-    parts: list[tuple[list[int], list[int]]] = []
-    for unit in ordered:
-        if not parts or len(parts[-1][0]) + len(unit) > size:
-            parts.append(([], []))
-        parts[-1][0].extend(unit)
-        parts[-1][1].append(len(unit))
-    return parts
-
-
 def _losses(model: nn.Module, examples: Examples, rows: Sequence[int]) -> Callable[[], Tensor]:
     return lambda: examples.losses(model, examples.batch(rows))
 
 
-def _record(step: int, rows: int, measured: Sequence[tuple[Tensor, Tensor]], began: float) -> StepRecord:
-    mean_loss = float(torch.cat([losses for losses, _ in measured]).mean()) if measured else None
-    norms = torch.cat([norms for _, norms in measured]).double().cpu() if measured else torch.empty(0)
+def _record(step: int, drawn: Sequence[Sequence[int]], measured: Measured, began: float) -> StepRecord:
+    losses, norms = _together(measured.losses), _together(measured.norms)
+    losses = losses[torch.isfinite(losses)]
     quantiles = torch.quantile(norms, torch.tensor([0, 0.25, 0.5, 0.75, 1], dtype=norms.dtype)) if len(norms) else norms
-    return StepRecord(step, rows, mean_loss, tuple(quantiles.tolist()), time.perf_counter() - began)
+    return StepRecord(
+        step=step,
+        batch_size=sum(map(len, drawn)),
+        mean_loss=float(losses.mean()) if len(losses) else None,
+        norm_quantiles=tuple(quantiles.tolist()),
+        seconds=time.perf_counter() - began,
+        left_out=measured.left_out,
+    )
+
+
+def _together(pieces: Sequence[Tensor]) -> Tensor:
+    return torch.cat([torch.empty(0, dtype=torch.float64), *(piece.cpu().double() for piece in pieces)])

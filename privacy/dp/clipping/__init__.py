@@ -18,7 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from privacy import parts
-from privacy.errors import ContractError, UpdateNotFinite
+from privacy.errors import ContractError
+
+LARGEST = 1e8
+"""The longest gradient of a unit that takes part: far above any that trains, far below where float32 overflows."""
 
 ROUNDING_SLACK = 1e-4
 """The bound is aimed at from below by this share: computed norms are off by up to 1e-5 of themselves in float32."""
@@ -30,14 +33,17 @@ Losses = Callable[[], Tensor]
 class Clipper(Protocol):
     """Per-unit clipping attached to one model. Not for two threads."""
 
-    def accumulate(self, losses: Losses, size: int, unit_sizes: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+    def accumulate(
+        self, losses: Losses, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
+    ) -> tuple[Tensor, Tensor]:
         """Add the clipped gradients of a physical batch of `size` rows to the sum; return (losses (size,), norms of
         the units).
 
         `unit_sizes[i]` is how many rows unit i has; a unit's rows are consecutive. Without it each row is a unit.
-        Raises UpdateNotFinite when a norm is NaN or infinite, ContractError when a row's gradient cannot be told apart
-        or the method bounds single rows only.
-        After either the sum is unusable: call `close`.
+        Where a norm is NaN, infinite or above `largest` (`beyond`) nothing of the batch is added: the sum stays as it
+        was, and the caller runs the others again (privacy.dp.batches). No value of a gradient raises an error.
+        Raises ContractError when a row's gradient cannot be told apart or the method bounds single rows only; the sum
+        is unusable then: call `close`.
         """
         ...
 
@@ -58,13 +64,14 @@ def attach(name: str, model: nn.Module, max_grad_norm: float) -> Clipper:
     return cast(Clipper, module.attach(model, max_grad_norm))
 
 
-def clip_factors(norms: Tensor, max_grad_norm: float) -> Tensor:
-    """min(1, bound / norm) for each row, shape (B,), with the bound a little under max_grad_norm.
+def beyond(norms: Tensor, largest: float) -> list[int]:
+    """Which units have no usable gradient: their norm is NaN, infinite, or above `largest`."""
+    within = norms <= largest
+    return [] if bool(within.all()) else torch.nonzero(~within).flatten().tolist()
 
-    Raises UpdateNotFinite if a norm is NaN or infinite: such a row has no scaled gradient.
-    """
-    if not bool(torch.isfinite(norms).all()):
-        raise UpdateNotFinite("a per-example gradient holds NaN or infinity")
+
+def clip_factors(norms: Tensor, max_grad_norm: float) -> Tensor:
+    """min(1, bound / norm) for each row, shape (B,), with the bound a little under max_grad_norm. Norms are finite."""
     bound = max_grad_norm * (1 - ROUNDING_SLACK)
     return (bound / norms.clamp(min=torch.finfo(norms.dtype).tiny)).clamp(max=1.0)
 

@@ -22,7 +22,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from privacy.dp.clipping import Losses, check_losses, check_units, clip_factors, unclippable
+from privacy.dp.clipping import LARGEST, Losses, beyond, check_losses, check_units, clip_factors, unclippable
 from privacy.dp.clipping._gram import Grams
 from privacy.dp.clipping._layers import OfEmbedding, OfLinear, OfTied, RowGradients, Rule, Sums, of_units, rule
 from privacy.errors import ContractError
@@ -52,7 +52,9 @@ class BookkeepingClipper:
             for name, module in self._owners.items()
         ]
 
-    def accumulate(self, losses: Losses, size: int, unit_sizes: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+    def accumulate(
+        self, losses: Losses, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
+    ) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
         sizes = check_units(unit_sizes, size, single=False)
         self._armed = True
@@ -70,9 +72,10 @@ class BookkeepingClipper:
                 del given, gradient
             gradients = self._with_ties(made)
             norms = _norms(gradients)
-            factors = clip_factors(norms, self._max_grad_norm)
-            for of_layer in gradients:
-                of_layer.add(factors, self._sums)
+            if not beyond(norms, largest):
+                factors = clip_factors(norms, self._max_grad_norm)
+                for of_layer in gradients:
+                    of_layer.add(factors, self._sums)
         return each.detach(), norms
 
     def clipped_sum(self) -> list[Tensor]:

@@ -13,7 +13,7 @@ import torch
 from opacus.grad_sample import GradSampleHooksFastGradientClipping
 from torch import Tensor, nn
 
-from privacy.dp.clipping import Losses, check_losses, check_units, clip_factors, unclippable
+from privacy.dp.clipping import LARGEST, Losses, beyond, check_losses, check_units, clip_factors, unclippable
 from privacy.dp.clipping._opacus import OpacusClipper
 
 
@@ -32,7 +32,9 @@ class GhostClipper(OpacusClipper):
             if any(parameter.requires_grad for parameter in module.parameters(recurse=False))
         ]
 
-    def accumulate(self, losses: Losses, size: int, unit_sizes: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+    def accumulate(
+        self, losses: Losses, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
+    ) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
         check_units(unit_sizes, size, single=True)
         self._forget_norms()
@@ -43,6 +45,8 @@ class GhostClipper(OpacusClipper):
         torch.autograd.grad(each.sum(), outputs, retain_graph=True, allow_unused=True)
         norms = self._norms(size)
         self._hooks.disable_hooks()
+        if beyond(norms, largest):
+            return each.detach(), norms
         factors = clip_factors(norms, self._max_grad_norm)
         torch.autograd.backward((factors.to(each.dtype) * each).sum())
         self._add(self._take_gradients())

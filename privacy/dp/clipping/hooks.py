@@ -12,7 +12,7 @@ import torch
 from opacus.grad_sample import GradSampleHooks
 from torch import Tensor, nn
 
-from privacy.dp.clipping import Losses, check_losses, check_units, clip_factors, unclippable
+from privacy.dp.clipping import LARGEST, Losses, beyond, check_losses, check_units, clip_factors, unclippable
 from privacy.dp.clipping._opacus import OpacusClipper
 
 
@@ -22,7 +22,9 @@ class HooksClipper(OpacusClipper):
     def __init__(self, model: nn.Module, max_grad_norm: float) -> None:
         super().__init__(model, GradSampleHooks(model, loss_reduction="sum"), max_grad_norm)
 
-    def accumulate(self, losses: Losses, size: int, unit_sizes: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+    def accumulate(
+        self, losses: Losses, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
+    ) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
         check_units(unit_sizes, size, single=True)
         each = losses()
@@ -30,6 +32,8 @@ class HooksClipper(OpacusClipper):
         torch.autograd.backward(each.sum())
         gradients = self._take_gradients(size)
         norms = torch.stack([gradient.flatten(1).norm(2, dim=1) for gradient in gradients]).norm(2, dim=0)
+        if beyond(norms, largest):
+            return each.detach(), norms
         factors = clip_factors(norms, self._max_grad_norm)
         self._add([torch.tensordot(factors.to(gradient.dtype), gradient, dims=1) for gradient in gradients])
         return each.detach(), norms

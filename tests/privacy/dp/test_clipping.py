@@ -8,7 +8,7 @@ import torch
 
 from privacy import parts
 from privacy.dp import clipping
-from privacy.errors import ContractError, SettingsError, UpdateNotFinite
+from privacy.errors import ContractError, SettingsError
 
 METHODS = parts.names("privacy.dp.clipping")
 SCOPES = ("head", "top_1", "lora", "full")
@@ -118,12 +118,30 @@ def test_a_trainable_parameter_that_the_loss_misses_is_refused(tiny, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_gradient_that_is_not_finite_is_refused(tiny, method):
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), 1e30, 1e12])
+def test_a_batch_with_a_unit_beyond_the_largest_norm_adds_nothing_and_says_whose_it_is(tiny, method, poison):
     rows, model = tiny.TokenRows(4), tiny.build(torch.float32, "head")
+    clipper, scale = clipping.attach(method, model, 1.0), torch.tensor([1.0, poison, 1.0, 1.0])
+    clipper.accumulate(lambda: rows.losses(model, rows.batch([0, 2, 3])), 3)
+    before = [total.clone() for total in clipper.clipped_sum()]
+    clipper.accumulate(lambda: rows.losses(model, rows.batch([0, 2, 3])), 3)
+    _, norms = clipper.accumulate(lambda: rows.losses(model, rows.batch([0, 1, 2, 3])) * scale, 4)
+    assert clipping.beyond(norms, clipping.LARGEST) == [1]
+    assert all(torch.equal(a, b) for a, b in zip(before, clipper.clipped_sum(), strict=True))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_largest_norm_itself_still_takes_part_and_what_is_above_does_not(tiny, method):
+    rows, model = tiny.TokenRows(2), tiny.build(torch.float32, "full")
     clipper = clipping.attach(method, model, 1.0)
-    poison = torch.tensor([1.0, float("nan"), 1.0, 1.0])
-    with pytest.raises(UpdateNotFinite):
-        clipper.accumulate(lambda: rows.losses(model, rows.batch([0, 1, 2, 3])) * poison, 4)
+    losses = lambda: rows.losses(model, rows.batch([0]))  # noqa: E731
+    _, norms = clipper.accumulate(losses, 1)
+    clipper.clipped_sum()
+    norm = float(norms[0])
+    clipper.accumulate(losses, 1, (), norm * (1 - 1e-6))
+    assert not any(total.any() for total in clipper.clipped_sum())
+    clipper.accumulate(losses, 1, (), norm * (1 + 1e-6))
+    assert any(total.any() for total in clipper.clipped_sum())
 
 
 @pytest.mark.parametrize("method", METHODS)
