@@ -35,6 +35,7 @@ from privacy.terminal import (
     print_json,
     print_table,
     say,
+    say_text,
 )
 from privacy.terminal import run as run_command_line
 
@@ -62,11 +63,11 @@ def options(
     """Options that stand before a command."""
     context.obj = lambda: _open(site, sites_folder)
     if print_config:
-        say(render(_site(context).settings).rstrip())
+        say_text(render(_site(context).settings).rstrip())
         raise typer.Exit(0)
     if context.invoked_subcommand is None:
         if not site:
-            say(context.get_help())
+            say_text(context.get_help())
             raise typer.Exit(2)
         working.work(_site(context), now=now())
 

@@ -22,6 +22,7 @@ from client.highlight import Piece, kind_of
 from client.texts import Shown, SiteTexts
 from privacy.errors import SettingsError
 from privacy.randomness import PublicSeed
+from privacy.terminal import visible
 
 STYLES: Final = {
     "people": "bold red",
@@ -124,7 +125,7 @@ def _coloured(pieces: Sequence[Piece], *, brackets: bool) -> Text:
 def _heading(shown: Shown, at: int, of: int) -> Text:
     found = len(shown.record.findings) if shown.record else 0
     said = f"Row {at} of {of}   record {shown.row.record_id}   {shown.split}   {number(found, 'finding')}"
-    return Text(said, style="bold")
+    return Text(visible(said), style="bold")
 
 
 def _legend(found: Sequence[tuple[str, int]], console: Console) -> Text:

@@ -13,8 +13,8 @@ import typer
 
 from client import working
 from client.settings import SiteFolder
+from privacy import terminal
 from privacy.errors import SettingsError
-from privacy.terminal import UNATTENDED_WIDTH
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,7 @@ def site_of(context: typer.Context) -> SiteFolder:
 
 def warn(sentence: str) -> None:
     """A warning on stderr: results on stdout stay clean."""
-    print(f"WARNING: {sentence}", file=sys.stderr, flush=True)
+    terminal.warn(f"WARNING: {sentence}")
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def console_of_stdout() -> Console:
     """Colours and the terminal's width where there is one; neither where output goes to a file or a pipe."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else UNATTENDED_WIDTH, highlight=False)
+    return Console(width=terminal.width(), highlight=False)
 
 
 @contextmanager

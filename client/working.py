@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from client.settings import SiteFolder
 from privacy.errors import CollabError, SettingsError
-from privacy.terminal import say
+from privacy.terminal import say, warn
 
 if TYPE_CHECKING:
     from client.enrolment import SiteIdentity
@@ -99,7 +98,7 @@ def _leaving() -> Iterator[threading.Event]:
         # in a thread: the interrupted code may hold the event's own lock
         setter = threading.Thread(target=stop.set)
         setter.start()
-        print("Leaving after the message in hand. Again: at once (what is reserved stays charged).", file=sys.stderr)
+        warn("Leaving after the message in hand. Again: at once (what is reserved stays charged).")
 
     before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -127,6 +126,6 @@ def progress_line() -> Callable[[str, int, int], None]:
         with mutex:
             if told.get(what) != tenth:
                 told[what] = tenth
-                print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+                warn(f"{what}: {done} of {total}")
 
     return progress

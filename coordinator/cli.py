@@ -36,6 +36,7 @@ from privacy.terminal import (
     print_json,
     print_table,
     say,
+    say_text,
 )
 from privacy.terminal import run as run_command_line
 
@@ -63,9 +64,9 @@ def options(
 ) -> None:
     """Options that stand before a command."""
     if print_config is not None:
-        say(render(FederationFolder(print_config).settings).rstrip())
+        say_text(render(FederationFolder(print_config).settings).rstrip())
     elif context.invoked_subcommand is None:
-        say(context.get_help())
+        say_text(context.get_help())
         raise typer.Exit(2)
 
 

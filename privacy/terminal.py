@@ -4,6 +4,9 @@
 Exit codes: 0 done, 2 wrong usage or settings, 3 refused by policy or budget, 4 verification failed, 5 incomplete or
 unreachable, 130 interrupted, 1 a bug. An error is one sentence and its next step on stderr. No traceback unless --debug
 asks for it: the text of an unforeseen error may quote a record. Results go to stdout, as a table or as one JSON value.
+
+Whatever is printed passes `visible`: a terminal obeys the characters that it is sent, and a site's name for its machine
+or a cell of a file may hold any.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import signal
 import sys
 import threading
 import traceback
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +41,7 @@ INCOMPLETE: Final = 5
 DEBUG: Final = "--debug"
 _HOUSE: Final = Path(__file__).resolve().parent.parent
 UNATTENDED_WIDTH: Final = 120
-"""Columns of a table that goes to no terminal; a wide cell is folded, never cut."""
+"""Columns of a table where neither COLUMNS nor a terminal says how wide; a wide cell is folded, never cut."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 Debug = Annotated[
@@ -56,7 +60,8 @@ def new_app(sentence: str, *, example: str) -> typer.Typer:
         epilog=f"Example: {example}",
         add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
+        rich_markup_mode="markdown",  # "rich" takes [brackets] for its own
+        suggest_commands=False,  # click suggests already
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
@@ -106,7 +111,7 @@ def _tell(error: BaseException, name: str) -> int:
             _complain(error.format_message(), f"{error.ctx.command_path if error.ctx else name} --help")
             return USAGE
         case KeyboardInterrupt() | click.Abort():
-            print("Interrupted: nothing is half-written. Start the same command again to go on.", file=sys.stderr)
+            warn("Interrupted: nothing is half-written. Start the same command again to go on.")
             return INTERRUPTED
         case BrokenPipeError():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -119,26 +124,58 @@ def _tell(error: BaseException, name: str) -> int:
     raise error
 
 
+def visible(text: str) -> str:
+    """`text` with every character that does not print as itself written out: controls, newlines, bidirectional marks,
+    surrogates, what Unicode has not assigned. Letters, signs and spaces of all languages stay as they are."""
+    return "".join(character if _prints(character) else _written_out(character) for character in text)
+
+
 def say(sentence: str) -> None:
-    """One sentence to stdout, at once."""
-    print(sentence, flush=True)
+    """One sentence to stdout, at once. A further line is set in, so that nothing quoted can pass for a line of ours."""
+    print(_lines(sentence, "\n  "), flush=True)
+
+
+def say_text(text: str) -> None:
+    """A text of several lines to stdout, such as a help or a settings file."""
+    print(_lines(text, "\n"), flush=True)
+
+
+def warn(sentence: str) -> None:
+    """One sentence to stderr, at once: results on stdout stay clean."""
+    print(_lines(sentence, "\n  "), file=sys.stderr, flush=True)
 
 
 def print_json(value: object) -> None:
-    """One JSON value to stdout, on one line."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+    """One JSON value to stdout, on one line. Characters that do not print stand as JSON's own escapes."""
+    encoded = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    print("".join(character if _prints(character) else _in_json(character) for character in encoded), flush=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table to stdout; numbers stand to the right."""
-    held = [[_cell(value) for value in row] for row in rows]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns))
+    held = [[visible(_cell(value)) for value in row] for row in rows]
+    heading = Text(visible(title), style="table.title")  # Text: neither a title nor a file's name is markup
+    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, show_header=any(columns))
     for at, column in enumerate(columns):
         right = bool(held) and all(_is_number(row[at]) for row in held)
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        table.add_column(Text(visible(column)), justify="right" if right else "left", overflow="fold")
     for row in held:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a file's name is no markup
-    Console(width=None if sys.stdout.isatty() else UNATTENDED_WIDTH).print(table)
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=width()).print(table)
+
+
+def width() -> int | None:
+    """Columns of what goes to stdout; None: its terminal's own. Into a pipe, those of whoever looks at the other end:
+    COLUMNS, or the terminal that stderr still has."""
+    if sys.stdout.isatty():
+        return None
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said) > 0:
+        return int(said)
+    try:
+        return os.get_terminal_size(sys.__stderr__.fileno()).columns if sys.__stderr__ else UNATTENDED_WIDTH
+    except (OSError, ValueError):
+        return UNATTENDED_WIDTH
 
 
 def print_facts(title: str, facts: Mapping[str, object]) -> None:
@@ -171,9 +208,9 @@ def confirm_fingerprint(whose: str, fingerprint: str, *, pinned: str, yes: bool)
 
 
 def _complain(message: str, next_step: str | None) -> None:
-    print(f"Error: {message}", file=sys.stderr)
+    warn(f"Error: {message}")
     if next_step:
-        print(f"Next step: {next_step}", file=sys.stderr)
+        warn(f"Next step: {next_step}")
 
 
 def _complain_of_the_machine(error: OSError) -> int:
@@ -199,6 +236,24 @@ def _place(error: BaseException) -> str:
     rooms = [str(_HOUSE / room) + os.sep for room in ("coordinator", "client", "privacy", "simulations")]
     ours = [frame for frame in frames if frame.filename.startswith(tuple(rooms))] or frames
     return f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else "an unknown place"
+
+
+def _prints(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def _in_json(character: str) -> str:
+    """The one or two escapes that JSON has for a character."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{int.from_bytes(units[at : at + 2], 'big'):04x}" for at in range(0, len(units), 2))
+
+
+def _lines(text: str, joined: str) -> str:
+    return joined.join(visible(line) for line in text.split("\n"))
 
 
 def _cell(value: object) -> str:

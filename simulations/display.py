@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from client.reports import Json
 from privacy.audit.entries import (
@@ -24,7 +25,7 @@ from privacy.audit.entries import (
 )
 from privacy.exchange.messages import SiteMetrics
 from privacy.identifiers import SiteId
-from privacy.terminal import print_table, say
+from privacy.terminal import print_table, say, visible
 from simulations.federation import Outcome
 
 
@@ -51,9 +52,9 @@ class Progress:
         self._live = None
 
     def _table(self) -> Table:
-        table = Table(title=self._headline, title_justify="left", box=None, show_header=False)
+        table = Table(title=Text(visible(self._headline)), title_justify="left", box=None, show_header=False)
         for site, state in self._states.items():
-            table.add_row(site, state)
+            table.add_row(Text(site), Text(visible(state)))
         return table
 
     def site_did(self, site: SiteId, event: Json) -> None:
@@ -105,7 +106,7 @@ class Progress:
 
     def _line(self, sentence: str) -> None:
         if not self._quiet:
-            self._console.print(sentence, highlight=False, markup=False)
+            self._console.print(visible(sentence), highlight=False, markup=False)
 
 
 def _noisy(accuracy: float, counts: list[SiteMetrics]) -> str:

@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import importlib
+import io
 import json
 import os
 import signal
+import unicodedata
+from collections.abc import Callable, Iterator
 
 import click
 import pytest
 import typer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from privacy import errors, terminal
 
@@ -137,3 +144,111 @@ def test_a_fingerprint_is_compared_or_refused(capsys: pytest.CaptureFixture[str]
     with pytest.raises(errors.SettingsError, match="nobody is at this terminal"):
         terminal.confirm_fingerprint("the coordinator", "ab12 cd34", pinned="", yes=False)
     assert capsys.readouterr().out.count("ab12 cd34") == 4
+
+
+HOSTILE = (
+    "\x1b]0;owned\x07\x1b[2J\x1b[31mround 1: hospital_a refused\r\n00:00:00 run done "
+    "\u202egnp\u202c\x9b2J [bold red]x[/]\ud800"
+)
+
+
+def everything_printed(capsys: pytest.CaptureFixture[str], text: str) -> list[str]:
+    """`text` through each way of printing; what each of them wrote."""
+    prints: list[Callable[[], None]] = [
+        lambda: terminal.say(text),
+        lambda: terminal.warn(text),
+        lambda: terminal.say_text(text),
+        lambda: terminal.print_table(text, (text, "b"), [(text, 1), (text, [text])]),
+        lambda: terminal.print_facts(text, {text: text}),
+        lambda: terminal.print_json({"a": text}),
+    ]
+    written = []
+    for prints_it in prints:
+        prints_it()
+        seen = capsys.readouterr()
+        written.append(seen.out + seen.err)
+    _, said = ending(capsys, errors.SettingsError(text, next_step=text))
+    return [*written, said]
+
+
+def harmful(written: str) -> set[str]:
+    return {c for c in written if not c.isprintable() and unicodedata.category(c) != "Zs" and c != "\n"}
+
+
+def test_no_way_of_printing_lets_a_terminal_be_steered(capsys: pytest.CaptureFixture[str]) -> None:
+    for written in everything_printed(capsys, HOSTILE):
+        assert not harmful(written)
+        assert "[boldred]x[/]" in "".join(written.split())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.text(st.characters(codec=None), max_size=60))
+def test_every_text_is_printed_without_harm(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    for written in everything_printed(capsys, text):
+        assert not harmful(written)
+
+
+@given(st.text())
+def test_what_prints_as_itself_stays_and_nothing_is_lost(text: str) -> None:
+    """Chinese, accents, emoji and all spaces are themselves; of the rest, Python's own escapes can be read back."""
+    shown = terminal.visible(text)
+    assert shown.isprintable() or {unicodedata.category(c) for c in shown if not c.isprintable()} == {"Zs"}
+    if all(c.isprintable() or unicodedata.category(c) == "Zs" for c in text):
+        assert shown == text
+
+
+@given(st.text(), st.text())
+def test_json_says_the_same_after_its_escapes(key: str, value: str) -> None:
+    with io.StringIO() as caught, contextlib.redirect_stdout(caught):
+        terminal.print_json({key: [value]})
+        assert json.loads(caught.getvalue()) == {key: [value]}
+        assert caught.getvalue().count("\n") == 1
+
+
+def test_a_quoted_newline_cannot_make_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say("hospital_a is ready (cpu\n12:00:00  run run-1 done)")
+    assert capsys.readouterr().out.splitlines()[1].startswith("  ")
+
+
+def test_a_piped_table_is_as_wide_as_its_reader(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns in (60, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        terminal.print_table("Files", ("name",), [("x" * 500,)])
+        assert columns - 4 < max(map(len, capsys.readouterr().out.splitlines())) <= columns
+    for nonsense in ("", "0", "wide", "-3"):
+        monkeypatch.setenv("COLUMNS", nonsense)
+        assert terminal.width() == terminal.UNATTENDED_WIDTH
+
+
+def commands_of(app: typer.Typer) -> Iterator[tuple[list[str], click.Command]]:
+    def walk(path: list[str], command: click.Command) -> Iterator[tuple[list[str], click.Command]]:
+        yield path, command
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from walk([*path, name], inner)
+
+    return walk([], typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("room", ["client.cli", "coordinator.cli", "privacy.audit.cli", "simulations.cli"])
+def test_help_shows_every_word_of_its_texts(
+    room: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brackets, stars and underscores are no markup of ours."""
+    monkeypatch.setenv("COLUMNS", "400")
+    program = importlib.import_module(room)
+    for path, command in commands_of(program.app):
+        assert terminal.run(program.app, "collab", [*path, "--help"]) == 0
+        shown = "".join(capsys.readouterr().out.split()).replace("│", "")
+        for parameter in command.params:
+            words = "".join((getattr(parameter, "help", None) or "").replace("`", "").split())
+            assert words in shown, (path, parameter.name)
+        assert "".join((command.help or "").split("\n\n")[0].replace("`", "").split()) in shown
+
+
+def test_a_near_miss_is_suggested_once(capsys: pytest.CaptureFixture[str]) -> None:
+    from privacy.audit.cli import main
+
+    assert main(["verfy"]) == 2
+    assert capsys.readouterr().err.count("Did you mean") == 1
