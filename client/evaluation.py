@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of right, actual and predicted per class, with Gaussian noise, as a site sends them.
+"""Counts of right and wrong, and of right, actual and predicted per class, with Gaussian noise, as a site sends them.
 
 One privacy unit counts once: under `patient` one dev note of each patient is evaluated (the first by keyed hash), so
-that adding or removing a unit changes each of three vectors by at most the plan's `counted` (1) in l1: l2 sensitivity
-counted * sqrt(3). The noise's standard deviation is noise_multiplier times that for each count; rounding after it is
-post-processing.
+that adding or removing a unit moves the counts by at most TaskPlan.counts_sensitivity in l2. The noise's standard
+deviation is noise_multiplier times that for each count; rounding and cutting off after it are post-processing.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privacy.canonical import decimal_string
+from privacy.canonical import DecimalString, digest_of
 from privacy.dp.noise import noised_counts
 from privacy.dp.params import PrivacySpent
 from privacy.exchange.messages import SiteMetrics
-from privacy.identifiers import Digest
+from privacy.exchange.plans import EvaluationPlan
 from privacy.randomness import SecretSeed
 
 
@@ -28,6 +27,16 @@ class Counts:
     right: tuple[int, ...]
     actual: tuple[int, ...]
     predicted: tuple[int, ...]
+
+    @property
+    def correct(self) -> int:
+        """Right answers, in all."""
+        return sum(self.right)
+
+    @property
+    def incorrect(self) -> int:
+        """What should have been answered and was not."""
+        return sum(self.actual) - sum(self.right)
 
     @property
     def accuracy(self) -> float | None:
@@ -47,27 +56,34 @@ class Counts:
 
 def noised_metrics(
     counts: Counts,
-    noise_multiplier: str | None,
-    sensitivity: float,
+    plan: EvaluationPlan,
+    noise_std: DecimalString,
+    size_bucket: int,
     seed: SecretSeed,
-    plan_digest: Digest,
     spent: PrivacySpent | None,
     seen_tree_size: int,
 ) -> SiteMetrics:
-    """The reply's body. Without a noise multiplier (public data, a non-private run) the counts are exact and say so.
+    """The reply's body. Without noise (public data, a non-private run) the counts are exact and say so.
 
-    `sensitivity` is what one unit can move the counts by, in l2 (TaskPlan.counts_sensitivity).
+    `noise_std` is "0" or what the plan asks for (EvaluationPlan.noise_std). Noised counts are cut off where the plan
+    says that no count may lie, for the declared `size_bucket`.
     """
-    labels = len(counts.right)
-    exact = np.array(counts.right + counts.actual + counts.predicted, np.int64)
-    std = 0.0 if noise_multiplier is None else float(noise_multiplier) * sensitivity
-    sent = [int(value) for value in exact] if std == 0 else noised_counts(exact, std, seed.derive("counts"))
+    labels = len(counts.right) if plan.figures == "per_class" else 0
+    by_class = counts.right + counts.actual + counts.predicted if labels else ()
+    exact = np.array((counts.correct, counts.incorrect, *by_class), np.int64)
+    sent = [int(value) for value in exact]
+    if noise_std != "0":
+        most = plan.largest_count(size_bucket, noise_std)
+        noised = noised_counts(exact, float(noise_std), seed.derive("counts"))
+        sent = [max(-most, min(most, value)) for value in noised]
     return SiteMetrics(
-        plan_digest=plan_digest,
-        right=tuple(sent[:labels]),
-        actual=tuple(sent[labels : 2 * labels]),
-        predicted=tuple(sent[2 * labels :]),
-        noise_std=decimal_string(std),
+        plan_digest=digest_of(plan),
+        correct=sent[0],
+        incorrect=sent[1],
+        right=tuple(sent[2 : 2 + labels]),
+        actual=tuple(sent[2 + labels : 2 + 2 * labels]),
+        predicted=tuple(sent[2 + 2 * labels :]),
+        noise_std=noise_std,
         spent=spent,
         seen_tree_size=seen_tree_size,
     )

@@ -36,6 +36,13 @@ def check_opened(opened: RunOpened, settings: SiteSettings, key: VerifyKey, simu
         raise _refuse("a simulated site and a real federation never mix")
 
 
+def check_outline(plan: RoundPlan | EvaluationPlan, opened: RunOpened) -> None:
+    """A plan is one that the run was opened for, field for field. Raises PlanRefused."""
+    departures = ("outline",) if opened.outline is None else opened.outline.departures(plan)
+    if departures:
+        raise _refuse(f"the plan departs from what the run was opened for: {', '.join(departures)}")
+
+
 def check_round(plan: RoundPlan, opened: RunOpened, settings: SiteSettings) -> None:
     """Every bound of the policy against a round's plan. Raises PlanRefused at the first that does not hold."""
     policy, site = settings.policy, settings.site.name

@@ -29,7 +29,7 @@ from privacy.canonical import DecimalString, decimal_string, digest_of
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent, PrivacyParams, epsilon_string
 from privacy.exchange.model_request import ModelRequest
-from privacy.exchange.plans import CohortMember, EncodingPlan, RoundPlan, TrainingPlan
+from privacy.exchange.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TrainingPlan
 from privacy.files import write_whole
 from privacy.identifiers import Digest, sha256
 from privacy.randomness import PublicSeed
@@ -225,11 +225,31 @@ class Search:
         seed = self._budget.seed(nonce, trial.digest)
         trained = self._material.train(plan, contract, plan.public_seed, trial.first_model, seed, lambda step: None)
         counts = self._material.count(contract, plan.public_seed, trained.vector)
-        noise, moved = decimal_string(self._wanted.search.counts_noise_multiplier), plan.task.counts_sensitivity
-        metrics = noised_metrics(counts, noise, moved, seed, trial.digest, None, 0)
+        counting = self._counting(plan)
+        bucket = self._settings.policy.size_bucket
+        metrics = noised_metrics(counts, counting, counting.noise_std(), bucket, seed, None, 0)
         self._budget.settle()
         accuracy, macro_f1 = federation_scores(plan.task.places, [metrics])
         return TrialResult(trial.number, trial.digest, accuracy, macro_f1, metrics.noise_std)
+
+    def _counting(self, plan: RoundPlan) -> EvaluationPlan:
+        """The trial's own evaluation on dev, as a coordinator would plan it."""
+        return EvaluationPlan(
+            run_id=plan.run_id,
+            server_round=plan.server_round,
+            sites=tuple(plan.cohort),
+            public_seed=plan.public_seed,
+            task=plan.task,
+            pretrained_digest=plan.pretrained_digest,
+            tokenizer_digest=plan.tokenizer_digest,
+            contract_digest=plan.contract_digest,
+            model_digest=plan.model_digest,
+            training=plan.training,
+            unit=plan.unit,
+            noise_multiplier=decimal_string(self._wanted.search.counts_noise_multiplier),
+            target_delta=decimal_string(self._settings.policy.delta),
+            figures="per_class",
+        )
 
     def _events(self, plan: RoundPlan) -> tuple[PrivacyEvent, ...]:
         """What a trial releases: its training, and its counts."""

@@ -38,7 +38,18 @@ from privacy.dp.ledger import Ledger
 from privacy.dp.training import StepRecord
 from privacy.errors import ContractError, IntegrityError, PlanRefused
 from privacy.exchange.delivery import Delivery
-from privacy.exchange.messages import Kind, Parcel, ReasonCode, Refusal, SiteHello, SiteUpdate, open_parcel, seal
+from privacy.exchange.messages import (
+    COORDINATOR,
+    Kind,
+    Parcel,
+    ReasonCode,
+    Refusal,
+    SiteHello,
+    SiteUpdate,
+    check_addressed,
+    open_parcel,
+    seal,
+)
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, RunId, sha256
 from privacy.update.delta import ModelContract, model_vector
@@ -67,6 +78,7 @@ class Site:
         """The signed reply to a delivery: an answer, the stored answer, or a refusal with a reason code."""
         asked = sha256(parcel.body)
         try:
+            check_addressed(parcel.envelope, self.identity.kit.log_vkey, self.identity.name)
             delivery = open_parcel(parcel, Delivery, self._coordinator)
             asked = _asked(delivery)
             self._check(parcel, delivery)
@@ -130,6 +142,7 @@ class Site:
         """Train one round: the way of the data from anonymized records to a signed int32 payload."""
         opened = self._run(parcel)
         guard.check_round(plan, opened, self.settings)
+        guard.check_outline(plan, opened)
         contract, initial = self.material.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
         model_in = self._model(contract, parcel.payload, plan.model_digest)
@@ -170,6 +183,7 @@ class Site:
         """Count right and wrong on the dev split; the counts leave with noise, and are charged."""
         opened = self._run(parcel)
         guard.check_evaluation(plan, self.settings)
+        guard.check_outline(plan, opened)
         contract, initial = self.material.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
         model = self._model(contract, parcel.payload, plan.model_digest)
@@ -180,8 +194,8 @@ class Site:
         noise_multiplier = None if public else plan.noise_multiplier
         spent = None if noise_multiplier is None else self.budget.charge_counts(plan, noise_multiplier, asked, nonce)
         seed = self.budget.seed(nonce, asked)
-        moved = plan.task.counts_sensitivity
-        metrics = noised_metrics(counts, noise_multiplier, moved, seed, asked, spent, self._seen_tree_size())
+        std, bucket = "0" if public else plan.noise_std(), self.settings.policy.size_bucket
+        metrics = noised_metrics(counts, plan, std, bucket, seed, spent, self._seen_tree_size())
         reply = self._seal(parcel, "site_metrics", asked, metrics)
         self.state.remember_reply(asked, "evaluate", reply)
         self.budget.settle()
@@ -243,6 +257,8 @@ class Site:
             phase=envelope.phase,
             sender=self.identity.name,
             context_digest=asked,
+            log_vkey=self.identity.kit.log_vkey,
+            recipient=COORDINATOR,
             key=self.identity.signing_key,
             payload=payload,
         )

@@ -24,7 +24,7 @@ from coordinator.certificates import SERVER_CERTIFICATE, SERVER_KEY
 from coordinator.courier import Courier
 from coordinator.folder import FederationFolder
 from coordinator.journal import Journal
-from coordinator.planning import Recipe
+from coordinator.planning import Recipe, run_outline
 from coordinator.provision import roster
 from coordinator.readiness import load_contract
 from coordinator.replies import HEADROOM
@@ -92,6 +92,8 @@ def _open(
     target = (settings.privacy.target_epsilon, settings.privacy.target_delta)
     steps = settings.training.rounds * settings.training.steps_per_round
     counted = private and settings.evaluations > 0
+    noise = calibrate(*target, settings.training.sample_rate, steps) if private else None
+    counts_noise = calibrate(*target, 1.0, settings.evaluations) if counted else None
     return RunOpened(
         settings=plain(settings),
         settings_digest=settings_digest(settings),
@@ -100,10 +102,11 @@ def _open(
         initial_model_digest=sha256(initial_model),
         public_seed=PublicSeed.from_integer(settings.run.public_seed).hex(),
         planned_rounds=settings.training.rounds,
-        noise_multiplier=calibrate(*target, settings.training.sample_rate, steps) if private else None,
-        evaluation_noise_multiplier=calibrate(*target, 1.0, settings.evaluations) if counted else None,
+        noise_multiplier=noise,
+        evaluation_noise_multiplier=counts_noise,
         software=software(),
         simulated=folder.simulated,
+        outline=run_outline(settings, contract, noise, counts_noise),
     )
 
 

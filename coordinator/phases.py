@@ -33,7 +33,11 @@ from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, SiteId
 
 LEAVES_FOR_GOOD = frozenset({"budget_exceeded", "mechanism_check_failed", "policy", "recall_below_floor"})
-"""A site that refused an update for one of these is not asked again in this run: its answer would be the same."""
+"""A site that refused an update for one of these is not asked again in this run, neither to train nor to count: its
+answer would be the same, and counting would cost epsilon for a run that it has no part in."""
+
+STAYS_AWAY = frozenset({"budget_exceeded", "declined", "policy"})
+"""A site that refused the opening for one of these is not greeted again in this run."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,8 @@ class History:
                 self.seen[body.site] = body.update.seen_tree_size
             case ReplyRefused():
                 self.refused.setdefault((body.phase, number), set()).add(body.site)
-                if body.phase == "update" and body.by == "site" and body.reason in LEAVES_FOR_GOOD:
+                leaves = {"update": LEAVES_FOR_GOOD, "hello": STAYS_AWAY}.get(body.phase, frozenset())
+                if body.by == "site" and body.reason in leaves:
                     self.gone.add(body.site)
                 if body.by == "site" and body.reason == "run_unknown":
                     self.ready.pop(body.site, None)
@@ -243,14 +248,14 @@ class History:
         return tuple(site for site in asked if site not in done)
 
 
-def next_action(history: History, *, min_sites: int, evaluate: bool) -> Action:
+def next_action(history: History, *, min_sites: int) -> Action:
     """The one thing to do next. Pure: the same log gives the same action."""
     if history.opened is None:
         return OpenRun()
     if history.closed is not None:
         return Finished()
     for number in range(history.opened.planned_rounds + 1):
-        action = _in_round(history, number, min_sites, evaluate)
+        action = _in_round(history, number, min_sites)
         if action is not None:
             return action
         if number < history.opened.planned_rounds and history.selection(number).is_over:
@@ -258,7 +263,10 @@ def next_action(history: History, *, min_sites: int, evaluate: bool) -> Action:
     return CloseRun(rounds_aggregated=len(history.aggregated))
 
 
-def _in_round(history: History, number: int, min_sites: int, evaluate: bool) -> Action | None:
+def _in_round(history: History, number: int, min_sites: int) -> Action | None:
+    assert history.opened is not None
+    outline = history.opened.outline
+    evaluate = outline is not None and outline.is_evaluated(number)
     if number > 0 or evaluate:
         settled = number in history.plans or number in history.evaluations
         if not settled and history.left_to_train() < min_sites:
@@ -275,7 +283,8 @@ def _in_round(history: History, number: int, min_sites: int, evaluate: bool) -> 
 def _absent(history: History, number: int, min_sites: int) -> tuple[SiteId, ...]:
     """Sites to greet: each once a round, and again as long as too few are there."""
     assert history.opened is not None
-    absent = tuple(site for site in sorted(history.opened.roster) if site not in history.ready)
+    here = history.ready.keys() | history.gone
+    absent = tuple(site for site in sorted(history.opened.roster) if site not in here)
     if len(history.trainers()) < min_sites:
         return absent
     return tuple(site for site in absent if site not in history.refused.get(("hello", number), set()))
@@ -300,7 +309,7 @@ def _evaluation(history: History, number: int) -> Action | None:
     if number in history.evaluated:
         return None
     if number not in history.evaluations:
-        return PlanEvaluation(number, tuple(sorted(history.ready)))
+        return PlanEvaluation(number, tuple(site for site in sorted(history.ready) if site not in history.gone))
     index, plan = history.evaluations[number]
     metrics = history.metrics.get(number, {})
     missing = history.missing("evaluate", number, plan.sites, metrics)

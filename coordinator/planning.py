@@ -11,7 +11,8 @@ from coordinator.cohort import cohort
 from coordinator.phases import History
 from coordinator.settings import FederationSettings
 from privacy.audit.entries import RunOpened
-from privacy.canonical import decimal_string
+from privacy.canonical import DecimalString, decimal_string
+from privacy.exchange.outline import RunOutline
 from privacy.exchange.plans import CohortMember, EvaluationPlan, RoundPlan
 from privacy.identifiers import HexBytes, SiteId
 from privacy.randomness import PublicSeed
@@ -48,49 +49,85 @@ def _seed(recipe: Recipe, purpose: str, server_round: int) -> HexBytes:
     return PublicSeed.from_hex(recipe.opened.public_seed).derive(f"{purpose}/{server_round}").hex()
 
 
-def round_plan(recipe: Recipe, history: History, server_round: int, sites: Sequence[SiteId]) -> RoundPlan:
-    """The plan of round `server_round` for `sites`, from the newest model."""
-    opened, contract = recipe.opened, recipe.contract
-    return RoundPlan(
-        run_id=recipe.settings.run.run_id,
-        server_round=server_round,
-        planned_rounds=opened.planned_rounds,
-        cohort=members(recipe, sites),
-        min_sites=recipe.settings.rounds.min_sites,
-        public_seed=_seed(recipe, "round", server_round),
+def run_outline(
+    settings: FederationSettings,
+    contract: ModelContract,
+    noise_multiplier: DecimalString | None,
+    evaluation_noise_multiplier: DecimalString | None,
+) -> RunOutline:
+    """The whole planned run: from the settings, the model's contract and the calibrated noise."""
+    return RunOutline(
+        planned_rounds=settings.training.rounds,
+        min_sites=settings.rounds.min_sites,
         task=contract.task,
         pretrained_digest=contract.pretrained_digest,
         tokenizer_digest=contract.tokenizer_digest,
+        training=contract.training,
+        unit=settings.privacy.unit,
+        sample_rate=decimal_string(settings.training.sample_rate),
+        num_steps=settings.training.steps_per_round,
+        privacy=settings.privacy_params(noise_multiplier),
+        update_clip_norm=decimal_string(settings.update.clip_norm),
+        encoding=settings.update.encoding(),
+        aggregation=settings.update.aggregation,
+        anonymization=settings.anonymization.plan(),
+        server_momentum=settings.update.momentum(),
+        evaluate_every=settings.evaluate_every,
+        figures=settings.figures,
+        evaluation_noise_multiplier=evaluation_noise_multiplier,
+        target_delta=decimal_string(settings.privacy.target_delta),
+    )
+
+
+def _outline(recipe: Recipe) -> RunOutline:
+    assert recipe.opened.outline is not None  # rounds.Rounds refuses to go on with a run that has none
+    return recipe.opened.outline
+
+
+def round_plan(recipe: Recipe, history: History, server_round: int, sites: Sequence[SiteId]) -> RoundPlan:
+    """The plan of round `server_round` for `sites`, from the newest model."""
+    opened, outline = recipe.opened, _outline(recipe)
+    return RoundPlan(
+        run_id=recipe.settings.run.run_id,
+        server_round=server_round,
+        planned_rounds=outline.planned_rounds,
+        cohort=members(recipe, sites),
+        min_sites=outline.min_sites,
+        public_seed=_seed(recipe, "round", server_round),
+        task=outline.task,
+        pretrained_digest=outline.pretrained_digest,
+        tokenizer_digest=outline.tokenizer_digest,
         contract_digest=opened.contract_digest,
         model_digest=history.model_digest,
-        training=contract.training,
-        unit=recipe.settings.privacy.unit,
-        sample_rate=decimal_string(recipe.settings.training.sample_rate),
-        num_steps=recipe.settings.training.steps_per_round,
-        privacy=recipe.settings.privacy_params(opened.noise_multiplier),
-        update_clip_norm=recipe.clip_norm,
-        encoding=recipe.settings.update.encoding(),
-        aggregation=recipe.settings.update.aggregation,
-        anonymization=recipe.settings.anonymization.plan(),
-        server_momentum=recipe.settings.update.momentum(),
+        training=outline.training,
+        unit=outline.unit,
+        sample_rate=outline.sample_rate,
+        num_steps=outline.num_steps,
+        privacy=outline.privacy,
+        update_clip_norm=outline.update_clip_norm,
+        encoding=outline.encoding,
+        aggregation=outline.aggregation,
+        anonymization=outline.anonymization,
+        server_momentum=outline.server_momentum,
     )
 
 
 def evaluation_plan(recipe: Recipe, history: History, server_round: int, sites: Sequence[SiteId]) -> EvaluationPlan:
     """The plan that asks `sites` to count how the newest model does."""
-    opened, contract = recipe.opened, recipe.contract
+    opened, outline = recipe.opened, _outline(recipe)
     return EvaluationPlan(
         run_id=recipe.settings.run.run_id,
         server_round=server_round,
         sites=tuple(sites),
         public_seed=_seed(recipe, "evaluation", server_round),
-        task=contract.task,
-        pretrained_digest=contract.pretrained_digest,
-        tokenizer_digest=contract.tokenizer_digest,
+        task=outline.task,
+        pretrained_digest=outline.pretrained_digest,
+        tokenizer_digest=outline.tokenizer_digest,
         contract_digest=opened.contract_digest,
         model_digest=history.model_digest,
-        training=contract.training,
-        unit=recipe.settings.privacy.unit,
-        noise_multiplier=opened.evaluation_noise_multiplier,
-        target_delta=decimal_string(recipe.settings.privacy.target_delta),
+        training=outline.training,
+        unit=outline.unit,
+        noise_multiplier=outline.evaluation_noise_multiplier,
+        target_delta=outline.target_delta,
+        figures=outline.figures,
     )

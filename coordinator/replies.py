@@ -18,6 +18,7 @@ from coordinator.courier import Courier
 from coordinator.journal import Journal
 from coordinator.phases import History
 from coordinator.planning import Recipe
+from privacy.audit.counts import faults as faults_of_counts
 from privacy.audit.entries import AuditEntry
 from privacy.audit.keys import SigningKey, VerifyKey
 from privacy.audit.spending import TOLERANCE, counting_event, epsilon_of
@@ -28,6 +29,7 @@ from privacy.exchange import mechanism
 from privacy.exchange.delivery import Delivery
 from privacy.exchange.messages import (
     COORDINATOR,
+    MAX_REPLY_BYTES,
     Body,
     Envelope,
     Kind,
@@ -38,6 +40,7 @@ from privacy.exchange.messages import (
     SiteHello,
     SiteMetrics,
     SiteUpdate,
+    check_addressed,
     open_parcel,
     seal,
 )
@@ -60,12 +63,17 @@ class Answer(Generic[Body]):
 
 @dataclass(frozen=True)
 class Refused:
-    """No usable reply: who says so, why, and the envelope if one came."""
+    """No usable reply: who says so, why, the envelope if one came, and what the site signed if it was its own no."""
 
     by: Literal["site", "coordinator"]
     reason: ReasonCode
     envelope: Envelope | None = None
-    seen_tree_size: int | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def seen_tree_size(self) -> int | None:
+        """How far the site says that it follows the log."""
+        return self.refusal.seen_tree_size if self.refusal else None
 
 
 class Desk:
@@ -77,6 +85,7 @@ class Desk:
         self._rules = recipe.settings.rounds
         self._largest = recipe.contract.payload_bytes + HEADROOM
         self._journal, self._courier, self._key = journal, courier, key
+        self._log_vkey = journal.log_key.vkey()
         self.seen: dict[SiteId, int] = {}
 
     def ask(
@@ -134,6 +143,8 @@ class Desk:
             phase=phase,
             sender=COORDINATOR,
             context_digest=digest_of(entry),
+            log_vkey=self._log_vkey,
+            recipient=site,
             key=self._key,
             payload=payload,
         )
@@ -146,11 +157,16 @@ class Desk:
         try:
             if envelope.sender != site:
                 raise IntegrityError("a reply in another site's name", reason="signature")
+            if len(reply.body) > MAX_REPLY_BYTES:
+                raise ContractError("a site says more than it may")
+            check_addressed(envelope, self._log_vkey, COORDINATOR)
             key = VerifyKey.from_hex(self._roster[site].signing_key)
             if envelope.kind == "refusal":
                 refusal = open_parcel(reply, Refusal, key)
                 self._check_context(envelope, sent, asked)
-                return Refused("site", refusal.reason, envelope, refusal.seen_tree_size)
+                if refusal.plan_digest != asked:
+                    raise IntegrityError("a refusal of another plan", reason="replayed")
+                return Refused("site", refusal.reason, envelope, refusal)
             body = open_parcel(reply, kind, key)
             self._check_context(envelope, sent, asked)
             if envelope.kind != expected[kind]:
@@ -225,16 +241,15 @@ def _self_check_wrong(update: SiteUpdate, plan: RoundPlan, site: SiteId, history
 def judge_metrics(
     answer: Answer[SiteMetrics], plan: EvaluationPlan, site: SiteId, recipe: Recipe, history: History
 ) -> Refused | None:
-    """One count a label, in all three vectors, and as much noise as was asked wherever the data is private."""
-    metrics, labels = answer.body, plan.task.places
+    """The counts that were asked for, with exactly the noise that was asked for wherever the data is private."""
+    metrics, admitted = answer.body, recipe.opened.roster[site]
     refused = Refused("coordinator", "malformed", answer.parcel.envelope)
-    lengths = {len(metrics.right), len(metrics.actual), len(metrics.predicted)}
-    if metrics.plan_digest != digest_of(plan) or lengths != {labels} or answer.parcel.payload:
+    if metrics.plan_digest != digest_of(plan) or answer.parcel.payload:
         return refused
-    event = None if recipe.opened.roster[site].role == "evaluator" else counting_event(plan)
-    least = float(event.noise_multiplier) * plan.task.counts_sensitivity * (1 - 1e-12) if event else 0
-    if (metrics.noise_std == "0") != (event is None) or Decimal(metrics.noise_std) < Decimal(least):
+    public = admitted.role == "evaluator"
+    if any(faults_of_counts(metrics, plan, admitted.size_bucket, public=public)):
         return refused
+    event = None if public else counting_event(plan)
     return None if claim_holds(history, site, event, metrics.spent, plan.unit, plan.target_delta) else refused
 
 

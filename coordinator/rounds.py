@@ -60,9 +60,8 @@ class Rounds:
     def run(self) -> RunClosed:
         """Go on until the run is closed. Raises Unreachable when too few sites are there: start again to resume."""
         self._check_same_recipe()
-        rules = self.recipe.settings.rounds
         while self.history.closed is None:
-            self._perform(next_action(self.history, min_sites=rules.min_sites, evaluate=rules.evaluate))
+            self._perform(next_action(self.history, min_sites=self.recipe.settings.rounds.min_sites))
             self.journal.settle()
         return self.history.closed
 
@@ -96,6 +95,11 @@ class Rounds:
 
     def _check_same_recipe(self) -> None:
         opened = self.history.opened
+        if opened is not None and opened.outline is None and self.history.closed is None:
+            raise SettingsError(
+                f"run {self.run_id} was opened by an older version of collab, whose plans sites no longer answer",
+                next_step="choose a new run.run_id; what the log holds of the old run stays as it is",
+            )
         if opened is not None and opened.settings_digest != self.recipe.opened.settings_digest:
             raise SettingsError(
                 f"run {self.run_id} was opened with other settings",
@@ -212,6 +216,7 @@ class Rounds:
             by=verdict.by,
             reason=verdict.reason,
             envelope=verdict.envelope,
+            refusal=verdict.refusal,
         )
         self._log(server_round, refused)
 

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from privacy.canonical import decimal_string
 from privacy.dp.params import MAX_NOTES, ROW_BY_ROW, PrivacyParams, Unit
-from privacy.exchange.plans import EncodingPlan, Scope, TaskPlan, TrainingPlan
+from privacy.exchange.outline import evaluations
+from privacy.exchange.plans import EncodingPlan, Figures, Scope, TaskPlan, TrainingPlan
 from privacy.exchange.recall import MOST_NOTES, AnonymizationPlan, Floor, Identifier, written
 from privacy.identifiers import RunId
 
@@ -80,6 +81,7 @@ class TaskSection(BaseModel):
             labels=self.labels,
             max_tokens=self.max_tokens,
             counted=self.counted if self.counted > 1 else None,
+            counted_per_label=1 if self.counted > 1 and self.name == "multi_label" else None,
             value_range=None if self.value_range is None else _decimals(self.value_range),
             mask_rate=decimal_string(self.mask_rate) if hides else None,
             masked_weight=decimal_string(self.masked_weight) if self.name == "joint" else None,
@@ -212,7 +214,18 @@ class RoundsSection(BaseModel):
     hello_seconds: float = Field(
         default=60.0, gt=0, le=604_800, description="seconds that absent sites are waited for before each round"
     )
-    evaluate: bool = Field(default=True, description="ask sites for noised counts on their dev split after each round")
+    evaluate: bool = Field(default=True, description="ask sites for noised counts on their dev split")
+    evaluate_every: int = Field(
+        default=1,
+        ge=1,
+        le=100_000,
+        description="rounds from one evaluation to the next; the first model and the last are always evaluated; fewer "
+        "evaluations bear less noise each",
+    )
+    per_class: bool = Field(
+        default=False,
+        description="also count by class, as macro-F1 needs; the counts of right and wrong then bear twice the noise",
+    )
     measure: Literal["accuracy", "macro_f1"] = Field(
         default="accuracy", description="the published figure, of noised counts, that keep and patience go by"
     )
@@ -230,6 +243,8 @@ class RoundsSection(BaseModel):
     def _has_figures(self) -> Self:
         if not self.evaluate and (self.keep == "best" or self.patience):
             raise ValueError("keep = best and patience go by evaluations: set rounds.evaluate to true")
+        if self.measure == "macro_f1" and not self.per_class:
+            raise ValueError("macro_f1 is made of counts by class: set rounds.per_class to true")
         return self
 
 
@@ -256,8 +271,18 @@ class FederationSettings(BaseModel):
 
     @property
     def evaluations(self) -> int:
-        """How often the dev split is counted in the whole run: before the first round and after each."""
-        return self.training.rounds + 1 if self.rounds.evaluate else 0
+        """How often the dev split is counted in the whole run: before the first round, after each k-th and the last."""
+        return evaluations(self.training.rounds, self.evaluate_every)
+
+    @property
+    def evaluate_every(self) -> int:
+        """Rounds between two evaluations; 0: there are none."""
+        return self.rounds.evaluate_every if self.rounds.evaluate else 0
+
+    @property
+    def figures(self) -> Figures:
+        """Which counts an evaluation asks for."""
+        return "per_class" if self.rounds.per_class else "accuracy"
 
     def task_plan(self) -> TaskPlan:
         """The task as a plan holds it."""

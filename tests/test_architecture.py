@@ -98,7 +98,8 @@ def test_every_known_code_is_given_somewhere() -> None:
     returned = {"no_reply", "bug"}  # what the courier yields and what is said of an unforeseen error: not raised
     courier = (ROOT / "coordinator" / "courier.py").read_text() + (ROOT / "client" / "app.py").read_text()
     assert all(f'"{word}"' in courier for word in returned)
-    assert given | returned == CODES, (CODES - given - returned, given - CODES)
+    chosen = {"declined"}  # what a site's people say, and no check
+    assert given | returned | chosen == CODES, (CODES - given - returned - chosen, given - CODES)
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -16,12 +16,14 @@ from client.settings import SiteFolder
 from coordinator import cli
 from coordinator.folder import FederationFolder
 from coordinator.journal import Journal
+from coordinator.planning import run_outline
 from coordinator.settings import FederationSettings
 from privacy.audit.entries import RosterSite, RunClosed, RunOpened
 from privacy.exchange.enrolment import read_start_kit
 from privacy.exchange.model_request import read_request
 from privacy.randomness import PublicSeed
 from privacy.settings_file import parse_toml, plain, settings_digest
+from privacy.update.delta import ArraySpec, ModelContract
 
 COMMANDS = ["init", "task", "admit", "renew", "check", "run", "status"]
 SITE = """
@@ -179,6 +181,16 @@ def test_a_changed_name_is_told_since_the_log_keeps_its_own(here: Path, capsys: 
     assert 'name = "lung"' in capsys.readouterr().err
 
 
+def made_for(settings: FederationSettings) -> ModelContract:
+    return ModelContract(
+        task=settings.task_plan(),
+        training=settings.training.plan(),
+        pretrained_digest="d" * 64,
+        tokenizer_digest="e" * 64,
+        arrays=(ArraySpec(name="head.weight", shape=(2, 4)),),
+    )
+
+
 def test_status_tells_a_run_while_its_log_is_open(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = FederationFolder(here / "lung")
     assert cli.main(["status", "lung"]) == 0
@@ -193,9 +205,10 @@ def test_status_tells_a_run_while_its_log_is_open(here: Path, capsys: pytest.Cap
         public_seed="22" * 32,
         planned_rounds=4,
         noise_multiplier="0.9",
-        evaluation_noise_multiplier=None,
+        evaluation_noise_multiplier="2",
         software={"python": "3.11"},
         simulated=False,
+        outline=run_outline(folder.settings, made_for(folder.settings), "0.9", "2"),
     )
     with Journal.open(folder.root, folder.log_key(), "collab/lung", lambda: 1_900_000_000_000) as journal:
         journal.append("run-1", 0, opened)

@@ -13,7 +13,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from privacy.canonical import DecimalString
-from privacy.exchange.messages import Envelope, ReasonCode, SiteHello, SiteMetrics, SiteUpdate
+from privacy.exchange.messages import Envelope, Printable, ReasonCode, Refusal, SiteHello, SiteMetrics, SiteUpdate
+from privacy.exchange.outline import RunOutline
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, HexBytes, RunId, SiteId
 
@@ -31,7 +32,10 @@ class RosterSite(BaseModel):
 
 
 class RunOpened(BaseModel):
-    """The run's whole recipe. `settings` are the resolved settings in full, `roster` the admitted sites."""
+    """The run's whole recipe. `settings` are the resolved settings in full, `roster` the admitted sites.
+
+    `outline` is what every plan of the run must say again; it is there from version 4 on.
+    """
 
     model_config = STRICT
     kind: Literal["run_opened"] = "run_opened"
@@ -46,8 +50,9 @@ class RunOpened(BaseModel):
     evaluation_noise_multiplier: DecimalString | None = Field(
         description="over all planned evaluations; None: none or not private"
     )
-    software: dict[str, str]
+    software: dict[str, Printable]
     simulated: bool
+    outline: RunOutline | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class SiteReady(BaseModel):
@@ -89,6 +94,11 @@ class ReplyRefused(BaseModel):
     by: Literal["site", "coordinator"]
     reason: ReasonCode
     envelope: Envelope | None = Field(description="of the site's own refusal or of the refused reply, where one came")
+    refusal: Refusal | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="what the site signed when it refused; there from version 4 on",
+    )
 
 
 class RoundAggregated(BaseModel):
@@ -174,18 +184,42 @@ EntryBody = Annotated[
 class AuditEntry(BaseModel):
     """One leaf of the log. `recorded_at` (milliseconds since 1970, UTC) informs; the order is by `index`.
 
-    Version 3 is what is written. Version 1 is still read: it says nothing of the self-check of anonymization, which
-    plans ask for and updates show from version 2 on (docs/adr/0013-self-check-in-the-log.md). So is version 2: it says
-    nothing of the mechanism check (docs/adr/0019-mechanism-check-in-the-log.md).
+    Version 4 is what is written. Version 1 is still read: it says nothing of the self-check of anonymization, which
+    plans ask for and updates show from version 2 on (docs/adr/0013-self-check-in-the-log.md). So are version 2, which
+    says nothing of the mechanism check (docs/adr/0019-mechanism-check-in-the-log.md), and version 3, whose envelopes
+    name no recipient and whose runs have no outline (docs/adr/0028-bound-envelopes-and-the-outline.md).
     """
 
     model_config = STRICT
-    version: Literal[1, 2, 3] = 3
+    version: Literal[1, 2, 3, 4] = 4
     index: int = Field(ge=0)
     run_id: RunId
     server_round: int = Field(ge=0)
     recorded_at: int = Field(ge=0)
     body: EntryBody
+
+    @model_validator(mode="after")
+    def _says_what_version_4_says(self) -> Self:
+        body, new = self.body, self.version >= 4
+        match body:
+            case RunOpened():
+                told = [body.outline is not None]
+            case SiteReady() | UpdateReceived():
+                told = [body.envelope.bound]
+            case MetricsReceived(metrics=metrics):
+                told = [body.envelope.bound, metrics.correct is not None, metrics.incorrect is not None]
+            case EvaluationPlanned(plan=plan):
+                told = [plan.figures is not None]
+            case ReplyRefused():
+                told = [] if body.envelope is None else [body.envelope.bound]
+                told += [body.refusal is not None] if body.by == "site" else []
+                if body.by == "coordinator" and body.refusal is not None:
+                    raise ValueError("the coordinator's own refusal is signed by no site")
+            case _:
+                return self
+        if any(one != new for one in told):
+            raise ValueError("outline, bound envelopes, refusals and counts of right and wrong are of version 4")
+        return self
 
     @model_validator(mode="after")
     def _says_what_its_version_says(self) -> Self:

@@ -12,9 +12,9 @@ that is not so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import cast
 
+from privacy.audit.counts import faults as faults_of_counts
 from privacy.audit.entries import (
     AuditEntry,
     EvaluationPlanned,
@@ -31,22 +31,22 @@ from privacy.audit.entries import (
     UpdateReceived,
 )
 from privacy.audit.findings import Finding
-from privacy.audit.keys import VerifyKey
+from privacy.audit.openings import envelope_faults, outline_faults
 from privacy.audit.scores import federation_scores
 from privacy.audit.selection import Rule, Selection
 from privacy.audit.self_checks import SelfChecks
 from privacy.audit.spending import Spending, counting_event, overspent
 from privacy.canonical import Json, digest_of
 from privacy.dp.params import PrivacyEvent
-from privacy.errors import CollabError, ContractError
+from privacy.errors import ContractError
 from privacy.exchange.messages import (
     Envelope,
     Kind,
     Phase,
+    Refusal,
     SiteHello,
     SiteMetrics,
     SiteUpdate,
-    check_signature,
 )
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, RunId, SiteId
@@ -56,8 +56,8 @@ from privacy.update.quantize import check_fits
 class RunCheck:
     """One run, entry by entry. `findings` grows; what is named in the log is kept for the report and the replay."""
 
-    def __init__(self, run_id: RunId) -> None:
-        self.run_id = run_id
+    def __init__(self, run_id: RunId, log_vkey: str | None = None) -> None:
+        self.run_id, self.log_vkey = run_id, log_vkey
         self.findings: list[Finding] = []
         self.spending = Spending()
         self.opened: RunOpened | None = None
@@ -134,6 +134,8 @@ class RunCheck:
         self._expect(entry.server_round == 0, "a run opens in round 0")
         settings = digest_of(cast(Json, opened.settings))
         self._expect(settings == opened.settings_digest, "the settings are not those of settings_digest")
+        for wrong in outline_faults(opened):
+            self._expect(False, wrong)
         self.opened, self.opened_index, self.model = opened, entry.index, opened.initial_model_digest
         self._selection = Selection(Rule.of(opened.settings))
 
@@ -196,7 +198,7 @@ class RunCheck:
             noise_multiplier == self.opened.noise_multiplier, "the noise multiplier is not the one the run opened with"
         )
         if private is not None:
-            self._expect(not (wrong := overspent(private, plan.planned_rounds)), wrong or "")
+            self._expect(not (wrong := overspent(private, [private.event()] * plan.planned_rounds)), wrong or "")
             for site in plan.cohort:
                 self.spending.ask(site, private.event())
 
@@ -205,6 +207,9 @@ class RunCheck:
         self._expect(plan.run_id == self.run_id, "the plan names another run")
         self._expect(plan.contract_digest == self.opened.contract_digest, "the plan names another model contract")
         self._expect(plan.model_digest == self.model, "the plan's model is not the newest one of the run")
+        outline = self.opened.outline
+        departures = outline.departures(plan) if outline else ()
+        self._expect(not departures, f"the plan departs from what the run was opened for: {', '.join(departures)}")
 
     def _update_received(self, body: UpdateReceived, server_round: int) -> None:
         plan, update, site = self.plan, body.update, body.site
@@ -243,7 +248,10 @@ class RunCheck:
             self.refused.add(body.site)
         if body.by == "site":
             expected_round = 0 if body.phase == "hello" else server_round
-            self._envelope(body.site, body.envelope, None, "refusal", body.phase, expected_round, asked)
+            self._envelope(body.site, body.envelope, body.refusal, "refusal", body.phase, expected_round, asked)
+        if body.refusal is not None:
+            said = (body.refusal.reason, body.refusal.plan_digest)
+            self._expect(said == (body.reason, asked), f"the refusal is not what {body.site} signed")
 
     def _round_aggregated(self, body: RoundAggregated, server_round: int) -> None:
         plan = self.plan
@@ -315,11 +323,10 @@ class RunCheck:
         asked = digest_of(plan)
         self._envelope(site, body.envelope, metrics, "site_metrics", "evaluate", server_round, asked)
         self._expect(metrics.plan_digest == asked, "the metrics answer another plan")
-        lengths = {len(metrics.right), len(metrics.actual), len(metrics.predicted)}
-        self._expect(lengths == {plan.task.places}, "there is not one count a label")
-        event = None if self._has_public_data(site) else self._counting
-        least = float(event.noise_multiplier) * plan.task.counts_sensitivity * (1 - 1e-12) if event else 0
-        self._expect(Decimal(metrics.noise_std) >= Decimal(least), "the counts have less noise than the plan asked for")
+        public, admitted = self._has_public_data(site), self.roster.get(site)
+        for wrong in faults_of_counts(metrics, plan, admitted.size_bucket if admitted else 1, public=public):
+            self._expect(False, wrong)
+        event = None if public else self._counting
         for wrong in self.spending.answer(site, event, metrics.spent, plan.unit, plan.target_delta):
             self._expect(False, wrong)
         self.metrics[site] = metrics
@@ -361,31 +368,25 @@ class RunCheck:
         self,
         site: SiteId,
         envelope: Envelope | None,
-        body: SiteHello | SiteUpdate | SiteMetrics | None,
+        body: SiteHello | SiteUpdate | SiteMetrics | Refusal | None,
         kind: Kind,
         phase: Phase,
         server_round: int,
         asked: Digest,
     ) -> None:
-        """Signed by the admitted key, about this plan, with this body (a refusal's body is not in the log)."""
+        """See privacy/audit/openings.py."""
         admitted = self.roster.get(site)
         if admitted is None or envelope is None:
             self._expect(False, f"{site} is not admitted to this run, or its envelope is missing")
             return
-        said = (envelope.kind, envelope.phase, envelope.sender, envelope.run_id, envelope.server_round)
-        self._expect(said == (kind, phase, site, self.run_id, server_round), f"the envelope of {site} is about another")
-        self._expect(envelope.context_digest == asked, f"the envelope of {site} answers another plan")
-        if body is not None:
-            self._expect(envelope.body_digest == digest_of(body), f"the body is not the one that {site} signed")
-        try:
-            check_signature(envelope, VerifyKey.from_hex(admitted.signing_key))
-        except CollabError:
-            self._expect(False, f"the signature of {site} does not hold")
+        said = (kind, phase, site, self.run_id, server_round)
+        for wrong in envelope_faults(envelope, said, asked, body, admitted.signing_key, self.log_vkey):
+            self._expect(False, wrong)
 
 
-def check_run(run_id: RunId, entries: Sequence[AuditEntry]) -> RunCheck:
-    """All entries of one run, in log order, held against the law above."""
-    check = RunCheck(run_id)
+def check_run(run_id: RunId, entries: Sequence[AuditEntry], log_vkey: str | None = None) -> RunCheck:
+    """All entries of one run, in log order, held against the law above. `log_vkey`: the log that they stand in."""
+    check = RunCheck(run_id, log_vkey)
     for entry in entries:
         check.take(entry)
     return check

@@ -3,7 +3,8 @@
 recompute it.
 
 Counts are added over the sites before anything is cut off, so that the noise of many sites averages out. Accuracy is
-the sum of right over the sum of actual: a ratio of unbiased sums. F1 of a class is 2 * right / (actual + predicted)
+the sum of correct over correct and incorrect (before version 4 of the log: of right over actual by class): a ratio of
+unbiased sums. Macro-F1 is there where counts by class were asked for. F1 of a class is 2 * right / (actual + predicted)
 with each sum cut off at 0, and every ratio is cut off at 1. Cutting off biases the F1 of a rare class, whose sums are
 near or below the noise, and with it macro-F1; with few examples a class, read macro-F1 as rough. A class with nothing
 actual and nothing predicted counts as 0.
@@ -28,9 +29,26 @@ def federation_scores(
 ) -> tuple[DecimalString | None, DecimalString | None]:
     """(accuracy, macro_f1), rounded half to even at six digits; (None, None) when the sums leave nothing to count.
 
-    Raises ContractError("wrong_shape") unless every vector has `labels_count` counts. The order of `metrics` does not
-    matter.
+    Raises ContractError("wrong_shape") unless every vector has `labels_count` counts, or none has any. The order of
+    `metrics` does not matter.
     """
+    by_class = any(site.right or site.actual or site.predicted for site in metrics)
+    told = [(site.correct, site.incorrect) for site in metrics]
+    totals = [(correct, wrong) for correct, wrong in told if correct is not None and wrong is not None]
+    if not totals:
+        return _by_class(labels_count, metrics)
+    if len(totals) != len(told):
+        raise ContractError("some sites counted right and wrong, others did not", reason="wrong_shape")
+    correct = sum(one for one, _ in totals)
+    whole = correct + sum(one for _, one in totals)
+    if whole <= 0:
+        return None, None
+    macro_f1 = _by_class(labels_count, metrics)[1] if by_class else None
+    return _rounded(_ratio(max(correct, 0), whole)), macro_f1
+
+
+def _by_class(labels_count: int, metrics: Sequence[SiteMetrics]) -> tuple[DecimalString | None, DecimalString | None]:
+    """Accuracy and macro-F1 from counts by class alone."""
     right = _summed([site.right for site in metrics], labels_count)
     actual = _summed([site.actual for site in metrics], labels_count)
     predicted = _summed([site.predicted for site in metrics], labels_count)

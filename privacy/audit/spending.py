@@ -48,15 +48,15 @@ def counting_event(plan: EvaluationPlan) -> PrivacyEvent | None:
         raise ContractError("the counts' noise multiplier is no positive number") from None
 
 
-def overspent(private: PrivacyParams, planned_rounds: int) -> str | None:
-    """What is wrong with a plan that cannot keep its own target over all planned rounds."""
+def overspent(private: PrivacyParams, events: Sequence[PrivacyEvent]) -> str | None:
+    """What is wrong with a run whose planned `events` cannot keep the target of its `private`."""
     try:
-        epsilon = epsilon_of([private.event()] * planned_rounds, private.target_delta)
+        epsilon = epsilon_of(events, private.target_delta)
     except (CollabError, ArithmeticError, ValueError):
         return "the plan's events cannot be accounted for"
     if Decimal(epsilon) <= Decimal(private.target_epsilon) + TOLERANCE:
         return None
-    return f"{planned_rounds} such rounds cost epsilon {epsilon:.3f}, the plan promises {private.target_epsilon}"
+    return f"the whole planned run costs epsilon {epsilon:.3f}, the plan promises {private.target_epsilon}"
 
 
 class Spending:

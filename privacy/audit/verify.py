@@ -108,7 +108,7 @@ def verify_stored(
     check.checkpoints()
     for note in seen:
         check.seen(note)
-    runs = _runs(check.entries)
+    runs = _runs(check.entries, stored.log_key.vkey())
     blobs_checked, wrong, missing = _check_blobs(blobs, check.entries)
     opens = [
         Finding(index=run.opened_index, message=f"run {run.run_id} is not closed") for run in runs if not run.closed
@@ -251,11 +251,11 @@ class LogCheck:
         self.findings.append(Finding(index=index, checkpoint=checkpoint, message=message))
 
 
-def _runs(entries: Iterable[AuditEntry]) -> list[RunCheck]:
+def _runs(entries: Iterable[AuditEntry], log_vkey: str) -> list[RunCheck]:
     by_run: dict[RunId, list[AuditEntry]] = {}
     for entry in entries:
         by_run.setdefault(entry.run_id, []).append(entry)
-    return [check_run(run_id, of_run) for run_id, of_run in by_run.items()]
+    return [check_run(run_id, of_run, log_vkey) for run_id, of_run in by_run.items()]
 
 
 def _summary(run: RunCheck) -> RunSummary:

@@ -3,15 +3,16 @@
 
 The signature covers the envelope, the envelope the body's digest, the body the payload's digest. A body is canonical
 JSON: no floats, no exact sizes of private data, no free text. A reply names the plan that it answers; one plan digest
-gets one reply.
+gets one reply. An envelope names the log in which its context stands and whom it is for, so that nothing said in one
+federation, or to one site, means anything elsewhere.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from privacy.audit.keys import SigningKey, VerifyKey
 from privacy.canonical import DecimalString, canonical_bytes
@@ -23,9 +24,13 @@ from privacy.exchange.recall import SelfCheck
 from privacy.identifiers import Digest, HexBytes, RunId, SiteId, sha256
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
-ENVELOPE_DOMAIN: Final = "collab/envelope/v1"
+UNBOUND_DOMAIN: Final = "collab/envelope/v1"
+"""Of envelopes in logs of version 1 to 3, which name neither log nor recipient."""
+ENVELOPE_DOMAIN: Final = "collab/envelope/v2"
 COORDINATOR: Final = "coordinator"
 MAX_BODY_BYTES: Final = 4 << 20
+MAX_REPLY_BYTES: Final = 64 << 10
+"""The longest body of a site. What it says is logged for good, so it is bounded before it is read."""
 
 Kind = Literal["delivery", "site_hello", "site_update", "site_metrics", "refusal"]
 Phase = Literal["hello", "update", "evaluate"]
@@ -36,6 +41,7 @@ ReasonCode = Literal[
     "bug",
     "clip_exceeded",
     "data_unusable",
+    "declined",
     "encoding_overflow",
     "integrity",
     "label_unknown",
@@ -55,13 +61,28 @@ ReasonCode = Literal[
     "storage",
     "wrong_shape",
 ]
-"""All that a failure may say across a border."""
+"""All that a failure may say across a border. Those that depend on a site's data are read in old logs, never sent."""
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds characters that are not printable")
+    return text
+
+
+Printable = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
+"""What people read in a terminal or on a page: no control characters, none that changes a line's direction."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
+LogLine = Annotated[Printable, StringConstraints(pattern=r"^[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$")]
+"""A C2SP verifier key: name+hash+key."""
 
 
 class Envelope(BaseModel):
     """Who says what, in which round, about which context. `signature` is Ed25519 over the domain and the other fields.
 
-    `context_digest` is the digest of what is answered or continued: a delivery's log entry, a reply's plan.
+    `context_digest` is the digest of what is answered or continued: a delivery's log entry, a reply's plan. `log_vkey`
+    and `recipient` are there from version 4 of the log on.
     """
 
     model_config = STRICT
@@ -73,7 +94,29 @@ class Envelope(BaseModel):
     sender: SiteId
     context_digest: Digest
     body_digest: Digest
-    signature: HexBytes
+    log_vkey: LogLine | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="the key line of the federation's log"
+    )
+    recipient: SiteId | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="whom it is for: a site, or the coordinator"
+    )
+    signature: HexBytes = Field(max_length=128)
+
+    @model_validator(mode="after")
+    def _is_bound_or_not(self) -> Self:
+        if (self.log_vkey is None) != (self.recipient is None):
+            raise ValueError("an envelope names both its log and its recipient, or neither")
+        return self
+
+    @property
+    def bound(self) -> bool:
+        """Whether it names its log and its recipient."""
+        return self.log_vkey is not None
+
+    @property
+    def domain(self) -> str:
+        """Under which its signature stands."""
+        return ENVELOPE_DOMAIN if self.bound else UNBOUND_DOMAIN
 
     def signed_bytes(self) -> bytes:
         """What the signature covers: every field but the signature, canonical."""
@@ -98,11 +141,11 @@ class SiteHello(BaseModel):
     model_config = STRICT
     context_digest: Digest = Field(description="digest of the run_opened entry's body")
     policy_digest: Digest
-    size_bucket: int = Field(ge=1)
+    size_bucket: int = Field(ge=1, le=1 << 40)
     role: Literal["trainer", "evaluator"]
-    software: dict[str, str]
-    device: str
-    threads: int = Field(ge=1)
+    software: dict[Name, Printable] = Field(max_length=64)
+    device: Printable
+    threads: int = Field(ge=1, le=1 << 16)
     deterministic: bool
     simulated: bool
     environment_digest: Digest
@@ -136,13 +179,19 @@ class SiteUpdate(BaseModel):
 
 
 class SiteMetrics(BaseModel):
-    """Noised counts per class, in the plan's order of labels. One unit adds at most 1 to each of three vectors."""
+    """Noised counts: of what was said right, of what wrong, and where the plan asks for it three a class.
+
+    What they mean and how much noise they bear: EvaluationPlan. `correct` and `incorrect` are there from version 4 of
+    the log on.
+    """
 
     model_config = STRICT
     plan_digest: Digest
-    right: tuple[int, ...]
-    actual: tuple[int, ...]
-    predicted: tuple[int, ...]
+    correct: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    incorrect: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    right: tuple[int, ...] = Field(max_length=4096)
+    actual: tuple[int, ...] = Field(max_length=4096)
+    predicted: tuple[int, ...] = Field(max_length=4096)
     noise_std: DecimalString = Field(
         description="of each count; 0 only from an evaluator with public data or in a non-private run"
     )
@@ -172,6 +221,8 @@ def seal(
     phase: Phase,
     sender: SiteId,
     context_digest: Digest,
+    log_vkey: str,
+    recipient: SiteId,
     key: SigningKey,
     payload: bytes = b"",
 ) -> Parcel:
@@ -186,9 +237,11 @@ def seal(
         sender=sender,
         context_digest=context_digest,
         body_digest=sha256(encoded),
+        log_vkey=log_vkey,
+        recipient=recipient,
         signature="",
     )
-    signature = key.sign(ENVELOPE_DOMAIN, unsigned.signed_bytes()).hex()
+    signature = key.sign(unsigned.domain, unsigned.signed_bytes()).hex()
     return Parcel(unsigned.model_copy(update={"signature": signature}), encoded, payload)
 
 
@@ -209,9 +262,15 @@ def parse(model: type[Body], encoded: bytes) -> Body:
 def check_signature(envelope: Envelope, key: VerifyKey) -> None:
     """Raises IntegrityError("signature") unless `key` signed `envelope`."""
     try:
-        key.verify(ENVELOPE_DOMAIN, envelope.signed_bytes(), bytes.fromhex(envelope.signature))
+        key.verify(envelope.domain, envelope.signed_bytes(), bytes.fromhex(envelope.signature))
     except IntegrityError:
         raise IntegrityError(f"the signature of {envelope.sender} does not hold", reason="signature") from None
+
+
+def check_addressed(envelope: Envelope, log_vkey: str, recipient: SiteId) -> None:
+    """Raises IntegrityError("replayed") unless `envelope` was written for `recipient` in the federation of that log."""
+    if (envelope.log_vkey, envelope.recipient) != (log_vkey, recipient):
+        raise IntegrityError("this was said in another federation, or to somebody else", reason="replayed")
 
 
 def open_parcel(parcel: Parcel, model: type[Body], key: VerifyKey) -> Body:

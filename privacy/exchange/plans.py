@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from privacy.canonical import DecimalString
+from privacy.canonical import DecimalString, decimal_string
 from privacy.dp.params import PrivacyParams, RateDecimal, Unit
 from privacy.exchange.recall import AnonymizationPlan
 from privacy.identifiers import Digest, HexBytes, RunId, SiteId
@@ -22,7 +22,15 @@ from privacy.identifiers import Digest, HexBytes, RunId, SiteId
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 Scope = Literal["head", "top", "lora", "bitfit", "full"]
+Figures = Literal["accuracy", "per_class"]
+"""What an evaluation counts: right and wrong in all, or also right, actual and predicted for each class."""
 Label = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+BUCKETS: Final = 4
+"""A declared bucket may be so many times too small before counts are cut off."""
+DEVIATIONS: Final = 16
+"""Noise beyond so many standard deviations does not happen."""
 
 
 def _absent(value: object) -> bool:
@@ -47,6 +55,13 @@ class TaskPlan(BaseModel):
     value_range: tuple[DecimalString, DecimalString] | None = Field(
         default=None, exclude_if=_absent, description="least and greatest value of a regression's target"
     )
+    counted_per_label: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        exclude_if=_absent,
+        description="most that one unit adds to any one count of a class; None: as much as `counted`",
+    )
     mask_rate: RateDecimal | None = Field(
         default=None, exclude_if=_absent, description="share of word pieces that masked-language modelling hides"
     )
@@ -59,10 +74,18 @@ class TaskPlan(BaseModel):
         """Places of each vector of counts: one a label, or one where the task has no labels."""
         return max(1, len(self.labels))
 
-    @property
-    def counts_sensitivity(self) -> float:
-        """How far one unit can move the three vectors of counts together, in l2."""
-        return (self.counted or 1) * math.sqrt(3.0)
+    def counts_sensitivity(self, figures: Figures | None) -> float:
+        """How far one unit can move the counts that `figures` ask for together, in l2.
+
+        A unit adds integers >= 0 that sum to at most c = `counted` to each vector, of which none is above p =
+        `counted_per_label`: a vector moves by sqrt(c p) at most. It adds at most c to correct + incorrect, one of
+        which is the rest of the other, so that both together move by c at most.
+        """
+        most = self.counted or 1
+        squared = 3.0 * most * min(self.counted_per_label or most, most)
+        if figures is None:  # before version 4 of the log
+            return math.sqrt(squared)
+        return float(most) if figures == "accuracy" else math.sqrt(squared + most * most)
 
     @model_validator(mode="after")
     def _is_a_task(self) -> Self:
@@ -171,7 +194,10 @@ class RoundPlan(BaseModel):
 
 
 class EvaluationPlan(BaseModel):
-    """Counts per class, asked of each site's dev split (of an evaluator's whole data), noised at the site."""
+    """Counts asked of each site's dev split (of an evaluator's whole data), noised at the site.
+
+    `figures`: which counts; None in logs of version 1 to 3, which hold per-class counts alone.
+    """
 
     model_config = STRICT
     run_id: RunId
@@ -189,3 +215,14 @@ class EvaluationPlan(BaseModel):
         description="standard deviation over the l2 sensitivity; None: a non-private run"
     )
     target_delta: DecimalString
+    figures: Figures | None = Field(default=None, exclude_if=_absent)
+
+    def noise_std(self) -> DecimalString:
+        """The standard deviation of each count of private data, exactly as a site must state it; "0" without noise."""
+        if self.noise_multiplier is None:
+            return "0"
+        return decimal_string(float(self.noise_multiplier) * self.task.counts_sensitivity(self.figures))
+
+    def largest_count(self, size_bucket: int, noise_std: str) -> int:
+        """What no count may exceed in size. A site cuts its noised counts off there, which costs no privacy."""
+        return BUCKETS * size_bucket * (self.task.counted or 1) + math.ceil(DEVIATIONS * float(noise_std))

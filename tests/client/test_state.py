@@ -24,6 +24,8 @@ def reply(payload: bytes = b"numbers" * 1000) -> Parcel:
         phase="update",
         sender="clinic",
         context_digest="1" * 64,
+        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+        recipient="coordinator",
         key=SigningKey(b"\x01" * 32),
         payload=payload,
     )

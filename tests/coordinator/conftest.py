@@ -8,7 +8,6 @@ it says no or nothing. A `Stage` is a coordinator's folder with its players; it 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +22,7 @@ from client.app import make_app
 from coordinator.blobs import BlobStore
 from coordinator.courier import Courier
 from coordinator.journal import Journal
-from coordinator.planning import Recipe
+from coordinator.planning import Recipe, run_outline
 from coordinator.rounds import Rounds
 from coordinator.settings import FederationSettings
 from privacy.audit.checkpoint import Checkpoint, check_proof
@@ -31,12 +30,21 @@ from privacy.audit.entries import AuditEntry, EvaluationPlanned, RosterSite, Rou
 from privacy.audit.keys import SigningKey
 from privacy.audit.note import NoteKey
 from privacy.audit.spending import epsilon_of
-from privacy.canonical import decimal_string, digest_of
+from privacy.canonical import digest_of
 from privacy.dp.params import PrivacyEvent, PrivacySpent, epsilon_string
 from privacy.errors import IntegrityError
 from privacy.exchange import mechanism
 from privacy.exchange.delivery import Delivery
-from privacy.exchange.messages import Parcel, Refusal, SiteHello, SiteMetrics, SiteUpdate, open_parcel, seal
+from privacy.exchange.messages import (
+    COORDINATOR,
+    Parcel,
+    Refusal,
+    SiteHello,
+    SiteMetrics,
+    SiteUpdate,
+    open_parcel,
+    seal,
+)
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.exchange.recall import EntityRecall, SelfCheck
 from privacy.identifiers import sha256
@@ -49,6 +57,7 @@ from simulations.grid import LocalGrid
 
 ORIGIN = "collab/woods"
 LOG_KEY, COORDINATOR_KEY = SigningKey(b"\x01" * 32), SigningKey(b"\x02" * 32)
+LOG = NoteKey(ORIGIN, LOG_KEY.verify_key())
 LABELS = ("heart", "lung", "skin")
 NOISE, COUNTS_NOISE = "1.1", "4.5"
 SEED = PublicSeed(b"\x05" * 32)
@@ -94,7 +103,7 @@ class Player:
         body = delivery.entry.body
         asked = digest_of(body.plan) if isinstance(body, RoundPlanned | EvaluationPlanned) else digest_of(body)
         try:
-            self.seen = check_proof(delivery.entry, delivery.proof, NoteKey(ORIGIN, LOG_KEY.verify_key()), self.seen)
+            self.seen = check_proof(delivery.entry, delivery.proof, LOG, self.seen)
         except IntegrityError as error:
             return self.sealed(parcel, "refusal", asked, self.refusal(asked, error.reason))
         if place in self.refuse:
@@ -128,6 +137,8 @@ class Player:
             phase=envelope.phase,
             sender=self.name,
             context_digest=asked,
+            log_vkey=LOG.vkey(),
+            recipient=COORDINATOR,
             key=self.key,
             payload=payload,
         )
@@ -185,13 +196,16 @@ class Player:
             event = PrivacyEvent(noise_multiplier=plan.noise_multiplier, sample_rate="1", steps=1, partition="dev")
             self.events.append(event)
         generator = PublicSeed.from_hex(asked).derive(f"counts/{self.name}").numpy_generator()
-        right, actual, predicted = (tuple(int(n) for n in generator.integers(5, 20, 3)) for _ in range(3))
+        counts = [tuple(int(n) for n in generator.integers(5, 20, 3)) for _ in range(3)]
+        right, actual, predicted = counts if plan.figures == "per_class" else ((), (), ())
         return SiteMetrics(
             plan_digest=asked,
+            correct=int(generator.integers(20, 60)),
+            incorrect=int(generator.integers(20, 60)),
             right=right,
             actual=actual,
             predicted=predicted,
-            noise_std=decimal_string(float(plan.noise_multiplier) * math.sqrt(3)) if noised else "0",
+            noise_std=plan.noise_std() if noised else "0",
             spent=self.spent(plan, plan.target_delta) if noised else None,
             seen_tree_size=self.seen.size,
         )
@@ -243,6 +257,7 @@ class Stage:
             evaluation_noise_multiplier=COUNTS_NOISE if counted else None,
             software={"collab": "0"},
             simulated=True,
+            outline=run_outline(self.settings, CONTRACT, NOISE if private else None, COUNTS_NOISE if counted else None),
         )
         self.recipe = Recipe(self.settings, opened, CONTRACT, initial)
 

@@ -33,6 +33,8 @@ def parcel(sender: str, payload: bytes = b"") -> Parcel:
         phase="update",
         sender=sender,
         context_digest="1" * 64,
+        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+        recipient="coordinator",
         key=SigningKey(b"k" * 32),
         payload=payload,
     )

@@ -16,8 +16,8 @@ from privacy.canonical import digest_of
 MakeStage = Callable[..., Any]
 
 
-def action(history: History, min_sites: int = 2, *, evaluate: bool = True) -> Any:
-    return next_action(history, min_sites=min_sites, evaluate=evaluate)
+def action(history: History, min_sites: int = 2) -> Any:
+    return next_action(history, min_sites=min_sites)
 
 
 def test_an_empty_log_is_opened_and_a_closed_one_is_left_alone(make_stage: MakeStage) -> None:
@@ -109,3 +109,32 @@ def test_every_round_has_a_public_seed_of_its_own(make_stage: MakeStage) -> None
     seeds = [entry.body.plan.public_seed for entry in stage.entries() if entry.body.kind in kinds]
     assert len(set(seeds)) == len(seeds) == 7
     assert stage.recipe.opened.public_seed not in seeds
+
+
+@pytest.mark.parametrize(("every", "rounds", "evaluated"), [(1, 3, [0, 1, 2, 3]), (2, 5, [0, 2, 4, 5]), (9, 3, [0, 3])])
+def test_the_first_each_kth_and_the_last_model_are_evaluated(
+    make_stage: MakeStage, every: int, rounds: int, evaluated: list[int]
+) -> None:
+    stage = make_stage(training={"rounds": rounds}, rounds={"evaluate_every": every})
+    assert stage.settings.evaluations == stage.recipe.opened.outline.evaluations == len(evaluated)
+    stage.run()
+    kinds = [entry.server_round for entry in stage.entries() if entry.body.kind == "round_evaluated"]
+    assert kinds == evaluated
+
+
+@pytest.mark.parametrize("reason", ["budget_exceeded", "policy"])
+def test_a_site_that_says_no_to_training_is_not_asked_to_count_either(make_stage: MakeStage, reason: str) -> None:
+    stage = make_stage()
+    stage.players["birch"].refuse = {("update", 1): reason}
+    stage.run()
+    asked = {body.plan.server_round: body.plan.sites for body in stage.bodies("evaluation_planned")}
+    assert asked == {0: ("alder", "birch", "cedar"), 1: ("alder", "cedar"), 2: ("alder", "cedar")}
+
+
+@pytest.mark.parametrize("reason", ["budget_exceeded", "declined", "policy"])
+def test_a_site_that_says_no_to_the_whole_run_is_asked_nothing_more(make_stage: MakeStage, reason: str) -> None:
+    stage = make_stage()
+    stage.players["birch"].refuse = {("hello", 0): reason}
+    stage.run()
+    assert stage.players["birch"].asked == [("hello", 0)]
+    assert stage.refusals() == [("birch", "hello", 0, "site", reason)]

@@ -33,7 +33,7 @@ def resealed(player: Any, reply: Parcel, key: SigningKey | None = None, **fields
     """`reply` under changed envelope fields, signed again."""
     body, payload = fields.pop("body", reply.body), fields.pop("payload", reply.payload)
     unsigned = reply.envelope.model_copy(update={"body_digest": sha256(body), **fields, "signature": ""})
-    signature = (key or player.key).sign("collab/envelope/v1", unsigned.signed_bytes()).hex()
+    signature = (key or player.key).sign("collab/envelope/v2", unsigned.signed_bytes()).hex()
     return Parcel(unsigned.model_copy(update={"signature": signature}), body, payload)
 
 
@@ -41,7 +41,8 @@ def with_body(change: Callable[[Any], Any]) -> Twist:
     """The site signs another body than an honest one would."""
 
     def twist(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
-        kept = {k: getattr(reply.envelope, k) for k in ("kind", "run_id", "server_round", "attempt", "phase", "sender")}
+        names = ("kind", "run_id", "server_round", "attempt", "phase", "sender", "log_vkey", "recipient")
+        kept = {name: getattr(reply.envelope, name) for name in names}
         body = change(SiteUpdate.model_validate_json(reply.body))
         context = reply.envelope.context_digest
         return seal(body, **kept, context_digest=context, key=player.key, payload=reply.payload)
@@ -257,8 +258,13 @@ def test_an_unknown_kind_is_malformed_before_anything_of_it_is_looked_at(make_st
 
 
 METRICS_LIES: dict[str, Callable[[Any], Any]] = {
-    "a label too few": lambda b: b.model_copy(update={"right": b.right[:-1]}),
-    "a label too many": lambda b: b.model_copy(update={"actual": (*b.actual, 1)}),
+    "counts by class that nobody asked for": lambda b: b.model_copy(update={"actual": (1,)}),
+    "no count of what was right": lambda b: b.model_copy(update={"correct": None, "incorrect": None}),
+    "more right than the declared size allows": lambda b: b.model_copy(update={"correct": 4 * 300 + 72 + 1}),
+    "as many right as fit in a float": lambda b: b.model_copy(update={"correct": 2**53 - 1}),
+    "fewer wrong than noise explains": lambda b: b.model_copy(update={"incorrect": -(2**53 - 1)}),
+    "more noise than was asked": lambda b: b.model_copy(update={"noise_std": "1000000000"}),
+    "a last digit more": lambda b: b.model_copy(update={"noise_std": "4.500000001"}),
     "no noise": lambda b: b.model_copy(update={"noise_std": "0"}),
     "less noise than was asked": lambda b: b.model_copy(update={"noise_std": "0.5"}),
     "no privacy claimed": lambda b: b.model_copy(update={"spent": None}),

@@ -81,14 +81,14 @@ def test_after_every_prefix_of_the_log_the_next_action_is_the_one_that_was_taken
     stage.run()
     entries = stage.entries()
     for cut, taken in enumerate(entries):
-        action = next_action(History.read(entries[:cut]), min_sites=2, evaluate=True)
+        action = next_action(History.read(entries[:cut]), min_sites=2)
         expected = ASKING[taken.body.phase] if taken.body.kind == "reply_refused" else FOLLOWS[taken.body.kind]
         assert type(action) is expected, taken.body.kind
         if isinstance(action, CollectUpdates | CollectMetrics):
             assert taken.body.site == action.missing[0]
         if isinstance(action, Greet):
             assert taken.body.site == action.sites[0]
-        again: Action = next_action(History.read(entries[:cut]), min_sites=2, evaluate=True)
+        again: Action = next_action(History.read(entries[:cut]), min_sites=2)
         assert again == action
 
 

@@ -56,9 +56,15 @@ def test_the_best_is_the_first_of_the_greatest_and_the_last_is_the_newest(figure
 
 
 def test_the_rule_is_read_from_the_settings_in_the_log_and_old_settings_keep_the_last() -> None:
-    settings = FederationSettings.model_validate({"rounds": {"keep": "best", "patience": 3, "measure": "macro_f1"}})
+    rounds = {"keep": "best", "patience": 3, "measure": "macro_f1", "per_class": True}
+    settings = FederationSettings.model_validate({"rounds": rounds})
     assert Rule.of(plain(settings)) == Rule("macro_f1", "best", 3)
     assert Rule.of({}) == Rule.of({"rounds": {"evaluate": True}}) == Rule("accuracy", "last", 0)
+
+
+def test_a_recipe_that_goes_by_counts_which_nobody_asks_for_is_refused() -> None:
+    with pytest.raises(SettingsError, match="per_class"):
+        parse_toml('[rounds]\nmeasure = "macro_f1"\n', FederationSettings, origin="federation.toml")
 
 
 @pytest.mark.parametrize("line", ['keep = "best"', "patience = 2"])

@@ -181,6 +181,8 @@ class Clinic:
             "phase": phase,
             "sender": COORDINATOR,
             "context_digest": digest_of(entry),
+            "log_vkey": self.site.identity.kit.log_vkey,
+            "recipient": "clinic",
         }
         delivery = body or Delivery(entry=entry, proof=self.journal.prove(entry.index, size))
         return seal(delivery, **(said | fields), key=key or self.key, payload=payload)

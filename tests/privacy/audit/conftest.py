@@ -8,7 +8,6 @@ is signed or logged, so that a test can lie as a site or as a coordinator who ho
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable
 from itertools import count
@@ -37,11 +36,12 @@ from privacy.audit.entries import (
 )
 from privacy.audit.keys import SigningKey
 from privacy.audit.scores import federation_scores
-from privacy.canonical import canonical_bytes, decimal_string, digest_of
+from privacy.canonical import canonical_bytes, digest_of
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, epsilon_string
 from privacy.dp.pld import epsilon_pld
 from privacy.exchange import mechanism
-from privacy.exchange.messages import Envelope, Refusal, SiteHello, SiteMetrics, SiteUpdate, seal
+from privacy.exchange.messages import COORDINATOR, Envelope, Refusal, SiteHello, SiteMetrics, SiteUpdate, seal
+from privacy.exchange.outline import RunOutline
 from privacy.exchange.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
 from privacy.exchange.recall import AnonymizationPlan, EntityRecall, SelfCheck
 from privacy.identifiers import sha256
@@ -92,6 +92,27 @@ PRIVACY = PrivacyParams(
 )
 COUNTS_NOISE = "4.5"
 ANONYMIZATION = AnonymizationPlan(self_check_notes=30, min_recall={"person": "0.9", "us_ssn": "0.95"})
+OUTLINE = RunOutline(
+    planned_rounds=2,
+    min_sites=2,
+    task=TASK,
+    pretrained_digest=CONTRACT.pretrained_digest,
+    tokenizer_digest=CONTRACT.tokenizer_digest,
+    training=TRAINING,
+    unit="patient",
+    sample_rate=PRIVACY.sample_rate,
+    num_steps=PRIVACY.num_steps,
+    privacy=PRIVACY,
+    update_clip_norm="0.5",
+    encoding=EncodingPlan(dtype="int32", scale_log2=20),
+    aggregation="weighted_sum",
+    anonymization=ANONYMIZATION,
+    server_momentum=None,
+    evaluate_every=1,
+    figures="per_class",
+    evaluation_noise_multiplier=COUNTS_NOISE,
+    target_delta=DELTA,
+)
 SELF_CHECK = SelfCheck(
     notes=31,
     recall={
@@ -135,6 +156,8 @@ class LogBuilder:
             phase=phase,
             sender=site,
             context_digest=asked,
+            log_vkey=self.journal.log_key.vkey(),
+            recipient=COORDINATOR,
             key=SITE_KEYS[site],
         )
         return self.edit(f"envelope/{kind}/{number}/{site}", parcel.envelope)
@@ -148,6 +171,7 @@ class LogBuilder:
         settings = {
             "run": {"name": RUN, "clip_norm": "0.5"},
             "anonymization": ANONYMIZATION.model_dump(mode="json"),
+            "rounds": {"per_class": True},
         }
         roster = {
             site: RosterSite(
@@ -172,6 +196,7 @@ class LogBuilder:
                 evaluation_noise_multiplier=COUNTS_NOISE,
                 software={"collab": "0"},
                 simulated=True,
+                outline=OUTLINE,
             ),
         )
         self.log(0, self.opened)
@@ -288,6 +313,7 @@ class LogBuilder:
             unit="patient",
             noise_multiplier=COUNTS_NOISE,
             target_delta=DELTA,
+            figures="per_class",
         )
         plan = self.edit(f"evaluation/{number}", plan)
         self.log(number, EvaluationPlanned(plan=plan))
@@ -297,7 +323,13 @@ class LogBuilder:
                 refusal = Refusal(plan_digest=asked, reason="policy", seen_tree_size=9)
                 envelope = self.sealed(site, refusal, "refusal", "evaluate", number, asked)
                 refused = ReplyRefused(
-                    site=site, phase="evaluate", plan_digest=asked, by="site", reason="policy", envelope=envelope
+                    site=site,
+                    phase="evaluate",
+                    plan_digest=asked,
+                    by="site",
+                    reason="policy",
+                    envelope=envelope,
+                    refusal=refusal,
                 )
                 self.log(number, refused)
                 continue
@@ -317,10 +349,12 @@ class LogBuilder:
         counts = [tuple(int(value) for value in self.generator.integers(low, low + 20, 3)) for low in (10, 30, 30)]
         metrics = SiteMetrics(
             plan_digest=asked,
+            correct=sum(counts[0]),
+            incorrect=sum(counts[1]) - sum(counts[0]),
             right=counts[0],
             actual=counts[1],
             predicted=counts[2],
-            noise_std=decimal_string(float(COUNTS_NOISE) * math.sqrt(3)) if trains else "0",
+            noise_std=plan.noise_std() if trains else "0",
             spent=self.spent(site) if trains else None,
             seen_tree_size=3,
         )

@@ -15,10 +15,14 @@ import pytest
 from pydantic import ValidationError
 
 from privacy.audit.keys import SigningKey
+from privacy.audit.note import NoteKey
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify
 
 Change = Callable[[Any], Any]
+
+OTHER_LOG = NoteKey("collab/woods", SigningKey(b"\x03" * 32).verify_key()).vkey()
+"""A log of the same name, under another key."""
 
 
 def set_to(**values: Any) -> Change:
@@ -155,8 +159,37 @@ LIES: dict[str, tuple[str, Change, int, str]] = {
     "counts with no noise at all": ("evaluation/1", set_to(noise_multiplier="0"), 13, "no positive number"),
     "counts without noise in a private run": ("evaluation/1", set_to(noise_multiplier=None), 13, "without noise"),
     "a site evaluated that was never there": ("evaluation/0", set_to(sites=("alder", "dogwood")), 4, "not ready"),
-    "noise that was left out": ("metrics/1/alder", set_to(noise_std="0"), 14, "less noise"),
-    "noise that was made smaller": ("metrics/1/alder", set_to(noise_std="7.79"), 14, "less noise"),
+    "noise that was left out": ("metrics/1/alder", set_to(noise_std="0"), 14, "bear noise of 0"),
+    "noise that was made smaller": ("metrics/1/alder", set_to(noise_std="8.99"), 14, "bear noise of 8.99"),
+    "noise that was made larger": ("metrics/1/alder", set_to(noise_std="9.01"), 14, "bear noise of 9.01"),
+    "counts above the declared size": ("metrics/1/alder", set_to(correct=4 * 300 + 16 * 9 + 1), 14, "is larger"),
+    "a class above the declared size": ("metrics/1/alder", set_to(predicted=(0, 0, -1345)), 14, "is larger"),
+    "an evaluator's negative count": ("metrics/0/cedar", set_to(incorrect=-1), 7, "negative"),
+    "a plan that departs in its task": ("plan/1", nested("task", max_tokens=65), 9, "departs"),
+    "a plan that departs in its training": ("plan/2", nested("training", momentum="0.8"), 18, "training"),
+    "a plan that departs in its clip norm": ("plan/1", set_to(update_clip_norm="0.4"), 9, "update_clip_norm"),
+    "an evaluation that departs in its task": ("evaluation/1", nested("task", counted=3), 13, "departs"),
+    "an evaluation of other figures": ("evaluation/1", set_to(figures="accuracy"), 13, "figures"),
+    "an outline with other rounds": ("opened", nested("outline", planned_rounds=3), 0, "other rounds or noise"),
+    "an answer written for another log": (
+        "envelope/site_update/1/alder",
+        set_to(log_vkey=OTHER_LOG),
+        10,
+        "another federation",
+    ),
+    "an answer written for another site": (
+        "envelope/site_update/1/alder",
+        set_to(recipient="birch"),
+        10,
+        "somebody else",
+    ),
+    "another reason than the site signed": ("entry/reply_refused/1", set_to(reason="bug"), 15, "what birch signed"),
+    "a refusal's body that was not signed": (
+        "entry/reply_refused/1",
+        nested("refusal", seen_tree_size=3),
+        15,
+        "not the one that birch signed",
+    ),
     "counts of another number of labels": ("metrics/1/alder", set_to(right=(1, 2)), 14, "one count a label"),
     "a better accuracy": ("evaluated/2", set_to(accuracy="0.99"), 26, "the counts give"),
     "a better macro-F1": ("evaluated/0", set_to(macro_f1="0.99"), 8, "the counts give"),

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs of versions 1 and 2 are still read and still prove what they proved.
+"""Logs of versions 1 to 3 are still read and still prove what they proved.
 
 golden/log_v1.json was written before the self-check of anonymization was in the log, golden/log_v2.json before the
-mechanism check was: leaves, key and last checkpoint of the story in conftest.py, by the last code of each version.
-Nothing writes these versions any more, so the files are kept and not made again.
+mechanism check was, golden/log_v3.json before a run had an outline and an envelope a recipient: leaves, key and last
+checkpoint of the story in conftest.py, by the last code of each version. Nothing writes these versions any more, so the
+files are kept and not made again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from typing import Any
 import pytest
 
 from privacy.audit.blobs import BlobReader
-from privacy.audit.entries import AuditEntry, RoundPlanned, UpdateReceived
+from privacy.audit.entries import (
+    AuditEntry,
+    MetricsReceived,
+    ReplyRefused,
+    RoundPlanned,
+    RunOpened,
+    UpdateReceived,
+)
 from privacy.audit.merkle import leaf_hash
 from privacy.audit.note import NoteKey
 from privacy.audit.report import tables
@@ -28,7 +36,17 @@ from privacy.errors import ContractError
 from privacy.exchange.messages import parse
 
 GOLDEN = Path(__file__).parent / "golden"
-NEWEST = 3
+OLD, NEWEST = (1, 2, 3), 4
+
+
+KINDS_OF_VERSION_4 = (
+    "run_opened",
+    "site_ready",
+    "update_received",
+    "reply_refused",
+    "evaluation_planned",
+    "metrics_received",
+)
 
 
 def stored_version(version: int) -> StoredLog:
@@ -40,10 +58,10 @@ def stored_version(version: int) -> StoredLog:
 
 @pytest.fixture(scope="module")
 def logs(pristine_log: Path) -> dict[int, StoredLog]:
-    return {1: stored_version(1), 2: stored_version(2), NEWEST: read_log(pristine_log)}
+    return {version: stored_version(version) for version in OLD} | {NEWEST: read_log(pristine_log)}
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", OLD)
 def test_an_old_log_still_verifies_to_its_last_signed_byte(
     logs: dict[int, StoredLog], tmp_path: Path, version: int
 ) -> None:
@@ -64,6 +82,14 @@ def test_each_version_says_what_it_says_in_every_plan_and_update(logs: dict[int,
             if isinstance(entry.body, UpdateReceived):
                 assert (entry.body.update.self_check is None) == (version == 1)
                 assert (entry.body.update.mechanism_check is None) == (version < 3)
+            if hasattr(entry.body, "envelope"):
+                assert entry.body.envelope.bound == (version >= 4)
+            if isinstance(entry.body, RunOpened):
+                assert (entry.body.outline is not None) == (version >= 4)
+            if isinstance(entry.body, ReplyRefused):
+                assert (entry.body.refusal is not None) == (version >= 4)
+            if isinstance(entry.body, MetricsReceived):
+                assert (entry.body.metrics.correct is not None) == (version >= 4)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +101,8 @@ def test_each_version_says_what_it_says_in_every_plan_and_update(logs: dict[int,
         ("update_received", 2, 1),
         ("update_received", 3, 2),
         ("update_received", 3, 1),
+        *((kind, 3, 4) for kind in KINDS_OF_VERSION_4),
+        *((kind, 4, 3) for kind in KINDS_OF_VERSION_4),
     ],
 )
 def test_an_entry_that_says_more_or_less_than_its_version_is_refused(
@@ -87,19 +115,19 @@ def test_an_entry_that_says_more_or_less_than_its_version_is_refused(
         parse(AuditEntry, leaf.removesuffix(said) + f'"version":{other}}}'.encode())
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", OLD)
 def test_a_run_is_of_one_version(logs: dict[int, StoredLog], version: int) -> None:
     """So that no plan of a run can slip back to a version without the checks."""
     rows = list(logs[NEWEST].rows)
-    leaf = rows[-1].leaf.replace(b'"version":3', f'"version":{version}'.encode())
+    leaf = rows[-1].leaf.replace(b'"version":4', f'"version":{version}'.encode())
     rows[-1] = replace(rows[-1], leaf=leaf, leaf_hash=leaf_hash(leaf))
     check = check_run("spring", [parse(AuditEntry, row.leaf) for row in rows])
-    assert [finding.message for finding in check.findings] == ["the run was opened in version 3 of the log"]
+    assert [finding.message for finding in check.findings] == ["the run was opened in version 4 of the log"]
 
 
 def test_an_unknown_version_is_refused(logs: dict[int, StoredLog]) -> None:
     with pytest.raises(ContractError):
-        parse(AuditEntry, logs[1].rows[0].leaf.replace(b'"version":1', b'"version":4'))
+        parse(AuditEntry, logs[1].rows[0].leaf.replace(b'"version":1', b'"version":5'))
 
 
 def test_a_reader_sees_what_each_site_tested(pristine_log: Path) -> None:

@@ -183,10 +183,12 @@ def test_a_checkpoint_of_another_key_is_found(true_log: Path) -> None:
     assert (report.findings[0].checkpoint, first_index(report)) == (ENTRIES, ENTRIES - 1)
 
 
-def test_a_log_signed_anew_by_another_key_is_found_by_who_knows_the_key(true_log: Path) -> None:
+def test_a_log_signed_anew_by_another_key_is_found_by_who_knows_the_key_or_reads_the_sites(true_log: Path) -> None:
     own, other = read_log(true_log).log_key.key, SigningKey(b"\x02" * 32)
     resign(true_log, other)
-    assert verify(true_log, expected_key=None).findings == ()
+    found = verify(true_log, expected_key=None).findings  # the sites signed for whose log they spoke
+    assert {"written for another federation" in finding.message for finding in found} == {True}
+    assert found[0].index == 1
     report = verify(true_log, expected_key=own)
     assert (report.exit_code, "another key" in report.findings[0].message) == (4, True)
 

@@ -32,6 +32,8 @@ def parcel(payload: bytes, seen_tree_size: int = 1) -> Parcel:
         phase="update",
         sender="hospital_a",
         context_digest="1" * 64,
+        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+        recipient="coordinator",
         key=SigningKey(b"k" * 32),
         payload=payload,
     )

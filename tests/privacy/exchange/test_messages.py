@@ -40,6 +40,8 @@ def sealed(key: SigningKey = KEY, payload: bytes = b"") -> Parcel:
         phase="update",
         sender="clinic",
         context_digest="1" * 64,
+        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+        recipient="coordinator",
         key=key,
         payload=payload,
     )
