@@ -13,12 +13,12 @@ import hmac
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Literal
 
-from client.formats import RawRow, Unreadable, read_rows
+from client.formats import DataFile, HowToRead, RawRow, Unreadable
 from client.marks import MalformedMarks, join, read_spans, read_tags
 from client.settings import DataSection, SiteFolder
 from privacy.dp.params import Unit
@@ -30,11 +30,12 @@ Refused = Literal[
     "contradictory",
     "empty",
     "exact_duplicate",
-    "invalid_utf8",
     "malformed",
     "near_duplicate",
     "no_patient",
     "over_long",
+    "undecodable",
+    "unlabelled",
 ]
 SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
 SHINGLE: Final = 5
@@ -48,7 +49,7 @@ class Treatment:
 
     row: TextRow | None
     split: Split | None
-    reason: Refused | Literal["unlabelled"] | None
+    reason: Refused | None
     cut: bool = False
 
 
@@ -80,14 +81,35 @@ class CorpusReport:
         }
 
 
+@dataclass(frozen=True)
+class FileRead:
+    """What one of data.files was taken for, and `never`: the named columns for which none of its rows had a value."""
+
+    name: str
+    taken: str
+    rows: int
+    never: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """Where a row stands that is not used, and why. Of notes `place` is a file's name: for the site's reports alone."""
+
+    file: str
+    place: str
+    reason: Refused
+
+
 @dataclass(frozen=True, repr=False)
 class Corpus:
-    """The kept rows by split, in the order of the files."""
+    """The kept rows by split, in the order of the files. It may be empty: whether it is depends on rows."""
 
     train: tuple[TextRow, ...]
     dev: tuple[TextRow, ...]
     test: tuple[TextRow, ...]
     report: CorpusReport
+    files: tuple[FileRead, ...] = ()
+    refused: tuple[RefusedRow, ...] = ()
 
     def __repr__(self) -> str:
         return "Corpus(hidden)"
@@ -96,28 +118,46 @@ class Corpus:
 def load_corpus(folder: SiteFolder, split_key: bytes) -> Corpus:
     """The site's corpus. `split_key` (32 bytes, derived from the site's SecretSeed) fixes ids and splits.
 
-    An evaluator's rows are all test. Raises SettingsError for a missing file or column, a file that is broken as a
-    whole, and a corpus of which no row is left.
+    An evaluator's rows are all test. Raises SettingsError for a missing file or column and for a file that is broken as
+    a whole: for what depends on no row. Rows that cannot be used are refused, each for a reason, even if none is left.
     """
     data, unit = folder.settings.data, folder.settings.policy.unit
-    marked = [column for column in (data.label_column, data.words_column, data.spans_column) if column]
-    plain = (data.patient_column, data.record_column, data.pair_column, *data.known_name_columns)
-    text = data.text_column if data.words_column is None else None
-    columns = tuple(dict.fromkeys(column for column in (text, *marked, *plain) if column))
-    raw = [row for path in folder.data_files for row in read_rows(path, data.format, columns, marked)]
+    files = list(data_files(folder))
+    read = [(file, *row) for file in files for row in file.rows()]
+    raw = [row for _, _, row in read]
     treatments = treat(raw, data, unit, split_key, everything_is_test=folder.settings.site.role == "evaluator")
     kept: dict[Split, list[TextRow]] = {split: [] for split in SPLITS}
     for treatment in treatments:
         if treatment.row is not None and treatment.split is not None:
             kept[treatment.split].append(treatment.row)
-    report = _report(treatments, kept)
-    if not any(kept.values()):
-        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(report.refused.items()))
-        raise SettingsError(
-            f"the corpus is empty: {report.read} rows read, none kept" + (f" (refused: {reasons})" if reasons else ""),
-            next_step="check data.files, data.text_column and data.label_column",
-        )
-    return Corpus(tuple(kept["train"]), tuple(kept["dev"]), tuple(kept["test"]), report)
+    refused = tuple(
+        RefusedRow(file.path.name, file.place(number), treatment.reason)
+        for (file, number, _), treatment in zip(read, treatments, strict=True)
+        if treatment.reason is not None
+    )
+    report, counts = _report(treatments, kept), Counter(id(file) for file, *_ in read)
+    told = tuple(FileRead(one.path.name, one.taken, counts[id(one)], tuple(sorted(one.never))) for one in files)
+    return Corpus(tuple(kept["train"]), tuple(kept["dev"]), tuple(kept["test"]), report, told, refused)
+
+
+def nothing_left(report: CorpusReport) -> SettingsError:
+    """What a person is told who wants to look at rows where none is left. A run trains as on an empty data set."""
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(report.refused.items()))
+    return SettingsError(
+        f"the corpus is empty: {report.read} rows read, none kept" + (f" (refused: {reasons})" if reasons else ""),
+        next_step="collab-client check says what each reason needs",
+    )
+
+
+def data_files(folder: SiteFolder) -> Iterator[DataFile]:
+    """The site's files, each opened when asked for, for the columns that the settings name. Raises SettingsError."""
+    data = folder.settings.data
+    marked = [column for column in (data.label_column, data.words_column, data.spans_column) if column]
+    plain = (data.patient_column, data.record_column, data.pair_column, *data.known_name_columns)
+    text = data.text_column if data.words_column is None else None
+    columns = tuple(dict.fromkeys(column for column in (text, *marked, *plain) if column))
+    how = HowToRead(data.format, data.encoding, data.delimiter)
+    return (DataFile(path, how, columns, marked) for path in folder.data_files)
 
 
 def treat(
@@ -180,7 +220,7 @@ def _alone(raw: RawRow | Unreadable, data: DataSection, unit: Unit, key: bytes) 
     text, pair = text[: data.max_characters], None if pair is None else pair[: data.max_characters]
     spans = tuple(Span(s.start, min(s.end, len(text)), s.label) for s in spans if s.start < len(text))
     content = (patient or "", label or "", text, *((pair,) if pair is not None else ()))
-    record = _name(raw, data.record_column) or _keyed(key, "record", *content).hex()[:32]
+    record = _name(raw, data.record_column) or raw.name or _keyed(key, "record", *content).hex()[:32]
     split = split_of(
         f"patient:{patient}" if patient is not None else f"record:{record}",
         key,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from client.formats.rows import is_text
 from privacy.text.records import Span
 
 
@@ -70,6 +71,6 @@ def _list(cell: object) -> list[Any]:
         value = json.loads(cell) if isinstance(cell, str) else None
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, list):
-        raise MalformedMarks
+    if not isinstance(value, list) or not is_text(json.dumps(value, ensure_ascii=False)):
+        raise MalformedMarks  # "\ud800" in JSON is no character
     return value

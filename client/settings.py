@@ -25,7 +25,8 @@ from privacy.text.settings import TextSettings
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 Role = Literal["trainer", "evaluator"]
-Format = Literal["auto", "csv", "jsonl", "parquet", "datasets"]
+Format = Literal["auto", "csv", "jsonl", "json", "parquet", "datasets", "xlsx", "txt"]
+Encoding = Literal["auto", "utf-8", "utf-8-sig", "cp1252", "latin-1", "gb18030", "utf-16"]
 
 SIMULATED_MARKER: Final = "SIMULATED"
 
@@ -55,6 +56,13 @@ DEFAULT_MIN_RECALL: Final = MappingProxyType[Identifier, float](
 A site that chooses such an engine says so with floors of its own."""
 
 
+def missing_file(name: str) -> SettingsError:
+    """What is said of a file that is named under data.files and is not there."""
+    return SettingsError(
+        f"data.files: there is no {name}", next_step="check the name; a relative path starts at the TOML"
+    )
+
+
 class SiteSection(BaseModel):
     """Who the site is."""
 
@@ -73,7 +81,19 @@ class DataSection(BaseModel):
         min_length=1, description="files or folders, at least 1, read in this order; relative to this file"
     )
     format: Format = Field(
-        "auto", description="auto: by the file's suffix, a folder is a saved Hugging Face dataset; or one for all files"
+        "auto",
+        description="auto: by the file's suffix (.gz behind it is unpacked), a folder is a saved Hugging Face dataset "
+        "or holds notes as .txt files; or one for all files",
+    )
+    encoding: Encoding = Field(
+        "auto",
+        description="of csv, jsonl, json and txt; auto: what a byte order mark says, else utf-8, and a row that is not "
+        "utf-8 is refused; cp1252 is what Windows writes in western Europe and America",
+    )
+    delimiter: str = Field(
+        "auto",
+        description="what stands between the columns of a csv file; auto: of comma, semicolon, tab and pipe the one "
+        "that finds the columns named here in the first line; or one character",
     )
     dataset: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
@@ -142,6 +162,13 @@ class DataSection(BaseModel):
     )
     test_fraction: float = Field(0.1, ge=0, le=1, description="share of units kept for test; 0 to 1")
     dev_fraction: float = Field(0.1, ge=0, le=1, description="share of units kept for dev; 0 to 1")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, delimiter: str) -> str:
+        if delimiter != "auto" and (len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n\0'):
+            raise ValueError("must be auto or one character: no letter, digit, quote or line end")
+        return delimiter
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -330,6 +357,12 @@ class SiteFolder:
     def simulated(self) -> bool:
         """True where the site's keys follow a known seed, so that its epsilon protects nobody."""
         return self.simulated_marker.exists()
+
+    def check_files(self) -> None:
+        """Raises SettingsError if one of the data's files is not there: said before anything heavy is loaded."""
+        for path in self.data_files:
+            if not path.exists():
+                raise missing_file(path.name)
 
     @cached_property
     def data_files(self) -> tuple[Path, ...]:

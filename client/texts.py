@@ -16,7 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
-from client.corpus import CorpusReport, Split, load_corpus
+from client.corpus import CorpusReport, Split, load_corpus, nothing_left
 from client.settings import SiteFolder
 from privacy.dp.params import Unit
 from privacy.identifiers import Digest
@@ -117,10 +117,12 @@ def open_texts(folder: SiteFolder, site_key: SecretSeed | None, *, workers: int 
     """The site's texts and its anonymizer, with the site's span cache where it has a key.
 
     Without `site_key` (it has not enrolled) the split is drawn for this once and nothing is cached. Raises what reading
-    and loading raise: SettingsError, AnonymizationError.
+    and loading raise: SettingsError, AnonymizationError; and SettingsError where no row is left.
     """
     key = site_key or SecretSeed(secrets.token_bytes(SEED_BYTES))
     corpus = load_corpus(folder, key.derive("split").expose("split"))
+    if not (corpus.train or corpus.dev or corpus.test):
+        raise nothing_left(corpus.report)
     text = folder.settings.text
     engine = engines.load(text)
     lenient = text.model_copy(update={"max_refused_fraction": 1.0} | ({} if workers is None else {"workers": workers}))

@@ -186,9 +186,11 @@ def test_check_doubts_a_delta_and_a_size_bucket_that_do_not_fit_the_data(
 
 def test_a_missing_column_is_told_before_the_site_connects(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toml = here / "sites/hospital_a.toml"
-    toml.write_text(SITE.replace("[policy]", 'label_column = "diagnosis"\n[policy]'))
+    (here / "notes.csv").write_text("text,label\nan invented note,no\n")
+    changed = SITE.replace("notes.jsonl", "notes.csv")
+    toml.write_text(changed.replace("[policy]", 'label_column = "diagnosis"\n[policy]'))
     assert cli.main([*AT_SITE, "check"]) == 2
-    assert "diagnosis" in capsys.readouterr().err
+    assert "notes.csv has no column diagnosis" in capsys.readouterr().err
 
 
 def test_ledger_shows_spent_and_left(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from client.formats import read_rows
+from client.formats import DataFile, HowToRead
 from client.settings import SiteSettings
 from privacy.errors import SettingsError
 from privacy.settings_file import parse_toml
@@ -157,12 +157,13 @@ def test_rows_that_are_no_utf8_or_broken_are_counted_and_the_others_read(tmp_pat
     columns = ("text", "label")
     by_file = {
         name: [
-            row if isinstance(row, str) else row.cells["text"] for row in read_rows(tmp_path / name, "auto", columns)
+            row if isinstance(row, str) else row.cells["text"]
+            for _, row in DataFile(tmp_path / name, HowToRead(), columns).rows()
         ]
         for name in ("a.csv", "b.jsonl")
     }
-    assert by_file["a.csv"] == ['one, "quoted" note\r\nof two', "invalid_utf8", "malformed", "last"]
-    assert by_file["b.jsonl"] == ["one", "invalid_utf8", "invalid_utf8", *["malformed"] * 3, "last"]
+    assert by_file["a.csv"] == ['one, "quoted" note\r\nof two', "undecodable", "malformed", "last"]
+    assert by_file["b.jsonl"] == ["one", "undecodable", "undecodable", *["malformed"] * 3, "last"]
 
 
 # -- settings ---------------------------------------------------------------------------------------------------------
