@@ -17,7 +17,6 @@ import typer
 from coordinator import certificates, provision, readiness, status
 from coordinator.folder import FederationFolder
 from coordinator.settings import FederationSettings
-from privacy.audit.entries import AuditEntry
 from privacy.errors import Unreachable
 from privacy.exchange.enrolment import fingerprint_of, read_enrolment
 from privacy.exchange.model_request import ModelRequest, write_request
@@ -165,7 +164,8 @@ def run(folder: Dir) -> None:
             raise found.problem
     from coordinator import app as rounds
 
-    closed = rounds.run(folder, lambda entry: _tell(entry), on_event=_say_now)
+    teller = status.Teller(status.read_entries(folder))
+    closed = rounds.run(folder, lambda entry: _say_now(teller.sentence(entry)), on_event=_say_now)
     if closed.outcome == "early":
         say("The run ended early: the figures of its last evaluations rose no more (rounds.patience).")
     if closed.outcome == "stopped":
@@ -186,14 +186,12 @@ def show_status(folder: Dir, as_json: AsJson = False) -> None:
     for held in summaries:
         sites = held.pop("sites")
         assert isinstance(sites, list)
+        for name in ("accuracy", "macro_f1"):
+            held[name] = status.told(held[name], held.pop(f"{name}_std"))
         print_facts(f"Run {held['run_id']}", {name.replace("_", " "): value for name, value in held.items()})
         columns = ("site", "ready", "left", "updates", "refusals", "epsilon_of_run", "unit")
-        rows = [[site[column] for column in columns] for site in sites]
+        rows = [[site[column] for column in columns] for site in sites if isinstance(site, dict)]
         print_table("Sites", [column.replace("_", " ") for column in columns], rows)
-
-
-def _tell(entry: AuditEntry) -> None:
-    _say_now(status.sentence(entry))
 
 
 def _say_now(sentence: str) -> None:

@@ -26,7 +26,9 @@ from privacy.audit.entries import (
     UpdateReceived,
 )
 from privacy.audit.stored import read_log
-from privacy.canonical import Json
+from privacy.audit.uncertainty import UNKNOWN, Spread, Spreads, figure
+from privacy.audit.values import Value
+from privacy.audit.values import number as as_number
 from privacy.exchange.messages import parse
 from privacy.identifiers import RunId
 
@@ -39,8 +41,22 @@ def read_entries(folder: Path) -> list[AuditEntry]:
     return [parse(AuditEntry, row.leaf) for row in read_log(folder).rows]
 
 
+class Teller:
+    """Entries as sentences for a reader at a terminal. It follows a log, so that each figure is told with its noise."""
+
+    def __init__(self, entries: Iterable[AuditEntry] = ()) -> None:
+        self._spreads = Spreads(entries)
+
+    def sentence(self, entry: AuditEntry) -> str:
+        """The next entry of the log."""
+        self._spreads.take(entry)
+        if isinstance(entry.body, RoundEvaluated):
+            return _evaluated(entry.server_round, entry.body, self._spreads.of(entry.run_id, entry.server_round))
+        return sentence(entry)
+
+
 def sentence(entry: AuditEntry) -> str:
-    """One entry for a reader at a terminal."""
+    """One entry by itself; a `Teller` knows the noise of a figure too."""
     body, number = entry.body, entry.server_round
     match body:
         case RunOpened():
@@ -64,9 +80,16 @@ def sentence(entry: AuditEntry) -> str:
         case MetricsReceived():
             return f"round {number}: {body.site} sent noised counts"
         case RoundEvaluated():
-            return f"round {number}: accuracy {_figure(body.accuracy)}, macro-F1 {_figure(body.macro_f1)}"
+            return _evaluated(number, body, UNKNOWN)
         case RunClosed():
             return f"run {entry.run_id} {body.outcome}: {body.rounds_aggregated} rounds, model {body.final_model[:12]}"
+
+
+def told(value: Value, deviation: Value) -> str | None:
+    """A figure of a summary with its noise, for people; None where nothing was evaluated yet."""
+    if not isinstance(value, int | float):
+        return None
+    return figure(float(value), deviation if isinstance(deviation, int | float) else None)
 
 
 def runs(entries: Iterable[AuditEntry]) -> dict[RunId, list[AuditEntry]]:
@@ -77,10 +100,12 @@ def runs(entries: Iterable[AuditEntry]) -> dict[RunId, list[AuditEntry]]:
     return found
 
 
-def summary(run_id: RunId, entries: Sequence[AuditEntry]) -> dict[str, Json]:
-    """Where one run stands. Figures are those of the log: noised counts make accuracy and macro-F1."""
+def summary(run_id: RunId, entries: Sequence[AuditEntry]) -> dict[str, Value]:
+    """Where one run stands, as values. Figures are of noised counts, each with its deviation from the noise."""
     history = History.read(entries)
-    last = history.evaluated[max(history.evaluated)] if history.evaluated else None
+    evaluated = max(history.evaluated) if history.evaluated else None
+    last = history.evaluated[evaluated] if evaluated is not None else None
+    spread = Spreads(entries).of(run_id, evaluated) if evaluated is not None else UNKNOWN
     return {
         "run_id": run_id,
         "state": history.closed.outcome if history.closed else "open",
@@ -89,14 +114,17 @@ def summary(run_id: RunId, entries: Sequence[AuditEntry]) -> dict[str, Json]:
         "rounds_aborted": len(history.aborted),
         "entries": len(entries),
         "last_entry_at": datetime.fromtimestamp(entries[-1].recorded_at / 1000, UTC).isoformat(timespec="seconds"),
-        "accuracy": last.accuracy if last else None,
-        "macro_f1": last.macro_f1 if last else None,
+        "evaluated_round": evaluated,
+        "accuracy": as_number(last.accuracy) if last else None,
+        "accuracy_std": spread.accuracy,
+        "macro_f1": as_number(last.macro_f1) if last else None,
+        "macro_f1_std": spread.macro_f1,
         "simulated": history.opened.simulated if history.opened else False,
         "sites": [_site(history, site) for site in sorted(history.opened.roster)] if history.opened else [],
     }
 
 
-def _site(history: History, site: str) -> dict[str, Json]:
+def _site(history: History, site: str) -> dict[str, Value]:
     rounds = [number for number, updates in history.updates.items() if site in updates]
     last = history.updates[max(rounds)][site] if rounds else None
     return {
@@ -105,7 +133,8 @@ def _site(history: History, site: str) -> dict[str, Json]:
         "left": site in history.gone,
         "updates": len(rounds),
         "refusals": sum(site in sites for sites in history.refused.values()),
-        "epsilon_of_run": last.spent.epsilon if last and last.spent else None,
+        "epsilon_of_run": as_number(last.spent.epsilon) if last and last.spent else None,
+        "delta": as_number(last.spent.delta) if last and last.spent else None,
         "unit": last.spent.unit if last and last.spent else None,
     }
 
@@ -115,5 +144,6 @@ def _spent(body: UpdateReceived) -> str:
     return f", epsilon {spent.epsilon} of this run spent (unit: {spent.unit})" if spent else ""
 
 
-def _figure(value: str | None) -> str:
-    return "unknown" if value is None else value
+def _evaluated(number: int, body: RoundEvaluated, spread: Spread) -> str:
+    accuracy, macro_f1 = figure(body.accuracy, spread.accuracy), figure(body.macro_f1, spread.macro_f1)
+    return f"round {number}: accuracy {accuracy}, macro-F1 {macro_f1} (+/-: one standard deviation of the noise)"

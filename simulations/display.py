@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +15,13 @@ from rich.text import Text
 from client.reports import Json
 from privacy.audit.entries import (
     AuditEntry,
-    MetricsReceived,
     ReplyRefused,
     RoundAggregated,
     RoundEvaluated,
     RoundPlanned,
     RunOpened,
 )
-from privacy.exchange.messages import SiteMetrics
+from privacy.audit.uncertainty import Spreads, figure
 from privacy.identifiers import SiteId
 from privacy.terminal import print_table, say, visible
 from simulations.federation import Outcome
@@ -38,7 +36,7 @@ class Progress:
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._live: Live | None = None
-        self._counts: list[SiteMetrics] = []
+        self._spreads = Spreads()
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -83,6 +81,7 @@ class Progress:
 
     def logged(self, entry: AuditEntry) -> None:
         """A new entry of the log."""
+        self._spreads.take(entry)
         match entry.body:
             case RunOpened():
                 self._say("the run is open: settings, roster and first model are in the log")
@@ -90,12 +89,12 @@ class Progress:
                 self._say(f"round {entry.server_round}: planned, logged and sent")
             case RoundAggregated(included=included):
                 self._say(f"round {entry.server_round}: {len(included)} updates folded into the next model")
-            case MetricsReceived(metrics=metrics):
-                self._counts.append(metrics)
             case RoundEvaluated(accuracy=accuracy):
+                spread = self._spreads.of(entry.run_id, entry.server_round).accuracy
                 if accuracy is not None:
-                    self._say(f"after round {entry.server_round}: {_noisy(float(accuracy), self._counts)}")
-                self._counts = []
+                    noise = " (noise)" if spread else ""
+                    told = f"accuracy {figure(accuracy, spread)}{noise} on the sites' dev splits"
+                    self._say(f"after round {entry.server_round}: {told}")
             case ReplyRefused(site=site, phase=phase, reason=reason):
                 self._line(f"{site}: no {phase} in round {entry.server_round} ({reason})")
 
@@ -107,16 +106,6 @@ class Progress:
     def _line(self, sentence: str) -> None:
         if not self._quiet:
             self._console.print(visible(sentence), highlight=False, markup=False)
-
-
-def _noisy(accuracy: float, counts: list[SiteMetrics]) -> str:
-    """The federation's accuracy with one standard deviation of what the sites' noise alone does to it."""
-    total = sum(sum(metrics.actual) for metrics in counts)
-    variance = sum(len(metrics.actual) * float(metrics.noise_std) ** 2 for metrics in counts)
-    if variance == 0:
-        return f"accuracy {accuracy:.3f} on the sites' dev splits"
-    spread = math.sqrt(variance * (1 + accuracy**2)) / max(total, 1)
-    return f"accuracy {accuracy:.2f} +/- {min(spread, 1):.2f} (noise) on the sites' dev splits"
 
 
 def _plus_one(step: object) -> object:

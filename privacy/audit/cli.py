@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from privacy.audit import replay as replaying
 from privacy.audit import report as reporting
+from privacy.audit import values
 from privacy.audit import verify as verifying
 from privacy.audit.copying import copy_log
 from privacy.audit.findings import Finding
@@ -146,7 +147,7 @@ def show(
     if not as_json:
         reporting.show(folder, run_id, server_round)
         return 0
-    print_json([table.model_dump(mode="json") for table in reporting.chosen(folder, run_id, server_round)])
+    print_json([values.of_run(run) for run in reporting.chosen(folder, run_id, server_round)])
     return 0
 
 

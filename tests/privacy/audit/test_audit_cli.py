@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -59,7 +60,8 @@ def test_every_command_prints_one_json_value(true_log: Path, capsys: Capture) ->
     (row,) = run["rounds"]
     assert (row["server_round"], row["outcome"], row["included"], row["total_weight"]) == (2, "aggregated", 2, 5)
     assert {site["site"] for site in row["sites"]} == {"alder", "birch", "cedar"}
-    assert all(site["epsilon"] and site["unit"] == "patient" for site in row["sites"] if site["phase"] == "update")
+    spent = [site["spent"] for site in row["sites"] if site["phase"] == "update"]
+    assert all(of["epsilon"] > 0 and of["unit"] == "patient" for of in spent)
 
 
 @pytest.mark.parametrize("form", ["line", "hex", "file"])
@@ -215,3 +217,56 @@ def test_help_teaches(capsys: Capture, command: str) -> None:
     printed = capsys.readouterr().out
     assert "Example: collab-audit" in " ".join(printed.split())
     assert "DIR" in printed
+
+
+def numbers_in_text(value: object, where: str = "") -> list[str]:
+    """Places of strings that look like numbers, or like sentences, where a value was promised."""
+    if isinstance(value, dict):
+        named = {name: item for name, item in value.items() if name != "software"}  # a version may be "0"
+        return [place for name, item in named.items() for place in numbers_in_text(item, f"{where}.{name}")]
+    if isinstance(value, list):
+        return [place for item in value for place in numbers_in_text(item, where)]
+    looks = isinstance(value, str) and (re.fullmatch(r"-?[0-9.]{1,40}", value) or len(value.split()) > 2)
+    return [where] if looks else []
+
+
+def test_json_of_show_holds_values_and_no_sentences(true_log: Path, capsys: Capture) -> None:
+    assert main(["show", str(true_log), "--json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)
+    assert numbers_in_text(run) == []
+    assert run["recipe"]["settings"]["run"] == {"name": "spring", "clip_norm": 0.5}
+    assert (run["recipe"]["noise_multiplier"], run["recipe"]["evaluation_noise_multiplier"]) == (1.1, 4.5)
+    assert run["self_checks"]["alder"]["recall"]["person"] == {"planted": 290, "found": 281}
+    assert run["mechanism_checks"]["birch"]["sigma_tolerance"] == 0.001
+    assert run["sites"]["cedar"]["deterministic"] is True
+    assert run["opened_at"] == "2023-11-14T22:13:20.000+00:00" < run["closed_at"]
+    first = run["rounds"][1]
+    assert first["began_at"] < first["ended_at"]
+    assert first["plan"]["privacy"]["target_delta"] == 0.00001
+    assert 0 < first["accuracy"] < 1
+    assert 0 < first["accuracy_std"] < 1
+    assert 0 < first["macro_f1_std"] < 1
+    assert first["counts"]["labels"] == ["heart", "lung", "skin"]
+    counted = [site for site in first["sites"] if site["phase"] == "evaluate" and site["outcome"] == "received"]
+    assert [sum(of) for of in zip(*(site["actual"] for site in counted), strict=True)] == first["counts"]["actual"]
+    assert {site["noise_std"] > 0 for site in counted if site["site"] != "cedar"} == {True}
+    updated = next(site for site in first["sites"] if site["phase"] == "update")
+    assert updated["spent"]["epsilon"] > 0
+    assert {event["noise_multiplier"] for event in updated["spent"]["events"]} == {1.1, 4.5}
+    refused = next(site for site in first["sites"] if site["outcome"] == "refused")
+    assert (refused["by"], refused["reason"]) == ("site", "policy")
+
+
+def test_every_figure_that_people_read_has_its_noise(true_log: Path, capsys: Capture) -> None:
+    assert main(["show", str(true_log)]) == 0
+    printed = capsys.readouterr().out
+    table = printed[printed.index("rounds of spring") :].split("plan of round")[0]
+    assert "one standard deviation" in table
+    assert table.count("0.") == 2 * table.count("+/- 0.") == 2 * 6
+
+
+def test_a_plan_is_told_once_and_then_where_it_differs(true_log: Path, capsys: Capture) -> None:
+    assert main(["show", str(true_log)]) == 0
+    printed = capsys.readouterr().out
+    assert "plan of round 2, where it differs" in printed
+    assert printed.count("target epsilon 8") == 1

@@ -24,7 +24,7 @@ from privacy.audit.blobs import BlobReader
 from privacy.audit.cli import main
 from privacy.audit.database import TABLES
 from privacy.audit.replay import replay
-from privacy.audit.report import tables
+from privacy.audit.report import chosen
 from privacy.audit.stored import read_log
 from privacy.audit.verify import verify
 from privacy.errors import CollabError, IntegrityError, StorageFailed
@@ -63,7 +63,7 @@ SCHEMAS: dict[str, str] = {
 def read_by_all(folder: Path) -> list[str]:
     """What each reader says; every one must say no, and soon."""
     said = []
-    for reader in (lambda: verify(folder, expected_key=None), lambda: replay(folder), lambda: tables(folder)):
+    for reader in (lambda: verify(folder, expected_key=None), lambda: replay(folder), lambda: chosen(folder)):
         began = time.monotonic()
         with pytest.raises(IntegrityError) as caught:
             reader()

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far the sites' noise alone moves a published figure: one standard deviation, by the delta method.
+
+The noise of every count is independent and known (`noise_std`, in the log), so the deviation of a ratio of noised sums
+follows from its derivatives at the figure. It says nothing of how well the dev splits stand for other data, and it is
+rough where a sum is hardly above its own noise, as those of rare classes are. No figure is printed without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from privacy.audit.entries import AuditEntry, EvaluationPlanned, MetricsReceived, RoundEvaluated
+from privacy.canonical import DecimalString
+from privacy.exchange.messages import SiteMetrics
+
+EXACT_DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One standard deviation of each figure from noise alone; 0 for exact counts, None where nothing was counted."""
+
+    accuracy: float | None
+    macro_f1: float | None
+
+
+UNKNOWN: Final = Spread(None, None)
+
+
+def spread(metrics: Sequence[SiteMetrics]) -> Spread:
+    """The deviations of the figures that `federation_scores` makes of the same `metrics`, each at most 1.
+
+    accuracy = R / A with R the sum of right, A the sum of actual, both over sites and classes: its variance is
+    k (1 + accuracy^2) / A^2 times the sum over sites of noise_std^2, for k classes. F1 of a class is 2 r / (a + p).
+    """
+    actual = sum(sum(site.actual) for site in metrics)
+    variance = sum(float(site.noise_std) ** 2 for site in metrics)
+    if actual <= 0:
+        return UNKNOWN
+    right = [sum(column) for column in zip(*(site.right for site in metrics), strict=True)]
+    whole = [
+        sum(column)
+        for column in zip(
+            *([a + p for a, p in zip(site.actual, site.predicted, strict=True)] for site in metrics), strict=True
+        )
+    ]
+    accuracy = min(max(sum(right), 0) / actual, 1.0)
+    of_accuracy = math.sqrt(len(right) * variance * (1 + accuracy**2)) / actual
+    of_f1 = math.sqrt(sum(_f1_variance(r, w, variance) for r, w in zip(right, whole, strict=True))) / max(len(right), 1)
+    return Spread(min(of_accuracy, 1.0), min(of_f1, 1.0))
+
+
+def _f1_variance(right: int, whole: int, variance: float) -> float:
+    """Of 2 r / w, where w is a sum of two noised counts; of one that its noise took below 1, that of any F1 at all."""
+    if whole < 1:
+        return 0.25 if variance else 0.0
+    f1 = min(max(2 * right / whole, 0.0), 1.0)
+    return variance * (4 + 2 * f1**2) / whole**2
+
+
+class Spreads:
+    """The deviations of a log's evaluations, entry by entry; also of one that is being written."""
+
+    def __init__(self, entries: Iterable[AuditEntry] = ()) -> None:
+        self._counts: dict[str, dict[str, SiteMetrics]] = {}
+        self._found: dict[tuple[str, int], Spread] = {}
+        for entry in entries:
+            self.take(entry)
+
+    def take(self, entry: AuditEntry) -> None:
+        """The next entry, of any run."""
+        match entry.body:
+            case EvaluationPlanned():
+                self._counts[entry.run_id] = {}
+            case MetricsReceived(site=site, metrics=metrics):
+                self._counts.setdefault(entry.run_id, {})[site] = metrics
+            case RoundEvaluated(sites=sites):
+                held = self._counts.pop(entry.run_id, {})
+                self._found[entry.run_id, entry.server_round] = spread([held[site] for site in sites if site in held])
+
+    def of(self, run_id: str, server_round: int) -> Spread:
+        """Of the evaluation after round `server_round`; unknown for one that was not seen."""
+        return self._found.get((run_id, server_round), UNKNOWN)
+
+
+def figure(value: DecimalString | float | None, deviation: float | None) -> str:
+    """A figure with its noise, in as many digits as it has meaning: "0.81 +/- 0.02", "0.812" of exact counts."""
+    if value is None:
+        return "unknown"
+    number = float(value)
+    if deviation is None:
+        return f"{number:.{EXACT_DIGITS}f} (noise unknown)"
+    if deviation == 0:
+        return f"{number:.{EXACT_DIGITS}f}"
+    digits = min(max(1 - math.floor(math.log10(deviation)), 2), 6)
+    return f"{number:.{digits}f} +/- {deviation:.{digits}f}"

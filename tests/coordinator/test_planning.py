@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans are a function of recipe and log: each round has streams of its own, and only those who train are weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from coordinator.phases import History
+from coordinator.planning import evaluation_plan, members, round_plan
+
+MakeStage = Callable[..., Any]
+
+
+def test_every_round_and_every_purpose_has_public_randomness_of_its_own(make_stage: MakeStage) -> None:
+    stage = make_stage(evaluator=True)
+    history = History(opened=stage.recipe.opened)
+    sites = tuple(stage.players)
+    seeds = [round_plan(stage.recipe, history, number, sites).public_seed for number in (1, 2)]
+    seeds += [evaluation_plan(stage.recipe, history, number, sites).public_seed for number in (0, 1, 2)]
+    assert len({*seeds, stage.recipe.opened.public_seed}) == 6
+
+
+def test_an_evaluator_is_counted_with_and_never_weighed(make_stage: MakeStage) -> None:
+    stage = make_stage(evaluator=True)
+    sites, history = tuple(stage.players), History(opened=stage.recipe.opened)
+    assert set(members(stage.recipe, sites)) == {"alder", "birch", "cedar"}
+    assert set(round_plan(stage.recipe, history, 1, sites).cohort) == {"alder", "birch", "cedar"}
+    assert evaluation_plan(stage.recipe, history, 1, sites).sites == sites
+
+
+def test_the_same_log_gives_the_same_plan(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    plans = [round_plan(stage.recipe, History(opened=stage.recipe.opened), 1, ("alder", "birch")) for _ in range(2)]
+    assert plans[0] == plans[1]
+    assert {site: member.size_bucket for site, member in plans[0].cohort.items()} == {"alder": 100, "birch": 200}
