@@ -35,7 +35,7 @@ from privacy.audit.entries import (
 from privacy.audit.keys import SigningKey
 from privacy.audit.scores import federation_scores
 from privacy.canonical import canonical_bytes, digest_of
-from privacy.errors import SettingsError, Unreachable
+from privacy.errors import ContractError, SettingsError, Unreachable
 from privacy.exchange.messages import Phase, SiteHello, SiteMetrics, SiteUpdate
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, SiteId, sha256
@@ -136,7 +136,8 @@ class Rounds:
             if isinstance(reply, Refused) or verdict is not None:
                 self._refuse(server_round, site, "hello", asked, verdict)
             else:
-                self._log(server_round, SiteReady(site=site, envelope=reply.parcel.envelope, hello=reply.body))
+                greeted = SiteReady(site=site, envelope=reply.parcel.envelope, hello=reply.body)
+                self._log_reply(server_round, site, "hello", asked, greeted)
         ready, needed = len(self.history.trainers()), self.recipe.settings.rounds.min_sites
         if ready < needed and len(self.history.ready) == before:
             raise Unreachable(
@@ -154,7 +155,7 @@ class Rounds:
                 continue
             self.blobs.put(reply.parcel.payload)
             received = UpdateReceived(site=site, envelope=reply.parcel.envelope, update=reply.body)
-            self._log(plan.server_round, received)
+            self._log_reply(plan.server_round, site, "update", asked, received)
 
     def _aggregate(self, plan: RoundPlan, updates: dict[SiteId, SiteUpdate]) -> None:
         """Fold the stored payloads in the order of site names; memory does not grow with the number of sites."""
@@ -198,7 +199,7 @@ class Rounds:
                 self._refuse(plan.server_round, site, "evaluate", asked, verdict)
                 continue
             received = MetricsReceived(site=site, envelope=reply.parcel.envelope, metrics=reply.body)
-            self._log(plan.server_round, received)
+            self._log_reply(plan.server_round, site, "evaluate", asked, received)
 
     def _score(self, plan: EvaluationPlan, metrics: dict[SiteId, SiteMetrics]) -> None:
         sites = tuple(sorted(metrics))
@@ -219,6 +220,20 @@ class Rounds:
             refusal=verdict.refusal,
         )
         self._log(server_round, refused)
+
+    def _log_reply(
+        self,
+        server_round: int,
+        site: SiteId,
+        phase: Phase,
+        asked: Digest,
+        reply: SiteReady | UpdateReceived | MetricsReceived,
+    ) -> None:
+        """A reply that the log cannot hold is refused like any other: one site must not end the run of all."""
+        try:
+            self._log(server_round, reply)
+        except ContractError:
+            self._refuse(server_round, site, phase, asked, Refused("coordinator", "malformed"))
 
     def _entry(self, index: int) -> AuditEntry:
         return next(entry for entry in self.journal.entries(self.run_id) if entry.index == index)

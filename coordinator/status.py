@@ -145,5 +145,6 @@ def _spent(body: UpdateReceived) -> str:
 
 
 def _evaluated(number: int, body: RoundEvaluated, spread: Spread) -> str:
-    accuracy, macro_f1 = figure(body.accuracy, spread.accuracy), figure(body.macro_f1, spread.macro_f1)
-    return f"round {number}: accuracy {accuracy}, macro-F1 {macro_f1} (+/-: one standard deviation of the noise)"
+    macro_f1 = f", macro-F1 {figure(body.macro_f1, spread.macro_f1)}" if body.macro_f1 is not None else ""
+    noise = " (+/-: one standard deviation of the counts' noise)" if spread.accuracy else ""
+    return f"round {number}: accuracy {figure(body.accuracy, spread.accuracy)}{macro_f1}{noise}"

@@ -96,8 +96,8 @@ def _print_rounds(run: RunStory) -> None:
                 f"{included} of {len(of.plan.cohort)}" if of.plan else None,
                 aggregated.total_weight if aggregated else None,
                 _short(aggregated.model_out if aggregated else None),
-                figure(scored.accuracy, of.spread.accuracy) if scored else None,
-                figure(scored.macro_f1, of.spread.macro_f1) if scored else None,
+                figure(scored.accuracy, of.spread.accuracy) if scored and scored.accuracy else None,
+                figure(scored.macro_f1, of.spread.macro_f1) if scored and scored.macro_f1 else None,
             )
         )
     print_table(f"rounds of {run.run_id} (+/-: one standard deviation of the counts' noise alone)", columns, rows)

@@ -9,7 +9,7 @@ rough where a sum is hardly above its own noise, as those of rare classes are. N
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,24 +34,39 @@ UNKNOWN: Final = Spread(None, None)
 def spread(metrics: Sequence[SiteMetrics]) -> Spread:
     """The deviations of the figures that `federation_scores` makes of the same `metrics`, each at most 1.
 
-    accuracy = R / A with R the sum of right, A the sum of actual, both over sites and classes: its variance is
-    k (1 + accuracy^2) / A^2 times the sum over sites of noise_std^2, for k classes. F1 of a class is 2 r / (a + p).
+    With a the accuracy, T the sum of all counts and v the sum over sites of noise_std^2, the variance of
+    correct / (correct + incorrect) is v (a^2 + (1 - a)^2) / T^2. Before version 4 of the log accuracy was the ratio of
+    two sums over k classes, right / actual: k v (1 + a^2) / T^2. F1 of a class is 2 r / (actual + predicted).
     """
-    actual = sum(sum(site.actual) for site in metrics)
     variance = sum(float(site.noise_std) ** 2 for site in metrics)
-    if actual <= 0:
-        return UNKNOWN
-    right = [sum(column) for column in zip(*(site.right for site in metrics), strict=True)]
-    whole = [
-        sum(column)
-        for column in zip(
-            *([a + p for a, p in zip(site.actual, site.predicted, strict=True)] for site in metrics), strict=True
-        )
-    ]
-    accuracy = min(max(sum(right), 0) / actual, 1.0)
-    of_accuracy = math.sqrt(len(right) * variance * (1 + accuracy**2)) / actual
-    of_f1 = math.sqrt(sum(_f1_variance(r, w, variance) for r, w in zip(right, whole, strict=True))) / max(len(right), 1)
-    return Spread(min(of_accuracy, 1.0), min(of_f1, 1.0))
+    correct = [site.correct for site in metrics if site.correct is not None]
+    wrong = [site.incorrect for site in metrics if site.incorrect is not None]
+    if correct and len(correct) == len(wrong) == len(metrics):
+        accuracy = _accuracy_std(sum(correct), sum(correct) + sum(wrong), lambda a: variance * (a**2 + (1 - a) ** 2))
+    else:
+        classes = max((len(site.right) for site in metrics), default=0)
+        right, actual = (sum(sum(getattr(site, name)) for site in metrics) for name in ("right", "actual"))
+        accuracy = _accuracy_std(right, actual, lambda a: classes * variance * (1 + a**2))
+    return Spread(accuracy, None if accuracy is None else _macro_f1_std(metrics, variance))
+
+
+def _accuracy_std(part: int, whole: int, variance_at: Callable[[float], float]) -> float | None:
+    if whole <= 0:
+        return None
+    return min(math.sqrt(variance_at(min(max(part / whole, 0.0), 1.0))) / whole, 1.0)
+
+
+def _macro_f1_std(metrics: Sequence[SiteMetrics], variance: float) -> float | None:
+    """None where no counts by class were asked for."""
+    summed = [[sum(column) for column in zip(*vectors, strict=False)] for vectors in _vectors(metrics)]
+    if not summed[0]:
+        return None
+    variances = [_f1_variance(r, a + p, variance) for r, a, p in zip(*summed, strict=False)]
+    return min(math.sqrt(sum(variances)) / len(variances), 1.0)
+
+
+def _vectors(metrics: Sequence[SiteMetrics]) -> list[list[tuple[int, ...]]]:
+    return [[getattr(site, name) for site in metrics] for name in ("right", "actual", "predicted")]
 
 
 def _f1_variance(right: int, whole: int, variance: float) -> float:

@@ -140,7 +140,7 @@ def _figures(story: RoundStory) -> dict[str, Value]:
 
 
 def _counts(story: RoundStory) -> Value:
-    """The federation's noised counts by class: sums over the sites that were scored."""
+    """The federation's noised counts, in all and where they were asked for by class: sums over the scored sites."""
     assert story.evaluated is not None
     scored = [
         body.metrics
@@ -151,7 +151,10 @@ def _counts(story: RoundStory) -> Value:
         name: [sum(column) for column in zip(*(getattr(metrics, name) for metrics in scored), strict=False)]
         for name in ("right", "actual", "predicted")
     }
-    return {"labels": list(story.evaluation.task.labels) if story.evaluation else [], **sums}  # type: ignore[dict-item]
+    labels = list(story.evaluation.task.labels) if story.evaluation and sums["right"] else []
+    totals = {name: [getattr(metrics, name) for metrics in scored] for name in ("correct", "incorrect")}
+    known = {name: None if None in counts else sum(counts) for name, counts in totals.items()}
+    return {**known, "labels": labels, **sums}  # type: ignore[dict-item]
 
 
 def _reply(story: RoundStory, at: int, body: Reply) -> dict[str, Value]:

@@ -21,11 +21,12 @@ def told_by(stage: Any) -> list[str]:
     return sentences
 
 
-def test_every_figure_of_a_run_is_told_with_its_noise(make_stage: MakeStage) -> None:
-    scored = [sentence for sentence in told_by(make_stage()) if "accuracy" in sentence]
+@pytest.mark.parametrize(("by_class", "figures"), [(False, 1), (True, 2)])
+def test_every_figure_of_a_run_is_told_with_its_noise(make_stage: MakeStage, by_class: bool, figures: int) -> None:
+    scored = [sentence for sentence in told_by(make_stage(rounds={"per_class": by_class})) if "accuracy" in sentence]
     assert len(scored) == 3
     for sentence in scored:
-        assert sentence.count(" +/- 0.") == 2, sentence
+        assert sentence.count(" +/- 0.") == figures, sentence
 
 
 def test_a_restarted_coordinator_knows_the_noise_of_counts_that_came_before(make_stage: MakeStage) -> None:
@@ -44,7 +45,7 @@ def test_a_figure_of_exact_counts_has_no_noise(make_stage: MakeStage) -> None:
 
 
 def test_a_summary_holds_numbers(make_stage: MakeStage) -> None:
-    stage = make_stage()
+    stage = make_stage(rounds={"per_class": True})
     stage.run()
     summary = status.summary("spring", stage.entries())
     assert summary["evaluated_round"] == 2

@@ -74,7 +74,7 @@ def test_one_site_s_releases_are_not_asked_of_another() -> None:
 
 
 @pytest.mark.parametrize(("short", "holds"), [("0", True), ("0.0009", True), ("0.0011", False), ("1", False)])
-def test_a_plan_keeps_its_own_target_over_all_rounds(short: str, holds: bool) -> None:
+def test_a_run_keeps_its_own_target_over_all_that_is_planned(short: str, holds: bool) -> None:
     epsilon = epsilon_of([EVENT] * 3, DELTA)
     private = PrivacyParams(
         sample_rate="0.05",
@@ -85,4 +85,4 @@ def test_a_plan_keeps_its_own_target_over_all_rounds(short: str, holds: bool) ->
         num_steps=20,
         unit="patient",
     )
-    assert (overspent(private, 3) is None) == holds
+    assert (overspent(private, [EVENT] * 3) is None) == holds

@@ -26,24 +26,46 @@ def counts(right: tuple[int, ...], actual: tuple[int, ...], predicted: tuple[int
     )
 
 
+TRUTH = np.array([[150, 90, 60], [200, 120, 80], [190, 130, 80]])
+
+
+def drawn(generator: np.random.Generator, std: float, form: str) -> SiteMetrics:
+    """One site's noised counts of the same truth: 300 right, 100 wrong."""
+    noised = [tuple(int(n) for n in row) for row in np.rint(TRUTH + generator.normal(0, std, TRUTH.shape))]
+    if form == "by_class":
+        return counts(*noised, std)
+    totals = {
+        "correct": int(np.rint(300 + generator.normal(0, std))),
+        "incorrect": int(np.rint(100 + generator.normal(0, std))),
+    }
+    metrics = counts((), (), (), std) if form == "totals" else counts(*noised, std)
+    return metrics.model_copy(update=totals)
+
+
+@pytest.mark.parametrize("form", ["by_class", "totals", "both"])
 @pytest.mark.parametrize("sites", [1, 4])
 @pytest.mark.parametrize("std", [3.0, 12.0])
-def test_the_deviation_is_what_many_draws_of_the_noise_give(sites: int, std: float) -> None:
-    """4,000 noised evaluations of one truth: their spread is the one that a single of them tells."""
+def test_the_deviation_is_what_many_draws_of_the_noise_give(sites: int, std: float, form: str) -> None:
+    """2,000 noised evaluations of one truth: their spread is the one that a single of them tells."""
     generator = np.random.default_rng(5)
-    truth = np.array([[150, 90, 60], [200, 120, 80], [190, 130, 80]])
     accuracies, f1s, told = [], [], []
-    for _ in range(4000):
-        noised = [np.rint(truth + generator.normal(0, std, truth.shape)).astype(int) for _ in range(sites)]
-        metrics = [counts(*(tuple(int(n) for n in row) for row in site), std) for site in noised]
+    for _ in range(2000):
+        metrics = [drawn(generator, std, form) for _ in range(sites)]
         accuracy, f1 = federation_scores(3, metrics)
         accuracies.append(float(accuracy or 0))
         f1s.append(float(f1 or 0))
         told.append(spread(metrics))
-    accuracy_told = np.mean([of.accuracy for of in told if of.accuracy is not None])
-    f1_told = np.mean([of.macro_f1 for of in told if of.macro_f1 is not None])
-    assert accuracy_told == pytest.approx(np.std(accuracies), rel=0.06)
-    assert f1_told == pytest.approx(np.std(f1s), rel=0.08)
+    assert np.mean([of.accuracy or 0 for of in told]) == pytest.approx(np.std(accuracies), rel=0.08)
+    if form == "totals":
+        assert {of.macro_f1 for of in told} == {None}
+    else:
+        assert np.mean([of.macro_f1 or 0 for of in told]) == pytest.approx(np.std(f1s), rel=0.1)
+
+
+def test_counting_right_and_wrong_is_far_less_noisy_than_counting_by_class() -> None:
+    by_class = counts((30,) * 10, (40,) * 10, (40,) * 10, 5.0)
+    totals = by_class.model_copy(update={"correct": 300, "incorrect": 100})
+    assert (spread([by_class]).accuracy or 0) > 4 * (spread([totals]).accuracy or 0) > 0
 
 
 def test_exact_counts_have_no_noise_and_nothing_counted_has_no_figure() -> None:
