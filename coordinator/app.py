@@ -33,6 +33,7 @@ from coordinator.settings import FederationSettings
 from privacy.audit.entries import RunClosed, RunOpened
 from privacy.canonical import DecimalString, digest_of
 from privacy.errors import SettingsError
+from privacy.exchange.outline import RunOutline
 from privacy.files import private_folder
 from privacy.identifiers import SiteId, sha256
 from privacy.randomness import PublicSeed
@@ -78,6 +79,21 @@ def make_recipe(folder: FederationFolder, calibrate: Calibrate, opened: RunOpene
     return Recipe(settings, opened, contract, initial_model)
 
 
+def _noise(settings: FederationSettings, calibrate: Calibrate) -> tuple[DecimalString | None, DecimalString | None]:
+    """The noise multipliers of a step and of a count, each over the whole planned run."""
+    if settings.privacy.mode != "dp_sgd":
+        return None, None
+    target = (settings.privacy.target_epsilon, settings.privacy.target_delta)
+    steps = settings.training.rounds * settings.training.steps_per_round
+    noise = calibrate(*target, settings.training.sample_rate, steps)
+    return noise, calibrate(*target, 1.0, settings.evaluations) if settings.evaluations else None
+
+
+def outline_of(folder: FederationFolder, calibrate: Calibrate = calibrate_elsewhere) -> RunOutline:
+    """The whole run as federation.toml and the model in the folder would open it now."""
+    return run_outline(folder.settings, load_contract(folder), *_noise(folder.settings, calibrate))
+
+
 def _open(
     folder: FederationFolder,
     settings: FederationSettings,
@@ -88,12 +104,7 @@ def _open(
     sites = {site: enrolment.roster_site() for site, enrolment in roster(folder).items()}
     if not sites:
         raise SettingsError("no site was admitted", next_step="collab-coordinator admit DIR ENROLMENT")
-    private = settings.privacy.mode == "dp_sgd"
-    target = (settings.privacy.target_epsilon, settings.privacy.target_delta)
-    steps = settings.training.rounds * settings.training.steps_per_round
-    counted = private and settings.evaluations > 0
-    noise = calibrate(*target, settings.training.sample_rate, steps) if private else None
-    counts_noise = calibrate(*target, 1.0, settings.evaluations) if counted else None
+    noise, counts_noise = _noise(settings, calibrate)
     return RunOpened(
         settings=plain(settings),
         settings_digest=settings_digest(settings),

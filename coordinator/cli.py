@@ -17,9 +17,11 @@ import typer
 from coordinator import certificates, provision, readiness, status
 from coordinator.folder import FederationFolder
 from coordinator.settings import FederationSettings
+from privacy.canonical import canonical_bytes
 from privacy.errors import Unreachable
 from privacy.exchange.enrolment import fingerprint_of, read_enrolment
 from privacy.exchange.model_request import ModelRequest, write_request
+from privacy.files import write_whole
 from privacy.randomness import PublicSeed
 from privacy.settings_file import load_toml, render
 from privacy.terminal import (
@@ -109,6 +111,36 @@ def task(folder: Dir) -> None:
     say(f"Wrote {folder}/model/task.json. Next: collab-client describe --task {folder}/model/task.json")
 
 
+@app.command(epilog=example("collab-coordinator plan lung"))
+def plan(folder: Dir, as_json: AsJson = False) -> None:
+    """Write model/plan.json: the whole run as it would be opened, for `collab-client budget --plan` at each site.
+
+    Calibrates the noise as `run` does, and charges nobody.
+    """
+    from coordinator.app import outline_of
+
+    federation = FederationFolder(folder)
+    outline = outline_of(federation)
+    write_whole(federation.contract.with_name("plan.json"), canonical_bytes(outline) + b"\n")
+    private = outline.privacy
+    facts: dict[str, object] = {
+        "rounds": outline.planned_rounds,
+        "steps a round": outline.num_steps,
+        "sample rate": outline.sample_rate,
+        "noise multiplier": private.noise_multiplier if private else None,
+        "target": f"epsilon {private.target_epsilon} at delta {private.target_delta}, unit {private.unit}, by PRV"
+        if private
+        else "NOT private",
+        "evaluations": outline.evaluations,
+        "their noise multiplier": outline.evaluation_noise_multiplier,
+    }
+    if as_json:
+        print_json(outline.model_dump(mode="json"))
+        return
+    print_facts(f"Wrote {folder}/model/plan.json", facts)
+    say("Next: send it to the sites, who see what it costs them: collab-client --site NAME budget --plan FILE")
+
+
 @app.command(epilog=example("collab-coordinator admit lung enrolment.json"))
 def admit(
     folder: Dir,
@@ -168,6 +200,12 @@ def run(folder: Dir) -> None:
     closed = rounds.run(folder, lambda entry: _say_now(teller.sentence(entry)), on_event=_say_now)
     if closed.outcome == "early":
         say("The run ended early: the figures of its last evaluations rose no more (rounds.patience).")
+    planned = FederationFolder(folder).settings.training.rounds
+    if closed.outcome == "done" and closed.rounds_aggregated < planned:
+        say(
+            f"The run closed {planned - closed.rounds_aggregated} of its {planned} rounds short: they were aborted. "
+            "They are not made up for: sites paid for them, and the noise was planned for no more."
+        )
     if closed.outcome == "stopped":
         raise Unreachable("the run was stopped before its last round", next_step=f"collab-coordinator status {folder}")
     say(f"Next: collab-audit verify {folder}")

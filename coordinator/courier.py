@@ -91,15 +91,17 @@ class Courier:
         server_round: int,
         deadline_seconds: float,
         max_payload_bytes: int,
+        absent_seconds: float | None = None,
     ) -> Iterator[tuple[SiteId, Parcel | ReasonCode]]:
         """Send each site its parcel and yield each site's reply, in the order of the sites' names.
 
-        A site that gives none within `deadline_seconds` (from now on, for all sites together) yields "no_reply", one
-        whose reply is no parcel or has a longer payload "malformed". Drop each reply before asking for the next: that
-        keeps one in memory. A site without a node (it was taken off the roster) has "no_reply" at once. Raises
-        Unreachable when the grid takes no messages.
+        A site that gives none within `deadline_seconds` (from now on, for all sites together), or is not connected
+        after `absent_seconds` (None: as long), yields "no_reply", one whose reply is no parcel or has a longer payload
+        "malformed". Drop each reply before asking for the next: that keeps one in memory. A site without a node (it was
+        taken off the roster) has "no_reply" at once. Raises Unreachable when the grid takes no messages.
         """
         end = self._clock() + deadline_seconds
+        absent_end = end if absent_seconds is None else min(end, self._clock() + absent_seconds)
         pieces: dict[int, ArrayRecord] = {}  # sites that get the same payload get the same objects
         errands = {}
         for site in sorted(parcels.keys() & self._nodes.keys()):
@@ -112,7 +114,10 @@ class Courier:
             if site not in errands:
                 yield site, "no_reply"
                 continue
-            while (reply := self._pull(errands[site], max_payload_bytes)) is None and self._clock() < end:
+            errand = errands[site]
+            while (reply := self._pull(errand, max_payload_bytes)) is None and self._clock() < (
+                absent_end if errand.session is None else end
+            ):
                 self._sleep(self._poll_seconds)
                 if self._clock() - seen >= PRESENCE_SECONDS:
                     seen = self._deliver(errands, phase, server_round, end)

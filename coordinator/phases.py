@@ -145,6 +145,7 @@ class History:
     """One run as its entries tell it: `read` and `take` are the only ways to change it.
 
     `ready` are the sites that answered the opening; one that says that it does not know the run is greeted anew.
+    `silent` are phases, with their round, in which a site gave no answer.
     """
 
     opened: RunOpened | None = None
@@ -156,6 +157,7 @@ class History:
     metrics: dict[int, dict[SiteId, SiteMetrics]] = field(default_factory=dict)
     refused: dict[tuple[str, int], set[SiteId]] = field(default_factory=dict)
     gone: set[SiteId] = field(default_factory=set)
+    silent: set[tuple[str, int]] = field(default_factory=set)
     aggregated: dict[int, RoundAggregated] = field(default_factory=dict)
     aborted: set[int] = field(default_factory=set)
     evaluated: dict[int, RoundEvaluated] = field(default_factory=dict)
@@ -189,6 +191,8 @@ class History:
                 leaves = {"update": LEAVES_FOR_GOOD, "hello": STAYS_AWAY}.get(body.phase, frozenset())
                 if body.by == "site" and body.reason in leaves:
                     self.gone.add(body.site)
+                if body.reason == "no_reply":
+                    self.silent.add((body.phase, number))
                 if body.by == "site" and body.reason == "run_unknown":
                     self.ready.pop(body.site, None)
             case RoundAggregated():

@@ -12,9 +12,10 @@ from coordinator.phases import History
 from coordinator.settings import FederationSettings
 from privacy.audit.entries import RunOpened
 from privacy.canonical import DecimalString, decimal_string
+from privacy.errors import SettingsError
 from privacy.exchange.outline import RunOutline
 from privacy.exchange.plans import CohortMember, EvaluationPlan, RoundPlan
-from privacy.identifiers import HexBytes, SiteId
+from privacy.identifiers import Digest, HexBytes, RunId, SiteId
 from privacy.randomness import PublicSeed
 from privacy.update.delta import ModelContract
 
@@ -32,6 +33,20 @@ class Recipe:
     def clip_norm(self) -> str:
         """The update's l2 bound as a plan writes it."""
         return decimal_string(self.settings.update.clip_norm)
+
+
+def check_same_settings(opened: RunOpened, run_id: RunId, settings: Digest) -> None:
+    """Raises SettingsError unless the run `opened` can go on with settings of that digest."""
+    if opened.outline is None:
+        raise SettingsError(
+            f"run {run_id} was opened by an older version of collab, whose plans sites no longer answer",
+            next_step="choose a new run.run_id; what the log holds of the old run stays as it is",
+        )
+    if opened.settings_digest != settings:
+        raise SettingsError(
+            f"run {run_id} was opened with other settings",
+            next_step="restore federation.toml to go on with it, or choose a new run.run_id",
+        )
 
 
 def members(recipe: Recipe, sites: Sequence[SiteId]) -> dict[SiteId, CohortMember]:

@@ -15,10 +15,14 @@ from typing import Final
 
 from coordinator import certificates
 from coordinator.folder import FederationFolder
+from coordinator.phases import History
+from coordinator.planning import check_same_settings
 from coordinator.provision import address, roster
+from coordinator.status import read_entries
 from privacy.audit.note import NoteKey
-from privacy.errors import CollabError, IntegrityError, SettingsError, StorageFailed
+from privacy.errors import CollabError, IntegrityError, PlanRefused, SettingsError, StorageFailed
 from privacy.exchange.messages import parse
+from privacy.settings_file import settings_digest
 from privacy.update.delta import ModelContract, model_vector
 
 RENEW_BEFORE: Final = timedelta(days=30)
@@ -43,6 +47,7 @@ def examine(folder: FederationFolder, *, now: datetime) -> list[Finding]:
         ("certificates", lambda: _certificates(folder, now)),
         ("roster", lambda: _roster(folder)),
         ("model", lambda: _model(folder)),
+        ("run", lambda: _run(folder)),
         ("disk", lambda: _disk(folder)),
     ]
     return [_ask(what, question) for what, question in questions]
@@ -107,6 +112,28 @@ def _model(folder: FederationFolder) -> str:
     contract = load_contract(folder)
     trained = f"{contract.size:,} trained values in {len(contract.arrays)} arrays"
     return f"{contract.task.name}, {len(contract.task.labels)} labels, {trained}"
+
+
+def _run(folder: FederationFolder) -> str:
+    """Whether the run can go on as it was opened, and which sites said yes to the whole of it."""
+    run_id = folder.settings.run.run_id
+    history = History.read(entry for entry in read_entries(folder.root) if entry.run_id == run_id)
+    if history.opened is None:
+        return f"{run_id} was not opened yet: each site is then asked for its yes to all of it, before it is charged"
+    check_same_settings(history.opened, run_id, settings_digest(folder.settings))
+    if history.closed is not None:
+        return f"{run_id} is closed ({history.closed.outcome}); a new run needs a new run.run_id"
+    said_no = sorted(history.gone)
+    able, needed = history.left_to_train(), folder.settings.rounds.min_sites
+    if able < needed:
+        raise PlanRefused(
+            f"{run_id} cannot end: {able} of at least {needed} training sites can still take part; "
+            f"{', '.join(said_no)} said no",
+            reason="policy",
+            next_step="collab-audit show DIR says why; open a new run that fits their budgets and policies",
+        )
+    answered = ", ".join(sorted(history.ready)) or "none"
+    return f"{run_id} is open; said yes to all of it: {answered}" + (f"; said no: {', '.join(said_no)}" * bool(said_no))
 
 
 def _disk(folder: FederationFolder) -> str:

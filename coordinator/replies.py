@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Generic, Literal
 
 from coordinator.courier import Courier
+from coordinator.deadlines import Deadline, deadline
 from coordinator.journal import Journal
 from coordinator.phases import History
 from coordinator.planning import Recipe
@@ -80,26 +81,33 @@ class Desk:
     """Sends one log entry to many sites and yields what each of them answers, one reply in memory at a time."""
 
     def __init__(self, recipe: Recipe, journal: Journal, courier: Courier, key: SigningKey) -> None:
-        self._roster = recipe.opened.roster
+        self._recipe, self._roster = recipe, recipe.opened.roster
         self._run_id = recipe.settings.run.run_id
-        self._rules = recipe.settings.rounds
         self._largest = recipe.contract.payload_bytes + HEADROOM
         self._journal, self._courier, self._key = journal, courier, key
         self._log_vkey = journal.log_key.vkey()
         self.seen: dict[SiteId, int] = {}
 
     def ask(
-        self, entry: AuditEntry, sites: Sequence[SiteId], phase: Phase, asked: Digest, payload: bytes, kind: type[Body]
+        self,
+        entry: AuditEntry,
+        sites: Sequence[SiteId],
+        phase: Phase,
+        asked: Digest,
+        payload: bytes,
+        kind: type[Body],
+        history: History,
     ) -> Iterator[tuple[SiteId, Answer[Body] | Refused]]:
         """Deliver `entry` with `payload`; answers come in the order of site names. `asked` is the digest to answer."""
         again: list[SiteId] = []
-        for site, reply in self._round_trip(entry, sites, phase, asked, payload, kind, attempt=1):
+        wait = deadline(self._recipe, history, phase, entry.server_round)
+        for site, reply in self._round_trip(entry, sites, phase, asked, payload, kind, wait, attempt=1):
             if isinstance(reply, Refused) and reply.by == "site" and reply.reason == "stale_proof":
                 again.append(site)
             else:
                 yield site, reply
         if again:
-            yield from self._round_trip(entry, again, phase, asked, payload, kind, attempt=2)
+            yield from self._round_trip(entry, again, phase, asked, payload, kind, wait, attempt=2)
 
     def _round_trip(
         self,
@@ -109,6 +117,7 @@ class Desk:
         asked: Digest,
         payload: bytes,
         kind: type[Body],
+        wait: Deadline,
         *,
         attempt: int,
     ) -> Iterator[tuple[SiteId, Answer[Body] | Refused]]:
@@ -117,7 +126,8 @@ class Desk:
             parcels,
             phase=phase,
             server_round=parcels[sites[0]].envelope.server_round,
-            deadline_seconds=self._rules.hello_seconds if phase == "hello" else self._rules.deadline_seconds,
+            deadline_seconds=wait.present,
+            absent_seconds=wait.absent,
             max_payload_bytes=self._largest,
         )
         for site, reply in replies:

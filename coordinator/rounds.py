@@ -15,7 +15,7 @@ from coordinator.blobs import BlobStore
 from coordinator.courier import Courier
 from coordinator.journal import Journal
 from coordinator.phases import Action, History, next_action
-from coordinator.planning import Recipe, evaluation_plan, members, round_plan
+from coordinator.planning import Recipe, check_same_settings, evaluation_plan, members, round_plan
 from coordinator.replies import Desk, Refused, judge_hello, judge_metrics, judge_update
 from privacy.aggregation import load_rule, with_momentum
 from privacy.audit.entries import (
@@ -95,16 +95,8 @@ class Rounds:
 
     def _check_same_recipe(self) -> None:
         opened = self.history.opened
-        if opened is not None and opened.outline is None and self.history.closed is None:
-            raise SettingsError(
-                f"run {self.run_id} was opened by an older version of collab, whose plans sites no longer answer",
-                next_step="choose a new run.run_id; what the log holds of the old run stays as it is",
-            )
-        if opened is not None and opened.settings_digest != self.recipe.opened.settings_digest:
-            raise SettingsError(
-                f"run {self.run_id} was opened with other settings",
-                next_step="restore federation.toml to go on with it, or choose a new run.run_id",
-            )
+        if opened is not None and self.history.closed is None:
+            check_same_settings(opened, self.run_id, self.recipe.opened.settings_digest)
         here = (digest_of(self.recipe.contract), sha256(self.recipe.initial_model))
         if opened is not None and here != (opened.contract_digest, opened.initial_model_digest):
             raise SettingsError(
@@ -131,7 +123,7 @@ class Rounds:
         """Ask what each site runs on. Too few of them is the end for now, and nothing is lost."""
         entry, before = self._entry(self.history.opened_index), len(self.history.ready)
         asked = digest_of(entry.body)
-        for site, reply in self.desk.ask(entry, sites, "hello", asked, b"", SiteHello):
+        for site, reply in self.desk.ask(entry, sites, "hello", asked, b"", SiteHello, self.history):
             verdict = reply if isinstance(reply, Refused) else judge_hello(reply, site, self.recipe, asked)
             if isinstance(reply, Refused) or verdict is not None:
                 self._refuse(server_round, site, "hello", asked, verdict)
@@ -148,7 +140,7 @@ class Rounds:
     def _collect_updates(self, index: int, plan: RoundPlan, missing: Sequence[SiteId]) -> None:
         """Send the plan and its model; store each payload, then log it."""
         asked, model, told = digest_of(plan), self.blobs.get(plan.model_digest), self.history
-        for site, reply in self.desk.ask(self._entry(index), missing, "update", asked, model, SiteUpdate):
+        for site, reply in self.desk.ask(self._entry(index), missing, "update", asked, model, SiteUpdate, told):
             verdict = reply if isinstance(reply, Refused) else judge_update(reply, plan, site, self.recipe, told)
             if isinstance(reply, Refused) or verdict is not None:
                 self._refuse(plan.server_round, site, "update", asked, verdict)
@@ -193,7 +185,7 @@ class Rounds:
     def _collect_metrics(self, index: int, plan: EvaluationPlan, missing: Sequence[SiteId]) -> None:
         """Send the model back out; a site answers with noised counts, or with a no."""
         asked, model, told = digest_of(plan), self.blobs.get(plan.model_digest), self.history
-        for site, reply in self.desk.ask(self._entry(index), missing, "evaluate", asked, model, SiteMetrics):
+        for site, reply in self.desk.ask(self._entry(index), missing, "evaluate", asked, model, SiteMetrics, told):
             verdict = reply if isinstance(reply, Refused) else judge_metrics(reply, plan, site, self.recipe, told)
             if isinstance(reply, Refused) or verdict is not None:
                 self._refuse(plan.server_round, site, "evaluate", asked, verdict)

@@ -210,9 +210,22 @@ class RoundsSection(BaseModel):
 
     model_config = STRICT
     min_sites: int = Field(default=2, ge=1, le=10_000, description="updates without which a round is aborted")
-    deadline_seconds: float = Field(default=3600.0, gt=0, le=604_800, description="seconds a phase waits for its sites")
+    deadline_seconds: float = Field(
+        default=3600.0,
+        gt=0,
+        le=604_800,
+        description="seconds a phase waits for its sites; for connected ones at least what the plan needs of a slow "
+        "core at the largest declared bucket, doubled after each round in which one did not finish",
+    )
     hello_seconds: float = Field(
         default=60.0, gt=0, le=604_800, description="seconds that absent sites are waited for before each round"
+    )
+    prepare_seconds: float = Field(
+        default=7200.0,
+        gt=0,
+        le=604_800,
+        description="seconds that a connected site may take, when a run opens, to read and anonymize its texts and to "
+        "test itself; nothing is charged meanwhile",
     )
     evaluate: bool = Field(default=True, description="ask sites for noised counts on their dev split")
     evaluate_every: int = Field(

@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from client.enrolment import enroll
@@ -18,14 +20,19 @@ from coordinator.folder import FederationFolder
 from coordinator.journal import Journal
 from coordinator.planning import run_outline
 from coordinator.settings import FederationSettings
-from privacy.audit.entries import RosterSite, RunClosed, RunOpened
+from privacy.audit.entries import ReplyRefused, RosterSite, RunClosed, RunOpened
+from privacy.audit.keys import SigningKey
+from privacy.canonical import canonical_bytes, digest_of
+from privacy.dp.pld import epsilon_pld
 from privacy.exchange.enrolment import read_start_kit
+from privacy.exchange.messages import COORDINATOR, Refusal, parse, seal
 from privacy.exchange.model_request import read_request
+from privacy.exchange.outline import RunOutline
 from privacy.randomness import PublicSeed
 from privacy.settings_file import parse_toml, plain, settings_digest
-from privacy.update.delta import ArraySpec, ModelContract
+from privacy.update.delta import ArraySpec, ModelContract, model_bytes
 
-COMMANDS = ["init", "task", "admit", "renew", "check", "run", "status"]
+COMMANDS = ["init", "task", "plan", "admit", "renew", "check", "run", "status"]
 SITE = """
 [site]
 name = "{name}"
@@ -139,6 +146,72 @@ def test_task_writes_what_describe_reads(here: Path) -> None:
     assert request.public_seed == PublicSeed.from_integer(settings.run.public_seed).hex()
 
 
+def test_plan_writes_the_whole_run_for_a_sites_budget(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = FederationFolder(here / "lung")
+    contract = made_for(folder.settings)
+    folder.contract.write_bytes(canonical_bytes(contract))
+    folder.initial_model.write_bytes(model_bytes(contract, np.zeros(contract.size, np.float32)))
+    assert cli.main(["plan", "lung"]) == 0
+    assert "budget --plan" in capsys.readouterr().out
+    outline = parse(RunOutline, (here / "lung/model/plan.json").read_bytes().removesuffix(b"\n"))
+    assert outline.planned_rounds == folder.settings.training.rounds
+    epsilons = [epsilon_pld([event] * times, 1e-5) for event, times in Counter(outline.events()).items()]
+    assert len(epsilons) == 2  # training and counting, each of which keeps the target of 8 and uses it
+    assert all(7.9 < epsilon <= 8.001 for epsilon in epsilons)
+
+
+def test_check_sees_a_recipe_that_the_open_run_was_not_opened_with(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = FederationFolder(here / "lung")
+    with Journal.open(folder.root, folder.log_key(), "collab/lung", lambda: 1_900_000_000_000) as journal:
+        journal.append("run-1", 0, opening(folder))
+    text = folder.toml.read_text()
+    folder.toml.write_text(text.replace("steps_per_round = 5", "steps_per_round = 6"))
+    assert folder.toml.read_text() != text
+    capsys.readouterr()
+    cli.main(["check", "lung", "--json"])
+    found = {item["what"]: item for item in json.loads(capsys.readouterr().out)}
+    assert (found["run"]["ready"], "other settings" in found["run"]["detail"]) == (False, True)
+
+
+def test_check_tells_that_a_run_can_no_longer_end(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = FederationFolder(here / "lung")
+    opened = opening(folder)
+    with Journal.open(folder.root, folder.log_key(), "collab/lung", lambda: 1_900_000_000_000) as journal:
+        journal.append("run-1", 0, opened)
+        asked = digest_of(opened)
+        refusal = Refusal(plan_digest=asked, reason="budget_exceeded", seen_tree_size=1)
+        parcel = seal(
+            refusal,
+            kind="refusal",
+            run_id="run-1",
+            server_round=0,
+            attempt=1,
+            phase="hello",
+            sender="hospital_a",
+            context_digest=asked,
+            log_vkey=journal.log_key.vkey(),
+            recipient=COORDINATOR,
+            key=SigningKey(b"\x01" * 32),
+        )
+        said_no = ReplyRefused(
+            site="hospital_a",
+            phase="hello",
+            plan_digest=asked,
+            by="site",
+            reason="budget_exceeded",
+            envelope=parcel.envelope,
+            refusal=refusal,
+        )
+        journal.append("run-1", 0, said_no)
+    capsys.readouterr()
+    cli.main(["check", "lung", "--json"])
+    found = {item["what"]: item for item in json.loads(capsys.readouterr().out)}
+    assert not found["run"]["ready"]
+    assert "hospital_a said no" in found["run"]["detail"]
+
+
 def test_check_tells_all_that_is_not_ready_and_fails(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert cli.main(["check", "lung", "--json"]) == 2
@@ -149,6 +222,7 @@ def test_check_tells_all_that_is_not_ready_and_fails(here: Path, capsys: pytest.
         "certificates": True,
         "roster": False,
         "model": False,
+        "run": True,
         "disk": True,
     }
 
@@ -195,8 +269,22 @@ def test_status_tells_a_run_while_its_log_is_open(here: Path, capsys: pytest.Cap
     folder = FederationFolder(here / "lung")
     assert cli.main(["status", "lung"]) == 0
     assert "No run was opened yet" in capsys.readouterr().out
+    opened = opening(folder)
+    with Journal.open(folder.root, folder.log_key(), "collab/lung", lambda: 1_900_000_000_000) as journal:
+        journal.append("run-1", 0, opened)
+        assert cli.main(["status", "lung", "--json"]) == 0
+        (told,) = json.loads(capsys.readouterr().out)
+        assert (told["state"], told["rounds_planned"], told["sites"][0]["ready"]) == ("open", 4, False)
+        journal.append("run-1", 4, RunClosed(outcome="done", rounds_aggregated=4, final_model="33" * 32))
+    assert cli.main(["status", "lung"]) == 0
+    said = capsys.readouterr().out
+    assert "done" in said
+    assert "hospital_a" in said
+
+
+def opening(folder: FederationFolder) -> RunOpened:
     site = RosterSite(signing_key="ab" * 32, size_bucket=8, policy_digest="cd" * 32, role="trainer")
-    opened = RunOpened(
+    return RunOpened(
         settings=plain(folder.settings),
         settings_digest=settings_digest(folder.settings),
         roster={"hospital_a": site},
@@ -210,16 +298,6 @@ def test_status_tells_a_run_while_its_log_is_open(here: Path, capsys: pytest.Cap
         simulated=False,
         outline=run_outline(folder.settings, made_for(folder.settings), "0.9", "2"),
     )
-    with Journal.open(folder.root, folder.log_key(), "collab/lung", lambda: 1_900_000_000_000) as journal:
-        journal.append("run-1", 0, opened)
-        assert cli.main(["status", "lung", "--json"]) == 0
-        (told,) = json.loads(capsys.readouterr().out)
-        assert (told["state"], told["rounds_planned"], told["sites"][0]["ready"]) == ("open", 4, False)
-        journal.append("run-1", 4, RunClosed(outcome="done", rounds_aggregated=4, final_model="33" * 32))
-    assert cli.main(["status", "lung"]) == 0
-    said = capsys.readouterr().out
-    assert "done" in said
-    assert "hospital_a" in said
 
 
 def test_no_secret_is_in_any_output(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -255,3 +255,26 @@ def test_a_site_that_was_taken_off_the_roster_is_missing_at_once(clock: Clock) -
     parcels = {site: parcel("coordinator", b"model") for site in (*NODES, "zz_gone")}
     assert exchange(grid_with(clock), clock, parcels) == [*ALL, ("zz_gone", "no_reply")]
     assert clock.now == 0.0
+
+
+@pytest.mark.parametrize(("absent_seconds", "waited"), [(5.0, (5.0, 6.5)), (None, (30.0, 31.5))])
+def test_a_site_that_is_not_there_is_waited_for_no_longer_than_for_absent_ones(
+    clock: Clock, absent_seconds: float | None, waited: tuple[float, float]
+) -> None:
+    grid = PatchyGrid(make_app(lambda config: Echo(str(config["site"]))), clock, {3: [(0.0, 1e9)]})
+    courier = Courier(grid, NODES, clock=clock, sleep=clock.sleep, poll_seconds=0.5)
+    parcels = {site: parcel("coordinator", b"model") for site in NODES}
+    replies = dict(
+        courier.exchange(
+            parcels,
+            phase="hello",
+            server_round=0,
+            deadline_seconds=30.0,
+            max_payload_bytes=1 << 20,
+            absent_seconds=absent_seconds,
+        )
+    )
+    assert replies["hospital_b"] == "no_reply"
+    assert waited[0] <= clock.now <= waited[1]
+    assert isinstance(replies["hospital_a"], Parcel)
+    assert isinstance(replies["hospital_c"], Parcel)
