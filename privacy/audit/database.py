@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -56,7 +56,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     on a damaged file.
     """
     wal = path.with_name(path.name + "-wal")
-    if not is_regular(wal) or wal.stat().st_size == 0:
+    if size_of(wal) == 0:
         before = _state(path, wal)
         with _connected(path, "mode=ro&immutable=1", bytes_read=path.stat().st_size) as database:
             _check_holds_a_log(database, path)
@@ -66,9 +66,17 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         return
     with TemporaryDirectory() as scratch:
         copy = _copied(path, wal, Path(scratch))
-        with _connected(copy, "mode=rw", bytes_read=path.stat().st_size + wal.stat().st_size) as database:
+        with _connected(copy, "mode=rw", bytes_read=size_of(path) + size_of(copy.with_name(wal.name))) as database:
             _check_holds_a_log(database, path)
             yield database
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a regular file; 0 where there is none, as a write-ahead log that was just emptied or removed."""
+    try:
+        return path.lstat().st_size if is_regular(path) else 0
+    except OSError:
+        return 0
 
 
 def check_schema(database: sqlite3.Connection) -> None:
@@ -133,7 +141,7 @@ class _Budget:
 
 def _copied(path: Path, wal: Path, scratch: Path) -> Path:
     """A copy of both files as of one moment: nothing was moved from one to the other meanwhile."""
-    needed = path.stat().st_size + wal.stat().st_size
+    needed = size_of(path) + size_of(wal)
     if shutil.disk_usage(scratch).free < 2 * needed:
         raise StorageFailed("there is no room for a copy of the log to read", next_step="make room, or set TMPDIR")
     for _ in range(_ATTEMPTS):
@@ -141,7 +149,8 @@ def _copied(path: Path, wal: Path, scratch: Path) -> Path:
         (scratch / wal.name).unlink(missing_ok=True)
         copy = Path(shutil.copyfile(path, scratch / path.name, follow_symlinks=False))
         if is_regular(wal):
-            shutil.copyfile(wal, scratch / wal.name, follow_symlinks=False)
+            with suppress(FileNotFoundError):  # a coordinator that ends removes it: then the state is another
+                shutil.copyfile(wal, scratch / wal.name, follow_symlinks=False)
         if _state(path, wal) == before:
             return copy
     raise LogChanged
@@ -150,7 +159,7 @@ def _copied(path: Path, wal: Path, scratch: Path) -> Path:
 def _state(path: Path, wal: Path) -> tuple[int, int, bytes]:
     header = b""
     if is_regular(wal):
-        with open_regular(wal) as file:
+        with suppress(FileNotFoundError), open_regular(wal) as file:
             header = file.read(_WAL_HEADER_BYTES)
     return path.stat().st_mtime_ns, path.stat().st_size, header
 

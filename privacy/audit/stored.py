@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from privacy.audit.database import LogChanged, opened, wal_may_be_missing
+from privacy.audit.database import LogChanged, opened, size_of, wal_may_be_missing
 from privacy.audit.keys import VerifyKey
 from privacy.audit.note import NoteKey
 from privacy.errors import CollabError, IntegrityError, SettingsError
@@ -108,8 +108,7 @@ class _Laws:
 
 
 def _bytes_stored(path: Path) -> int:
-    wal = path.with_name(path.name + "-wal")
-    return path.stat().st_size + (wal.stat().st_size if is_regular(wal) else 0)
+    return size_of(path) + size_of(path.with_name(path.name + "-wal"))
 
 
 def _log_key(folder: Path, key: VerifyKey | NoteKey | None, notes: tuple[tuple[int, str], ...]) -> NoteKey:

@@ -38,7 +38,9 @@ def test_the_program_on_the_page_checks_a_log_with_the_standard_library_alone(tr
 def test_the_commands_on_the_page_run(true_log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
     commands = [shlex.split(line) for line in block.splitlines()]
-    assert [command[0] for command in commands] == ["collab-audit"] * 3
+    assert [command[1] for command in commands] == ["copy", "verify", "replay", "show"]
+    folders = {"DIR": str(true_log), "TO": str(true_log.parent / "evidence")}
     for _, *arguments in commands:
-        assert main([str(true_log) if word == "DIR" else word for word in arguments]) == 0
+        assert main([folders.get(word, word) for word in arguments]) == 0
+    assert main(["verify", folders["TO"]]) == 0
     assert capsys.readouterr().out
