@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Flower app of a site, the same in a simulation and at an institution: a parcel in, a parcel out.
 
-Which site answers is found by `resolve` from the node's own configuration. What goes wrong is said in a reason code:
-no exception's text and no class name crosses the border.
+Which site answers is found by `resolve` from the node's own configuration. A site says no by itself and signs it; what
+goes wrong here was never answered, and leaves as one unsigned code, whatever it was.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, get_args
+from typing import Final, Protocol
 
 os.environ["FLWR_TELEMETRY_ENABLED"] = "0"  # read when flwr is imported: nothing here calls home
 os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
@@ -18,11 +18,13 @@ from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 
 from privacy.exchange.flower import from_content, to_content
-from privacy.exchange.messages import Parcel, ReasonCode
+from privacy.exchange.messages import Parcel
 
 MAX_MODEL_BYTES: Final = 2 << 30
 CLIENT_APP_RAISED: Final = 2
 """Flower's ErrorCode.CLIENT_APP_RAISED_EXCEPTION."""
+UNANSWERED: Final = "bug"
+"""All that is said of a message that no site answered: a stranger's, a malformed one, or one that broke something."""
 
 
 class Answering(Protocol):
@@ -42,7 +44,7 @@ def make_app(
     """A ClientApp that gives every message (train, evaluate, query) to the site that `resolve` finds.
 
     `resolve` gets the Flower node_config: `{"site": name}`. It is asked at each message, so it should keep what it
-    opened. `on_error` sees, at the site, an exception of which only a reason code goes out.
+    opened. `on_error` sees, at the site, an exception of which only UNANSWERED goes out.
     """
 
     def answer(message: Message, context: Context) -> Message:
@@ -52,15 +54,9 @@ def make_app(
         except Exception as error:
             if on_error is not None:
                 on_error(error)
-            return Message(Error(CLIENT_APP_RAISED, reason_of(error)), reply_to=message)
+            return Message(Error(CLIENT_APP_RAISED, UNANSWERED), reply_to=message)
 
     app = ClientApp()
     for register in (app.train, app.evaluate, app.query):
         register()(answer)
     return app
-
-
-def reason_of(error: Exception) -> ReasonCode:
-    """The reason code of an error that carries one, else "bug"."""
-    reason: ReasonCode = getattr(error, "reason", "bug")
-    return reason if reason in get_args(ReasonCode) else "bug"

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 
 from client.corpus import CorpusReport, load_corpus
 from client.material import Material
+from client.policy import PolicySection
 from client.pretrained import PACKAGED_DIGEST, load_packaged, pretrained_digest
-from client.settings import PolicySection, SiteFolder, SiteSettings
+from client.settings import SiteFolder, SiteSettings
 from privacy.canonical import Json
 from privacy.errors import IntegrityError
 from privacy.exchange.recall import fewest_found, written

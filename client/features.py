@@ -22,6 +22,9 @@ MAX_BYTES: Final = 8 << 30
 BATCH_TOKENS: Final = 4096
 """Word pieces, padding included, that go through the frozen part at once."""
 
+ALONE: Final = 0
+"""Each row by itself: what is said of it is then the same to the last bit whatever other rows there are."""
+
 Corrupt = Callable[[dict[str, Tensor], Sequence[int]], dict[str, Tensor]]
 """What is done to token ids before the model reads them (client.masking)."""
 
@@ -60,9 +63,10 @@ def compute_features(
     on_progress: Progress | None = None,
     *,
     max_bytes: int = MAX_BYTES,
+    batch_tokens: int = BATCH_TOKENS,
     corrupt: Corrupt | None = None,
 ) -> Features:
-    """Run the frozen part once over all rows, sorted by length.
+    """Run the frozen part once over all rows, sorted by length, in batches of `batch_tokens` (ALONE: row by row).
 
     Not at all if there is none, if the result exceeds `max_bytes`, or if the rows are to be changed in each batch.
     """
@@ -72,7 +76,7 @@ def compute_features(
         return Features(model, pieces, None, corrupt)
     values = torch.empty((count, model.hidden_size), dtype=torch.float32)
     done = 0
-    for rows in by_length(pieces.lengths):
+    for rows in by_length(pieces.lengths, batch_tokens):
         computed = _through(model, token_batch(pieces, rows, model.device))
         if pooled:
             values[rows] = computed["pooled"].cpu()

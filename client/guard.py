@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from client.settings import PolicySection, SiteSettings
+from client.policy import PolicySection
+from client.settings import SiteSettings
 from privacy.audit.entries import RunOpened
 from privacy.audit.keys import VerifyKey
 from privacy.canonical import digest_of
-from privacy.errors import PlanRefused
-from privacy.exchange.plans import EvaluationPlan, RoundPlan, TrainingPlan
+from privacy.errors import ContractError, PlanRefused
+from privacy.exchange.plans import EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
 from privacy.identifiers import Digest
+from privacy.update.clip import LEAST_BOUND
 from privacy.update.delta import ModelContract
+from privacy.update.quantize import check_fits
 
 ASK_COORDINATOR = "ask the coordinator for another plan; only the site can change its own policy"
 
@@ -51,27 +54,66 @@ def check_round(plan: RoundPlan, opened: RunOpened, settings: SiteSettings) -> N
         raise _refuse(f"{site} is not in the cohort of round {plan.server_round}", "not_in_cohort")
     if member.size_bucket != policy.size_bucket:
         raise _refuse(f"the plan says a size bucket of {member.size_bucket}, this site declared {policy.size_bucket}")
+    if len(plan.cohort) < policy.min_cohort:
+        raise _refuse(f"the round asks {len(plan.cohort)} sites, this site wants {policy.min_cohort} at least")
     if plan.planned_rounds != opened.planned_rounds or plan.server_round > plan.planned_rounds:
         raise _refuse("the plan has more rounds than the run was opened with")
+    _check_training(plan, policy)
+    _check_encoding(plan, sum(one.weight for one in plan.cohort.values()))
+
+
+def check_search(plan: RoundPlan, settings: SiteSettings) -> None:
+    """A trial of the site's own search keeps the policy like a coordinator's plan. Raises PlanRefused."""
+    _check_work(plan.task, plan.training, settings.policy)
+    _check_privacy(plan, settings.policy)
+
+
+def _check_training(plan: RoundPlan, policy: PolicySection) -> None:
+    """What a run's rounds ask for, whoever is in them."""
     if plan.planned_rounds > policy.max_rounds:
         raise _refuse(f"{plan.planned_rounds} rounds are planned, this site allows {policy.max_rounds}")
-    _check_work(plan.task.name, plan.training, policy)
+    if (steps := plan.planned_rounds * plan.num_steps) > policy.max_steps:
+        raise _refuse(f"{steps} steps are planned over all rounds, this site allows {policy.max_steps}")
+    _check_work(plan.task, plan.training, policy)
     if Decimal(plan.update_clip_norm) > Decimal(str(policy.max_update_clip_norm)):
         raise _refuse(f"an update may be {plan.update_clip_norm} long, this site allows {policy.max_update_clip_norm}")
     _check_privacy(plan, policy)
 
 
-def check_search(plan: RoundPlan, settings: SiteSettings) -> None:
-    """A trial of the site's own search keeps the policy like a coordinator's plan. Raises PlanRefused."""
-    _check_work(plan.task.name, plan.training, settings.policy)
-    _check_privacy(plan, settings.policy)
+def _check_encoding(plan: RoundPlan, total_weight: int) -> None:
+    """No update can leave the plan's integers, so that whether one does never hangs on the data."""
+    if float(plan.update_clip_norm) < LEAST_BOUND:
+        raise _refuse(f"an update of at most {plan.update_clip_norm:.40} is no update")
+    try:
+        check_fits(total_weight, plan.update_clip_norm, plan.encoding.scale_log2)
+    except ContractError as error:
+        raise _refuse(error.message) from None
 
 
-def _check_work(task: str, training: TrainingPlan, policy: PolicySection) -> None:
-    if task not in policy.tasks:
-        raise _refuse(f"the task {task} is not among {', '.join(policy.tasks)}")
+def _check_work(task: TaskPlan, training: TrainingPlan, policy: PolicySection) -> None:
+    if task.name not in policy.tasks:
+        raise _refuse(f"the task {task.name} is not among {', '.join(policy.tasks)}")
+    if policy.labels and task.labels and set(task.labels) not in [set(labels) for labels in policy.labels]:
+        raise _refuse("the task's labels are none of the sets of policy.labels")
     if training.scope not in policy.scopes:
         raise _refuse(f"the scope {training.scope} is not among {', '.join(policy.scopes)}")
+    if training.physical_batch_size > policy.max_physical_batch:
+        raise _refuse(
+            f"{training.physical_batch_size} examples are to be in memory at once, "
+            f"this site allows {policy.max_physical_batch}"
+        )
+
+
+def check_model(largest: float, settings: SiteSettings) -> None:
+    """A model's largest absolute number, so that no text can make a sum overflow. Raises PlanRefused."""
+    if not largest <= settings.policy.max_weight:
+        raise _refuse(f"the model holds a number of size {largest:g}, this site allows {settings.policy.max_weight:g}")
+
+
+def check_evaluations(others: int, settings: SiteSettings) -> None:
+    """One more evaluation of a run that asked for `others` before. Raises PlanRefused."""
+    if others >= settings.policy.max_evaluations:
+        raise _refuse(f"the run asked for {others} evaluations already, this site allows as many")
 
 
 def _check_privacy(plan: RoundPlan, policy: PolicySection) -> None:
@@ -103,7 +145,7 @@ def check_evaluation(plan: EvaluationPlan, settings: SiteSettings) -> None:
         raise _refuse("this site is not asked to evaluate", "not_in_cohort")
     if not policy.send_metrics:
         raise _refuse("this site's policy keeps its metrics at home")
-    _check_work(plan.task.name, plan.training, policy)
+    _check_work(plan.task, plan.training, policy)
     if settings.site.role == "evaluator":
         return
     if plan.noise_multiplier is None:
@@ -124,9 +166,14 @@ def check_evaluation(plan: EvaluationPlan, settings: SiteSettings) -> None:
 def check_contract(
     plan: RoundPlan | EvaluationPlan, opened: RunOpened, contract: ModelContract, initial: Digest
 ) -> None:
-    """The model that this site would build, and start from, is the one that the run was opened with."""
+    """The model that this site would build, and start from, is the one that the run was opened with.
+
+    And the plan says of it, field for field, what the contract says: noise, charge and counts follow from one object.
+    """
+    said = (plan.task, plan.training, plan.pretrained_digest, plan.tokenizer_digest)
+    same_model = said == (contract.task, contract.training, contract.pretrained_digest, contract.tokenizer_digest)
     same_contract = plan.contract_digest == opened.contract_digest == digest_of(contract)
-    if not same_contract or initial != opened.initial_model_digest:
+    if not (same_model and same_contract) or initial != opened.initial_model_digest:
         raise PlanRefused(
             "the plan's model is not the one that this site builds from its own pretrained files",
             reason="model_mismatch",

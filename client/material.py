@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from client import device, tasks
 from client.contract import describe_pretrained
 from client.corpus import CorpusReport, load_corpus
 from client.evaluation import Counts
+from client.features import ALONE, BATCH_TOKENS
 from client.model import SharedBert, build, load_arrays, trainable_arrays
 from client.pretrained import Pretrained, find_pretrained, load_pretrained
 from client.settings import SiteFolder
@@ -61,6 +64,10 @@ class Trained:
     vector: NDArray[np.float32]
     steps: tuple[StepRecord, ...]
     examples: int
+    left_out: int = 0
+    """Records whose label is not the plan's, or which lack what the task reads."""
+    ran_away: bool = False
+    """A trained number left the range in which a model can be computed: what came out is what went in."""
 
 
 @dataclass(eq=False, repr=False)
@@ -72,6 +79,34 @@ class _Workbench:
     examples: dict[Split, TextExamples] = field(default_factory=dict)
 
 
+_CONTRACTS_KEPT = 4
+_NO_ROWS = Anonymized(
+    dict.fromkeys(SPLITS, ()),
+    CorpusReport(
+        read=0,
+        refused={},
+        cut=0,
+        rows=dict.fromkeys(SPLITS, 0),
+        patients=dict.fromkeys(SPLITS, 0),
+        most_notes=dict.fromkeys(SPLITS, 0),
+        labels={},
+        repeated_anywhere=0,
+    ),
+    AnonymizationReport(0, 0, (), (), 1.0, 1.0, 0, 0.0, "0" * 64, "0" * 64),
+)
+
+
+class _RanAway(Exception):
+    """A trained number is greater than a model may hold."""
+
+
+def _within(network: nn.Module, bound: float) -> bool:
+    """Whether every trained number is finite and at most `bound`: a comparison with NaN is False."""
+    with torch.no_grad():
+        largest = [parameter.abs().max() for parameter in network.parameters() if parameter.requires_grad]
+        return bool((torch.stack(largest) <= bound).all())
+
+
 class Material:
     """The site's texts and models in this process. `site_key` keys split, cache, surrogates and choice of dev notes."""
 
@@ -81,6 +116,7 @@ class Material:
         self._folder, self._settings, self._key = folder, folder.settings, site_key
         self.progress = progress
         self._anonymized: Anonymized | None = None
+        self._nothing: Material | None = None
         self._built: dict[Digest, tuple[ModelContract, Digest]] = {}
         self._benches: dict[Digest, _Workbench] = {}
         self._pretrained: dict[Digest, Pretrained] = {}
@@ -97,13 +133,25 @@ class Material:
         corpus = load_corpus(self._folder, self._key.derive("split").expose("split"))
         by_split: dict[Split, tuple[TextRow, ...]] = {"train": corpus.train, "dev": corpus.dev, "test": corpus.test}
         rows = [row for split in SPLITS for row in by_split[split]]
-        engine = engines.load(self._settings.text)
+        # A row that cannot be anonymized costs itself: a share of such rows that may not be passed would let one row
+        # decide about all the others, and the coordinator would see it. `check` and the reports say it here instead.
+        lenient = self._settings.text.model_copy(update={"max_refused_fraction": 1.0})
+        engine = engines.load(lenient)
         cache_key = self._key.derive("span-cache").expose("span cache")
         with SpanCache(self._folder.spans, cache_key) as cache:
             key = SurrogateKey(self._key.derive("surrogates").expose("surrogates"), self._settings.policy.unit)
-            anonymizer = Anonymizer(engine, self._settings.text, cache, key)
+            anonymizer = Anonymizer(engine, lenient, cache, key)
             records, report = anonymizer.run(rows, lambda done, total: self.progress("anonymizing", done, total))
         return Anonymized(_by_split(by_split, records), corpus.report, report)
+
+    def without_data(self) -> Material:
+        """What this site would work with if it had no rows at all: it trains and counts all the same."""
+        if self._nothing is None:
+            nothing = Material(self._folder, self._key, self.progress)
+            nothing._anonymized = _NO_ROWS
+            nothing._built, nothing._pretrained = self._built, self._pretrained
+            self._nothing = nothing
+        return self._nothing
 
     def split_digest(self) -> Digest:
         """What fixes which unit is in which partition: the split's key (committed to) and its fractions."""
@@ -131,15 +179,26 @@ class Material:
     def contract(self, plan: RoundPlan | EvaluationPlan, public_seed: HexBytes) -> tuple[ModelContract, Digest]:
         """What this site itself builds for a plan, and the digest of its first model. `public_seed` is the run's.
 
-        Raises IntegrityError("model_mismatch") when the named pretrained model or tokenizer is not here.
+        It follows from all that the plan says of the model, not from the digest under which the plan names it. Raises
+        IntegrityError("model_mismatch") when the named pretrained model or tokenizer is not here.
         """
-        key = digest_of({"plan": plan.contract_digest, "seed": public_seed})
+        key = digest_of(
+            {
+                "task": plan.task.model_dump(mode="json"),
+                "training": plan.training.model_dump(mode="json"),
+                "pretrained": plan.pretrained_digest,
+                "tokenizer": plan.tokenizer_digest,
+                "seed": public_seed,
+            }
+        )
         if key not in self._built:
             pretrained = self._load(plan.pretrained_digest)
             if pretrained.tokenizer_digest != plan.tokenizer_digest:
                 raise IntegrityError("this site's tokenizer is another than the plan's", reason="model_mismatch")
             seed = PublicSeed.from_hex(public_seed)
             contract, initial = describe_pretrained(plan.task, plan.training, pretrained, seed)
+            while len(self._built) >= _CONTRACTS_KEPT:  # a coordinator may name as many as it likes
+                self._built.pop(next(iter(self._built)))
             self._built[key] = (contract, sha256(initial))
         return self._built[key]
 
@@ -151,7 +210,7 @@ class Material:
     def examples(self, contract: ModelContract, public_seed: HexBytes, split: Split) -> TextExamples:
         """The split's records as examples on the contract's model, with the frozen part's activations.
 
-        Raises AnonymizationError, SettingsError or ContractError: a round that cannot be trained costs nothing.
+        Those of dev are read row by row (client.training.count). Raises what reading and anonymizing raise.
         """
         bench = self._bench(contract, public_seed)
         if split not in bench.examples:
@@ -160,7 +219,7 @@ class Material:
                 contract.task,
                 bench.model,
                 bench.pretrained,
-                unknown_label=self._settings.data.unknown_label,
+                batch_tokens=ALONE if split == "dev" else BATCH_TOKENS,
                 on_progress=lambda done, total: self.progress("reading", done, total),
             )
         return bench.examples[split]
@@ -189,7 +248,9 @@ class Material:
     ) -> Trained:
         """One round of the plan from `model_in`, on the train split. The budget was reserved before.
 
-        Raises ContractError; nothing of the half-trained network is kept then.
+        Where a step brings a trained number over the policy's max_weight, which a learning rate can do to noise alone,
+        the round ends and changes nothing: from there on what a model says, and of which row, hangs on what overflows
+        first. Steps are private, and so is when they end. Nothing of a half-trained network is kept.
         """
         bench, examples = self._bench(contract, public_seed), self.examples(contract, public_seed, "train")
         load_arrays(bench.model.network, unflatten(contract, model_in))
@@ -198,10 +259,16 @@ class Material:
         def keep(record: StepRecord) -> None:
             steps.append(record)
             on_step(record)
+            if not _within(bench.model.network, self._settings.policy.max_weight):
+                raise _RanAway
 
-        size_bucket = plan.cohort[self._settings.site.name].size_bucket
-        run_round(plan, bench.model, examples, seed=seed, size_bucket=size_bucket, on_step=keep)
-        return Trained(flatten(contract, trainable_arrays(bench.model.network)), tuple(steps), len(examples))
+        size_bucket, vector = plan.cohort[self._settings.site.name].size_bucket, model_in
+        try:
+            run_round(plan, bench.model, examples, seed=seed, size_bucket=size_bucket, on_step=keep)
+            vector = flatten(contract, trainable_arrays(bench.model.network))
+        except _RanAway:
+            pass
+        return Trained(vector, tuple(steps), len(examples), examples.refused, vector is model_in)
 
     def count(self, contract: ModelContract, public_seed: HexBytes, model: NDArray[np.float32]) -> Counts:
         """Exact counts of `model` on the dev split (an evaluator's: on all rows), one note of each privacy unit."""
@@ -210,7 +277,7 @@ class Material:
         examples = self.examples(contract, public_seed, "test" if public else "dev")
         load_arrays(bench.model.network, unflatten(contract, model))
         if public:
-            return count(bench.model, examples)
+            return count(bench.model, examples, batch_tokens=BATCH_TOKENS)
         units = examples.units(self._settings.policy.unit)
         return count(bench.model, examples, [min(rows, key=lambda row: self._rank(examples, row)) for rows in units])
 

@@ -36,6 +36,7 @@ Verdict = Literal["same", "differs", "cannot_compare"]
 EXIT_CODES: dict[Verdict, int] = {"same": 0, "differs": 1, "cannot_compare": 2}
 MOST_MODEL_BYTES = 8 << 30
 OTHER_UPDATE = "key, plan, model, records and machine are those of then, and they give another update than was sent"
+WITHOUT_DATA = "it was trained without any data: the site's data failed in that round, as its report of the run says"
 OTHER_RECORDS = "what the site would train on is not what it was then: its texts, labels, split or anonymizer changed"
 
 
@@ -197,6 +198,8 @@ class Replay:
         found = _with(found, again=again, seconds=round(time.monotonic() - began, 1))
         if again == settled.update.payload_digest:
             return found
+        if (nothing := self._again(material.without_data(), settled, data)) == settled.update.payload_digest:
+            return _with(found, again=nothing, why=(WITHOUT_DATA,))
         if not same_records:
             return _with(found, verdict="differs", why=(OTHER_RECORDS,))
         if doubts := doubtful(then, now):

@@ -23,7 +23,7 @@ from privacy.exchange.recall import SelfCheck
 
 if TYPE_CHECKING:  # they load torch and scipy, and whoever reads a report would wait for them
     from client.evaluation import Counts
-    from privacy.dp.training import StepRecord
+    from client.material import Trained
     from privacy.leakage.noise import NoiseTest
     from privacy.leakage.sampling import SamplingTest
 
@@ -62,6 +62,34 @@ class SiteReports:
         """What was read and what was removed, in exact counts."""
         self._write(run_id, {"event": "prepared", "corpus": corpus, "anonymization": anonymization})
 
+    def left_out(self, run_id: str, unknown_labels: int, warnings: Sequence[str]) -> None:
+        """What of the site's data has no part in a run. The coordinator learns nothing of it: only this report does."""
+        event: Json = {"event": "left_out", "unknown_labels": unknown_labels, "warnings": list(warnings)}
+        self._write(run_id, event)
+
+    def answered_without_data(self, run_id: str, server_round: int, phase: str, error: Exception) -> None:
+        """Something in the data as a whole failed: the coordinator got what a site without any data would send."""
+        event: Json = {"event": "answered_without_data", "round": server_round, "phase": phase, "why": _why(error)}
+        self._write(run_id, event)
+
+    def caught_up(self, run_id: str, server_round: int, seen_tree_size: int) -> None:
+        """A proof from an older size than this site saw, as a coordinator makes it that has just started."""
+        event: Json = {"event": "caught_up", "round": server_round, "seen_tree_size": seen_tree_size}
+        self._write(run_id, event)
+
+    def not_taken(self, run_id: str, server_round: int, answered: int) -> None:
+        """The next plan starts from the model that round `answered` started from: its update changed nothing."""
+        self._write(run_id, {"event": "not_taken", "round": server_round, "answered": answered})
+
+    def sent(self, run_id: str, server_round: int, phase: str, sent_bytes: int) -> None:
+        """An answer was uploaded whole: so many bytes of envelope, body and payload are with the coordinator."""
+        self._write(run_id, {"event": "sent", "round": server_round, "phase": phase, "bytes": sent_bytes})
+
+    def took_longer(self, run_id: str, server_round: int, seconds: float, wanted: float) -> None:
+        """An answer could not leave at the time that the policy fixed."""
+        event: Json = {"event": "took_longer", "round": server_round, "seconds": round(seconds, 1), "wanted": wanted}
+        self._write(run_id, event)
+
     def self_checked(self, run_id: str, check: SelfCheck) -> None:
         """What the anonymizer found in notes invented for this run. The same figures leave with each update."""
         self._write(run_id, {"event": "self_check", **check.model_dump(mode="json")})
@@ -88,22 +116,23 @@ class SiteReports:
     def trained(
         self,
         plan: RoundPlan,
-        steps: Sequence[StepRecord],
-        examples: int,
+        trained: Trained,
         spent: PrivacySpent | None,
         settings: SiteSettings,
         payload_bytes: int,
     ) -> None:
-        """One round of training, and what left the building for it."""
-        losses = [record.mean_loss for record in steps if record.mean_loss is not None]
+        """One round of training, and what is to leave the building for it."""
+        losses = [record.mean_loss for record in trained.steps if record.mean_loss is not None]
         event: Json = {
             "event": "trained",
             "round": plan.server_round,
-            "examples": examples,
+            "examples": trained.examples,
+            "left_out": trained.left_out,
+            "ran_away": trained.ran_away,
             "loss": sum(losses) / len(losses) if losses else None,
             "learning_rate": plan.training.learning_rate,
             "head_learning_rate": plan.training.head_learning_rate,
-            "steps": [asdict(record) for record in steps],
+            "steps": [asdict(record) for record in trained.steps],
             "bytes_sent": payload_bytes,
             **_budget(spent, settings),
         }
@@ -124,8 +153,11 @@ class SiteReports:
 
     def refused(self, run_id: str, server_round: int, phase: str, error: Exception) -> None:
         """A no, with its sentence. An unforeseen error is named by its class alone: its text may hold data."""
-        sentence = str(error) if isinstance(error, CollabError) else f"unforeseen {type(error).__name__}"
-        self._write(run_id, {"event": "refused", "round": server_round, "phase": phase, "why": sentence})
+        self._write(run_id, {"event": "refused", "round": server_round, "phase": phase, "why": _why(error)})
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, CollabError) else f"unforeseen {type(error).__name__}"
 
 
 def _budget(spent: PrivacySpent | None, settings: SiteSettings) -> Json:

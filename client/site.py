@@ -1,58 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
 """The story of a round, as a site tells it: a plan comes in, is checked, and is answered once. A newcomer starts here.
 
-Signature -> log proof -> policy -> model -> self-checks of anonymization and of the mechanism -> data -> budget
-reserved (fsync) -> attempt written down -> training -> delta -> clip -> integers -> signed reply, stored before it is
-sent. Whatever goes wrong leaves the building as a reason code; the sentence stays in the site's own reports. A plan
+Signature -> log proof -> policy -> model -> self-checks of anonymization and of the mechanism -> budget reserved
+(fsync) -> data -> attempt written down -> training -> delta -> clip -> integers -> signed reply, stored before it is
+sent. Until the budget is reserved a no is a reason code that depends on no data. From there on nothing is refused: what
+fails is answered as by a site without data (client.privately), and the sentence stays in the site's own reports. A plan
 that was answered gets the same bytes again and is never trained twice.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
-from typing import get_args
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from client import device, guard
 from client.attempts import Attempt, computation, records_digest
 from client.budget import Budget, check_memories
+from client.door import Door
 from client.enrolment import SiteIdentity
-from client.evaluation import noised_metrics
-from client.material import Material
+from client.evaluation import Counts, noised_metrics
+from client.material import Material, Trained
 from client.mechanism_check import RunMechanismCheck
 from client.payload import encode_update
+from client.privately import answer_privately, unblamed
 from client.reports import SiteReports
 from client.self_check import RunSelfCheck
 from client.settings import SiteFolder
 from client.state import SiteState
-from privacy.audit.checkpoint import check_proof
 from privacy.audit.entries import EvaluationPlanned, RoundPlanned, RunOpened
-from privacy.audit.keys import VerifyKey
-from privacy.audit.note import NoteKey
 from privacy.canonical import digest_of
 from privacy.dp.ledger import Ledger
+from privacy.dp.params import PrivacySpent
 from privacy.dp.training import StepRecord
 from privacy.errors import ContractError, IntegrityError, PlanRefused
 from privacy.exchange.delivery import Delivery
+from privacy.exchange.mechanism import MechanismCheck
 from privacy.exchange.messages import (
-    COORDINATOR,
-    Kind,
     Parcel,
-    ReasonCode,
-    Refusal,
     SiteHello,
     SiteUpdate,
-    check_addressed,
-    open_parcel,
-    seal,
 )
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
+from privacy.exchange.recall import SelfCheck
 from privacy.identifiers import Digest, RunId, sha256
+from privacy.randomness import SecretSeed
 from privacy.update.delta import ModelContract, model_vector
+
+LEAVES_FOR_GOOD = ("budget_exceeded", "policy")
+"""A site that refused an update for one of these has no part in the run: its evaluations would cost for nothing."""
+
+
+@dataclass(frozen=True, repr=False)
+class _Accepted:
+    """A round's plan that is paid for, and all that is said of it whatever the data are."""
+
+    plan: RoundPlan
+    asked: Digest
+    opened: RunOpened
+    contract: ModelContract
+    model_in: NDArray[np.float32]
+    self_check: SelfCheck
+    mechanism_check: MechanismCheck | None
+    nonce: bytes
+    seed: SecretSeed
+    spent: PrivacySpent | None
+
+
+@dataclass(frozen=True, repr=False)
+class _Made:
+    """What was made of the data: noised, or a salted commitment. `trained` stays here."""
+
+    payload: bytes
+    anonymization_commitment: Digest
+    trained: Trained
 
 
 class Site:
@@ -62,46 +88,37 @@ class Site:
         self.folder, self.settings, self.identity = folder, folder.settings, identity
         self.state = SiteState(folder.state)
         self.ledger = Ledger(folder.ledger)
-        self.material = Material(folder, identity.site_key)
-        self.budget = Budget(self.ledger, self.settings, identity, self.material, self._last_checkpoint)
         self.reports = SiteReports(folder.reports)
+        self.door = Door(self.settings, identity, self.state, self.reports)
+        self.material = Material(folder, identity.site_key)
+        self.budget = Budget(self.ledger, self.settings, identity, self.material, self.door.last_checkpoint)
         self.self_check = RunSelfCheck(self.settings, identity.site_key, self.state, self.reports.self_checked)
         self.mechanism = RunMechanismCheck(self.settings, identity.site_key, self.reports.mechanism_checked)
         self._reported: set[RunId] = set()
-        self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
-        self._log = NoteKey.parse(identity.kit.log_vkey)
         check_memories(self.ledger, self.state)
 
     # -- a parcel in, a parcel out ------------------------------------------------------------------------------------
 
     def answer(self, parcel: Parcel) -> Parcel:
-        """The signed reply to a delivery: an answer, the stored answer, or a refusal with a reason code."""
-        asked = sha256(parcel.body)
+        """The signed reply to a delivery: an answer, the stored answer, or a refusal with a reason code.
+
+        Raises Unsigned for a parcel that was not written by this site's coordinator for this site, and in a run that
+        was refused more than policy.max_refusals times: then nothing is signed, whatever it asked.
+        """
+        began = time.monotonic()
+        delivery = self.door.open(parcel)
+        asked = _asked(delivery)
         try:
-            check_addressed(parcel.envelope, self.identity.kit.log_vkey, self.identity.name)
-            delivery = open_parcel(parcel, Delivery, self._coordinator)
-            asked = _asked(delivery)
-            self._check(parcel, delivery)
+            self.door.check(parcel, delivery)
             self.budget.forget()
             stored = self.state.reply(asked, parcel.envelope.phase)
-            return stored if stored is not None else self._respond(parcel, delivery, asked)
+            if stored is not None:
+                return stored
+            reply = self._respond(parcel, delivery, asked)
         except Exception as error:
-            self.reports.refused(parcel.envelope.run_id, parcel.envelope.server_round, parcel.envelope.phase, error)
-            refusal = Refusal(plan_digest=asked, reason=reason_of(error), seen_tree_size=self._seen_tree_size())
-            return self._seal(parcel, "refusal", asked, refusal)
-
-    def _check(self, parcel: Parcel, delivery: Delivery) -> None:
-        """The entry is in the log that this site has been watching, and the envelope speaks of it."""
-        envelope, entry = parcel.envelope, delivery.entry
-        if (envelope.run_id, envelope.context_digest) != (entry.run_id, digest_of(entry)):
-            raise IntegrityError("the envelope speaks of another entry", reason="replayed")
-        if envelope.kind != "delivery" or (envelope.phase != "hello" and envelope.server_round != entry.server_round):
-            raise IntegrityError("the envelope speaks of another round", reason="replayed")
-        plan = getattr(entry.body, "plan", None)
-        if plan is not None and (plan.run_id, plan.server_round) != (entry.run_id, entry.server_round):
-            raise IntegrityError("the plan speaks of another round than its entry", reason="replayed")
-        seen = self.state.seen(self._log.name)
-        self.state.remember_seen(check_proof(entry, delivery.proof, self._log, seen))
+            reply = self.door.refuse(parcel, asked, error)
+        self.door.wait(parcel, began)
+        return reply
 
     def _respond(self, parcel: Parcel, delivery: Delivery, asked: Digest) -> Parcel:
         match delivery.entry.body:
@@ -134,90 +151,130 @@ class Site:
             deterministic=machine.deterministic,
             simulated=self.identity.simulated,
             environment_digest=machine.digest,
-            seen_tree_size=self._seen_tree_size(),
+            seen_tree_size=self.door.seen_tree_size(),
         )
-        return self._seal(parcel, "site_hello", asked, hello)
+        return self.door.seal(parcel, "site_hello", asked, hello)
 
     def _update(self, parcel: Parcel, plan: RoundPlan, asked: Digest) -> Parcel:
         """Train one round: the way of the data from anonymized records to a signed int32 payload."""
-        opened = self._run(parcel)
+        try:
+            accepted = self._accept(plan, asked, self._run(parcel), parcel.payload)
+        except PlanRefused as refused:
+            if refused.reason in LEAVES_FOR_GOOD:
+                self.state.leave_run(plan.run_id, refused.reason)
+            raise
+        told = partial(self.reports.answered_without_data, plan.run_id, plan.server_round, "update")
+        answer_privately(lambda material: self._write_attempt(accepted, material), self.material, told)
+        made = answer_privately(lambda material: self._train(accepted, material), self.material, told)
+        return unblamed(lambda: self._send_update(parcel, accepted, made), told)
+
+    def _accept(self, plan: RoundPlan, asked: Digest, opened: RunOpened, payload: bytes) -> _Accepted:
+        """All that may lead to a no, none of which reads data; and the charge, after which there is none."""
         guard.check_round(plan, opened, self.settings)
         guard.check_outline(plan, opened)
+        self.folder.check_files()
         contract, initial = self.material.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
-        model_in = self._model(contract, parcel.payload, plan.model_digest)
+        model_in = self._model(contract, payload, plan.model_digest)
+        device.prepare(self.settings.compute)  # before the attempt is written down: it says what it computes on
         self_check = self.self_check.of(plan, opened)
         mechanism_check = self.mechanism.of(plan, opened)
-        self.material.examples(contract, opened.public_seed, "train")
-        self._prepared(plan.run_id)
-        self.state.keep_model(plan.model_digest, parcel.payload, most=self.settings.replay.models_kept)
-
+        self.state.keep_model(plan.model_digest, payload, most=self.settings.replay.models_kept)
         nonce = self.budget.fresh_nonce(asked)
         spent = self.budget.charge_round(plan, asked, nonce)
-        self.state.remember_attempt(asked, self._attempt(plan, nonce))
         seed = self.budget.seed(nonce, asked)
-        trained = self.material.train(plan, contract, opened.public_seed, model_in, seed, self._on_step(plan))
+        return _Accepted(plan, asked, opened, contract, model_in, self_check, mechanism_check, nonce, seed, spent)
 
-        payload = encode_update(plan, self.identity.name, trained.vector, model_in)
-        update = SiteUpdate(
-            plan_digest=asked,
-            payload_digest=sha256(payload),
-            payload_bytes=len(payload),
-            num_steps=len(trained.steps),
-            encoding=plan.encoding,
-            spent=spent,
-            secret_seed_commitment=seed.commit(f"{plan.run_id}|{plan.server_round}|{self.identity.name}"),
-            environment_digest=device.describe(self.settings.compute).digest,
-            anonymization_commitment=self.material.anonymization_commitment(plan.run_id),
-            self_check=self_check,
-            mechanism_check=mechanism_check,
-            seen_tree_size=self._seen_tree_size(),
+    def _train(self, accepted: _Accepted, material: Material) -> _Made:
+        """The data's part of an update: private by its noise, or committed to."""
+        plan = accepted.plan
+        self._prepared(plan.run_id, material)
+        trained = material.train(
+            plan,
+            accepted.contract,
+            accepted.opened.public_seed,
+            accepted.model_in,
+            accepted.seed,
+            self._on_step(plan),
         )
-        reply = self._seal(parcel, "site_update", asked, update, payload)
-        self.state.remember_reply(asked, "update", reply)
+        payload = encode_update(plan, self.identity.name, trained.vector, accepted.model_in)
+        return _Made(payload, material.anonymization_commitment(plan.run_id), trained)
+
+    def _send_update(self, parcel: Parcel, accepted: _Accepted, made: _Made) -> Parcel:
+        plan = accepted.plan
+        update = SiteUpdate(
+            plan_digest=accepted.asked,
+            payload_digest=sha256(made.payload),
+            payload_bytes=len(made.payload),
+            num_steps=plan.num_steps,
+            encoding=plan.encoding,
+            spent=accepted.spent,
+            secret_seed_commitment=accepted.seed.commit(f"{plan.run_id}|{plan.server_round}|{self.identity.name}"),
+            environment_digest=device.describe(self.settings.compute).digest,
+            anonymization_commitment=made.anonymization_commitment,
+            self_check=accepted.self_check,
+            mechanism_check=accepted.mechanism_check,
+            seen_tree_size=self.door.seen_tree_size(),
+        )
+        reply = self.door.seal(parcel, "site_update", accepted.asked, update, made.payload)
+        self.state.remember_reply(accepted.asked, "update", reply)
         self.budget.settle()
-        self.reports.trained(plan, trained.steps, trained.examples, spent, self.settings, len(payload))
+        self.reports.trained(plan, made.trained, accepted.spent, self.settings, len(made.payload))
         return reply
 
     def _evaluate(self, parcel: Parcel, plan: EvaluationPlan, asked: Digest) -> Parcel:
-        """Count right and wrong on the dev split; the counts leave with noise, and are charged."""
+        """Count right and wrong on the dev split; the counts leave with noise, and are charged before they are made."""
         opened = self._run(parcel)
+        self._check_stays(plan.run_id)
         guard.check_evaluation(plan, self.settings)
         guard.check_outline(plan, opened)
+        guard.check_evaluations(self.state.take_evaluation(plan.run_id, asked), self.settings)
+        self.folder.check_files()
         contract, initial = self.material.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
         model = self._model(contract, parcel.payload, plan.model_digest)
-        counts = self.material.count(contract, opened.public_seed, model)
 
         nonce = self.budget.fresh_nonce(asked)
         public = self.settings.site.role == "evaluator"
         noise_multiplier = None if public else plan.noise_multiplier
         spent = None if noise_multiplier is None else self.budget.charge_counts(plan, noise_multiplier, asked, nonce)
         seed = self.budget.seed(nonce, asked)
-        std, bucket = "0" if public else plan.noise_std(), self.settings.policy.size_bucket
-        metrics = noised_metrics(counts, plan, std, bucket, seed, spent, self._seen_tree_size())
-        reply = self._seal(parcel, "site_metrics", asked, metrics)
-        self.state.remember_reply(asked, "evaluate", reply)
-        self.budget.settle()
-        self.reports.evaluated(plan, counts, spent, self.settings)
-        return reply
+        told = partial(self.reports.answered_without_data, plan.run_id, plan.server_round, "evaluate")
 
-    def _attempt(self, plan: RoundPlan, nonce: bytes) -> Attempt:
-        """What the site's auditor needs to train this round again (client.replay)."""
-        return Attempt(
-            plan=plan,
-            nonce=nonce.hex(),
+        def counted(material: Material) -> Counts:
+            return material.count(contract, opened.public_seed, model)
+
+        # an evaluator's data is public: it says what is wrong with it, rather than count nothing
+        counts = counted(self.material) if public else answer_privately(counted, self.material, told)
+
+        def sent() -> Parcel:
+            std, bucket = "0" if public else plan.noise_std(), self.settings.policy.size_bucket
+            metrics = noised_metrics(counts, plan, std, bucket, seed, spent, self.door.seen_tree_size())
+            reply = self.door.seal(parcel, "site_metrics", asked, metrics)
+            self.state.remember_reply(asked, "evaluate", reply)
+            self.budget.settle()
+            self.reports.evaluated(plan, counts, spent, self.settings)
+            return reply
+
+        return unblamed(sent, told)
+
+    def _write_attempt(self, accepted: _Accepted, material: Material) -> None:
+        """Write down what the site's auditor needs to train this round again (client.replay)."""
+        attempt = Attempt(
+            plan=accepted.plan,
+            nonce=accepted.nonce.hex(),
             computation=computation(self.settings.compute),
-            records_digest=records_digest(self.material.anonymized().records["train"], self.identity.site_key),
+            records_digest=records_digest(material.anonymized().records["train"], self.identity.site_key),
         )
+        self.state.remember_attempt(accepted.asked, attempt)
 
     # -- what the site itself is told ---------------------------------------------------------------------------------
 
-    def _prepared(self, run_id: RunId) -> None:
+    def _prepared(self, run_id: RunId, material: Material) -> None:
         """Report once a run what was read and removed; the figures stay here."""
         if run_id not in self._reported:
+            done = material.anonymized()
             self._reported.add(run_id)
-            done = self.material.anonymized()
             self.reports.prepared(run_id, dict(done.corpus.as_json()), json.loads(done.report.to_json()))
 
     def _on_step(self, plan: RoundPlan) -> Callable[[StepRecord], None]:
@@ -231,47 +288,29 @@ class Site:
     def _run(self, parcel: Parcel) -> RunOpened:
         opened = self.state.run(parcel.envelope.run_id)
         if opened is None:
+            self._check_stays(parcel.envelope.run_id)
             raise PlanRefused("this run was never opened at this site", reason="run_unknown")
         return opened
+
+    def _check_stays(self, run_id: RunId) -> None:
+        """Raises PlanRefused with the code for which this site left the run, so that nothing more is charged for it."""
+        reason = self.state.left_run(run_id)
+        if reason is not None:
+            raise PlanRefused(
+                f"this site has no part in {run_id} any more ({reason})",
+                reason=reason,
+                next_step="nothing was read or charged",
+            )
 
     def _model(self, contract: ModelContract, payload: bytes, digest: Digest) -> NDArray[np.float32]:
         if sha256(payload) != digest:
             raise IntegrityError("the model sent is not the one planned", reason="model_mismatch")
-        return model_vector(contract, payload)
-
-    def _last_checkpoint(self) -> tuple[str, int]:
-        return self._log.name, self._seen_tree_size()
-
-    def _seen_tree_size(self) -> int:
-        seen = self.state.seen(self._log.name)
-        return seen.size if seen else 0
-
-    def _seal(self, parcel: Parcel, kind: Kind, asked: Digest, body: BaseModel, payload: bytes = b"") -> Parcel:
-        envelope = parcel.envelope
-        return seal(
-            body,
-            kind=kind,
-            run_id=envelope.run_id,
-            server_round=envelope.server_round,
-            attempt=envelope.attempt,
-            phase=envelope.phase,
-            sender=self.identity.name,
-            context_digest=asked,
-            log_vkey=self.identity.kit.log_vkey,
-            recipient=COORDINATOR,
-            key=self.identity.signing_key,
-            payload=payload,
-        )
+        vector = model_vector(contract, payload)
+        guard.check_model(float(np.abs(vector).max(initial=0.0)), self.settings)
+        return vector
 
 
 def _asked(delivery: Delivery) -> Digest:
     """What a reply is bound to: the plan in the entry, or the whole body of an opening."""
     body = delivery.entry.body
     return digest_of(body.plan) if isinstance(body, RoundPlanned | EvaluationPlanned) else digest_of(body)
-
-
-def reason_of(error: Exception) -> ReasonCode:
-    """The reason code of an error; what was not foreseen is a bug and says no more."""
-    reason = getattr(error, "reason", None)
-    known: tuple[ReasonCode, ...] = get_args(ReasonCode)
-    return next((code for code in known if code == reason), "bug")

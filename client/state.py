@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a site remembers between messages: the last checkpoint of each log, the runs that were opened, its attempts at
-rounds, its replies, and each run's self-check.
+rounds, its replies, each run's self-check, and why and how often it said no in a run.
 
 One plan digest gets one stored reply, re-sent byte for byte: training twice for one plan would be a second release. All
 is fsynced before it is relied on. Replies hold noised updates only; the file is nevertheless the owner's alone (0600):
@@ -36,6 +36,11 @@ create table if not exists attempts (
   number integer primary key, run_id text not null, server_round integer not null, plan_digest text not null,
   attempt blob not null
 ) strict;
+create table if not exists evaluations (
+  run_id text not null, plan_digest text not null, primary key (run_id, plan_digest)
+) strict;
+create table if not exists refusals (run_id text primary key, number integer not null) strict;
+create table if not exists left_runs (run_id text primary key, reason text not null) strict;
 create table if not exists replies (
   plan_digest text not null, phase text not null, envelope blob not null, body blob not null, payload_digest text,
   primary key (plan_digest, phase)
@@ -88,6 +93,36 @@ class SiteState:
         """Persist an accepted opening. A run is opened once: the first one stays."""
         with self._writing() as db:
             db.execute("insert or ignore into runs values (?, ?)", (run_id, canonical_bytes(opened)))
+
+    def take_evaluation(self, run_id: RunId, plan_digest: Digest) -> int:
+        """Count an evaluation that a run asks for, once; how many other ones it asked for before."""
+        with self._writing() as db:
+            db.execute("insert or ignore into evaluations values (?, ?)", (run_id, plan_digest))
+            others = "select count(*) from evaluations where run_id = ? and plan_digest != ?"
+            return int(db.execute(others, (run_id, plan_digest)).fetchone()[0])
+
+    def take_refusal(self, run_id: RunId) -> int:
+        """Count a refusal before it is signed; how many there were in the run before."""
+        with self._writing() as db:
+            db.execute(
+                "insert into refusals values (?, 1) on conflict (run_id) do update set number = number + 1", (run_id,)
+            )
+            return int(db.execute("select number from refusals where run_id = ?", (run_id,)).fetchone()[0]) - 1
+
+    def leave_run(self, run_id: RunId, reason: str) -> None:
+        """From now on every plan of the run gets this reason code. The first reason stays."""
+        with self._writing() as db:
+            db.execute("insert or ignore into left_runs values (?, ?)", (run_id, reason))
+
+    def rejoin_run(self, run_id: RunId) -> None:
+        """The site's people take part in a run after all that they had declined; another reason stays."""
+        with self._writing() as db:
+            db.execute("delete from left_runs where run_id = ? and reason = 'declined'", (run_id,))
+
+    def left_run(self, run_id: RunId) -> str | None:
+        """The reason code for which this site has no part in a run any more; None: it has."""
+        row = self._db.execute("select reason from left_runs where run_id = ?", (run_id,)).fetchone()
+        return str(row[0]) if row else None
 
     def self_check(self, run_id: RunId) -> SelfCheck | None:
         """The run's self-check as it was last measured here; None before it was."""

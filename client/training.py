@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,21 +20,19 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from client import tasks
 from client.evaluation import Counts
-from client.features import Corrupt, Features, Progress, by_length, compute_features
+from client.features import ALONE, BATCH_TOKENS, Corrupt, Features, Progress, by_length, compute_features
 from client.masking import IGNORED, Masking, fixed_draws, fresh_draws, unhidden
 from client.model import SharedBert
-from client.pieces import WordPieces, gathered, read_pieces
+from client.pieces import RowPieces, WordPieces, gathered, read_pieces
 from client.pretrained import Pretrained
 from client.schedule import StepsOfRun, follow_schedule
-from client.tasks import Reading, Task
+from client.tasks import Reading, Task, Why
 from privacy.dp.params import Unit
 from privacy.dp.training import MakeOptimizer, OnStep, train, train_plain
 from privacy.errors import ContractError
 from privacy.exchange.plans import RoundPlan, TaskPlan, TrainingPlan
 from privacy.randomness import SecretSeed
 from privacy.text.records import AnonymizedRecord
-
-UnknownLabel = Literal["refuse_row", "refuse_round"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,34 +87,39 @@ def prepare(
     model: SharedBert,
     pretrained: Pretrained,
     *,
-    unknown_label: UnknownLabel,
     on_progress: Progress | None = None,
+    batch_tokens: int = BATCH_TOKENS,
 ) -> TextExamples:
-    """Tokenize the records and compute the frozen part's features, once for all rounds.
+    """Tokenize the records and compute the frozen part's features, once for all rounds, in batches of `batch_tokens`.
 
-    A label that the plan lacks costs its row ("refuse_row", counted) or the round ("refuse_round"); a row without what
-    the task reads costs itself. Raises ContractError("label_unknown") for the former, ContractError("data_unusable")
-    when no row is left.
+    A record whose label the plan lacks, or without what the task reads, costs itself and is counted: whether it is one
+    never decides about another. No record, or none that is left, gives no examples, which train (noise alone) and count
+    (zeros) like any others.
     """
     task = tasks.load(plan.name)
     tokenizer = pretrained.tokenizer(plan.max_tokens)
     rows = read_pieces(records, tokenizer, task.READS)
-    read = [task.read(record, pieces, plan) for record, pieces in zip(records, rows, strict=True)]
-    unknown = read.count("unknown")
-    if unknown and unknown_label == "refuse_round":
-        raise ContractError(
-            f"{unknown} of {len(records)} records have a label that the plan does not have",
-            reason="label_unknown",
-            next_step="map the site's labels to the plan's, or set data.unknown_label to refuse_row",
-        )
+    read = [_read(task, record, pieces, plan) for record, pieces in zip(records, rows, strict=True)]
     kept = [at for at, one in enumerate(read) if isinstance(one, Reading)]
-    if not kept:
-        raise ContractError("no record has a label of the plan", reason="data_unusable", next_step="check the labels")
     pieces = gathered([rows[at] for at in kept])
-    features = compute_features(model, pieces, on_progress, corrupt=_hiding(task, plan, model, pieces, tokenizer))
+    features = compute_features(
+        model,
+        pieces,
+        on_progress,
+        batch_tokens=batch_tokens,
+        corrupt=_hiding(task, plan, model, pieces, tokenizer),
+    )
     readings = tuple(one for one in read if isinstance(one, Reading))
     chosen = tuple(records[at] for at in kept)
     return TextExamples(task, plan, features, readings, chosen, len(records) - len(kept), pieces.lengths)
+
+
+def _read(task: Task, record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+    """The task's reading; a record on which it stumbles is one that it cannot read, and no other record's matter."""
+    try:
+        return task.read(record, pieces, plan)
+    except Exception:  # whatever it is, it follows from this record alone
+        return "unknown"
 
 
 def together(arrays: Sequence[NDArray[Any]]) -> Tensor:
@@ -214,7 +217,9 @@ def run_round(
     )
 
 
-def predict(model: SharedBert, examples: TextExamples, rows: Sequence[int] | None = None) -> list[NDArray[Any]]:
+def predict(
+    model: SharedBert, examples: TextExamples, rows: Sequence[int] | None = None, *, batch_tokens: int = BATCH_TOKENS
+) -> list[NDArray[Any]]:
     """What the model says of each of `rows` (None: of all), in their order, without dropout, as its task says it."""
     chosen = list(range(len(examples)) if rows is None else rows)
     predicted: dict[int, NDArray[Any]] = {}
@@ -222,7 +227,7 @@ def predict(model: SharedBert, examples: TextExamples, rows: Sequence[int] | Non
     model.network.eval()
     try:
         with torch.no_grad():
-            for places in by_length([examples.lengths[row] for row in chosen]):
+            for places in by_length([examples.lengths[row] for row in chosen], batch_tokens):
                 batch = examples.batch([chosen[place] for place in places])
                 predicted.update(zip(places, examples.task.predictions(model.network(batch), batch), strict=True))
     finally:
@@ -230,18 +235,36 @@ def predict(model: SharedBert, examples: TextExamples, rows: Sequence[int] | Non
     return [predicted[place] for place in range(len(chosen))]
 
 
-def count(model: SharedBert, examples: TextExamples, rows: Sequence[int] | None = None) -> Counts:
+def count(
+    model: SharedBert, examples: TextExamples, rows: Sequence[int] | None = None, *, batch_tokens: int = ALONE
+) -> Counts:
     """Exact counts over `rows` (None: all). They are private: noise is added before they leave.
 
-    Raises ContractError if an example counts for more than the plan says: the noise would be too little.
+    A row is read by itself. In a batch the last bits of what is said of it would follow from how far it is padded, and
+    a model can be made so that those bits decide: one row more would then change what all others count for.
     """
     chosen = range(len(examples)) if rows is None else rows
-    plan, task = examples.plan, examples.task
-    summed = np.zeros((3, plan.places), np.int64)
-    for row, prediction in zip(chosen, predict(model, examples, chosen), strict=True):
-        added = np.array(task.tally(prediction, examples.readings[row], plan), np.int64)
-        if added.min() < 0 or added.sum(1).max() > (plan.counted or 1):
-            raise ContractError(f"an example of the task {plan.name} counts for more than the plan says")
-        summed += added
+    summed = np.zeros((3, examples.plan.places), np.int64)
+    for row, prediction in zip(chosen, predict(model, examples, chosen, batch_tokens=batch_tokens), strict=True):
+        summed += _tally(examples, row, prediction)
     right, actual, predicted = (tuple(int(one) for one in vector) for vector in summed)
     return Counts(right=right, actual=actual, predicted=predicted)
+
+
+def _tally(examples: TextExamples, row: int, prediction: NDArray[Any]) -> NDArray[np.int64]:
+    """What a row counts for, (3, places): within the plan's bound, for which the noise is made, or nothing at all."""
+    nothing = np.zeros((3, examples.plan.places), np.int64)
+    try:
+        added = np.array(examples.task.tally(prediction, examples.readings[row], examples.plan), np.int64)
+    except Exception:  # whatever it is, it follows from this row alone
+        return nothing
+    return added if added.shape == nothing.shape and _is_bounded(added, examples.plan) else nothing
+
+
+def _is_bounded(added: NDArray[np.int64], plan: TaskPlan) -> bool:
+    """Whether an example's right, actual and predicted keep what TaskPlan.counts_sensitivity is computed from."""
+    most = plan.counted or 1
+    each = plan.counted_per_label or most
+    return bool(
+        added.min() >= 0 and added.max() <= each and added.sum(1).max() <= most and (added[0] <= added[1]).all()
+    )

@@ -46,7 +46,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
-from client.app import CLIENT_APP_RAISED, MAX_MODEL_BYTES, reason_of
+from client.app import CLIENT_APP_RAISED, MAX_MODEL_BYTES, UNANSWERED
 from privacy.errors import CollabError, ContractError, IntegrityError, SettingsError, Unreachable
 from privacy.exchange.flower import in_two_lanes, inflate_message, object_limit
 from privacy.exchange.patience import Answered, Patience
@@ -200,7 +200,7 @@ class _Line:
     def _answer(self, head: Message, message: Message | None) -> Message:
         """The app's reply. No exception gets out, and no text of one."""
         if message is None:
-            return Message(Error(CLIENT_APP_RAISED, "malformed"), reply_to=head)
+            return Message(Error(CLIENT_APP_RAISED, UNANSWERED), reply_to=head)
         run_id = message.metadata.run_id
         assert self._node is not None
         context = Context(
@@ -212,8 +212,8 @@ class _Line:
         )
         try:
             return self._app(message, context)
-        except Exception as error:
-            return Message(Error(CLIENT_APP_RAISED, reason_of(error)), reply_to=message)
+        except Exception:
+            return Message(Error(CLIENT_APP_RAISED, UNANSWERED), reply_to=message)
 
     def _push(self, reply: Message) -> None:
         """Announce the reply and upload what the SuperLink lacks of it; announce again what an interruption lost."""

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from client.contract import describe
 from client.enrolment import SiteIdentity, enroll, join, load_identity
+from client.policy import PolicySection
 from client.pretrained import packaged_folder
 from client.settings import (
     ComputeSection,
     DataSection,
-    PolicySection,
     SiteFolder,
     SiteSection,
     SiteSettings,

@@ -239,7 +239,7 @@ def test_report_tells_rounds_in_sentences_and_in_json(here: Path, capsys: pytest
     assert cli.main([*AT_SITE, "report"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "round 2: trained on 30 examples" in said
-    assert "4,096 bytes of update left this building noised and signed; epsilon 1.25 spent in this run" in said
+    assert "4,096 bytes of update are ready, noised and signed; epsilon 1.25 spent in this run" in said
     assert "REFUSED" in said
     assert cli.main([*AT_SITE, "report", "--json", "--run", "run-1"]) == 0
     assert json.loads(capsys.readouterr().out) == {"run-1": events}

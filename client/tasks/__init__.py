@@ -8,6 +8,7 @@ tests/conformance/test_tasks.py holds every file to this.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast
@@ -107,6 +108,9 @@ def one_place(place: int, plan: TaskPlan) -> list[int]:
 
 
 def share(part: float, plan: TaskPlan) -> Tally:
-    """A share in [0, 1] as counts in the one place of a task without labels: `plan.counted` steps, rounded down."""
-    whole = plan.counted or 1
-    return [int(np.floor(min(max(part, 0.0), 1.0) * whole + 1e-9))], [whole], [whole]
+    """A share in [0, 1] as counts in the one place of a task without labels: `plan.counted` steps, rounded down.
+
+    What is no number counts as 0: a model can be made to say it of any text.
+    """
+    whole, known = plan.counted or 1, 0.0 if math.isnan(part) else min(max(part, 0.0), 1.0)
+    return [int(np.floor(known * whole + 1e-9))], [whole], [whole]

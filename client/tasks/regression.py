@@ -33,6 +33,9 @@ def check(plan: TaskPlan) -> None:
             "a regression needs the range of its target",
             next_step="set task.value_range = [least, greatest] in federation.toml",
         )
+    low, high = (float(bound) for bound in plan.value_range)
+    if not math.isfinite(high - low) or high == low:
+        raise ContractError("the range of a regression's target is too wide, or too narrow, for a 64-bit number")
 
 
 def heads(plan: TaskPlan) -> Heads:

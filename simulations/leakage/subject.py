@@ -147,5 +147,5 @@ class Subject:
         """Invented notes as the head takes them."""
         records = self.records(purpose, count)
         model = self.model(training_plan("head", 0.1))
-        batch = prepare(records, self.task, model, self.pretrained, unknown_label="refuse_row").batch(range(count))
+        batch = prepare(records, self.task, model, self.pretrained).batch(range(count))
         return PooledRows(batch["pooled"], batch["targets"])

@@ -63,7 +63,7 @@ class UpdateInversion:
         self._subject, self._training = subject, training_plan("full", LEARNING_RATE)
         self._model = subject.model(self._training)
         records = subject.records("inversion", NOTES + others)
-        pool = prepare(records, subject.task, self._model, subject.pretrained, unknown_label="refuse_row")
+        pool = prepare(records, subject.task, self._model, subject.pretrained)
         tokenizer = subject.pretrained.tokenizer(subject.task.max_tokens)
         special = (tokenizer.token_to_id(token) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]"))
         self._special = frozenset(number for number in special if number is not None)
@@ -72,9 +72,7 @@ class UpdateInversion:
         generator = subject.seed.derive("inversion/others").numpy_generator()
         drawn = (generator.choice(len(words), NOTES, replace=False) for _ in range(resamples))
         self._others = [frozenset[int]().union(*(words[row] for row in rows)) for rows in drawn]
-        self._examples = prepare(
-            records[:NOTES], subject.task, self._model, subject.pretrained, unknown_label="refuse_row"
-        )
+        self._examples = prepare(records[:NOTES], subject.task, self._model, subject.pretrained)
         self._places = range(1, max(self._examples.lengths) - 1, 4)
 
     def run(self, noise_multiplier: str, attempt: int = 0) -> Inversion:

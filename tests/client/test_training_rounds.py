@@ -80,7 +80,7 @@ def made(
     tiny: Pretrained, task: TaskPlan, training: TrainingPlan, records: Sequence[AnonymizedRecord]
 ) -> tuple[SharedBert, TextExamples]:
     model = build(tiny, training, tasks.load(task.name).heads(task), PublicSeed.from_integer(3), CPU)
-    return model, prepare(records, task, model, tiny, unknown_label="refuse_row")
+    return model, prepare(records, task, model, tiny)
 
 
 def trained(
@@ -131,20 +131,15 @@ def test_a_record_without_a_patient_has_no_unit_under_patient(
         examples.units("patient")
 
 
-def test_a_label_outside_the_plan_costs_its_row_or_the_round_by_rule(
+def test_a_label_outside_the_plan_costs_its_row_and_no_row_is_no_error(
     tiny: Pretrained, tiny_task: TaskPlan, training_plan: Plan, records: Records
 ) -> None:
-    strange = (*records, AnonymizedRecord("x", "secret words", "measles", "p9", ()))
-    model, examples = made(tiny, tiny_task, training_plan(), strange)
+    strange = AnonymizedRecord("x", "secret words", "measles", "p9", ())
+    model, examples = made(tiny, tiny_task, training_plan(), (*records, strange))
     assert (len(examples), examples.refused) == (24, 1)
-    with pytest.raises(ContractError) as caught:
-        prepare(strange, tiny_task, model, tiny, unknown_label="refuse_round")
-    assert caught.value.reason == "label_unknown"
-    assert "measles" not in str(caught.value)
-    assert "secret" not in str(caught.value)
-    with pytest.raises(ContractError) as caught:
-        prepare(strange[-1:], tiny_task, model, tiny, unknown_label="refuse_row")
-    assert caught.value.reason == "data_unusable"
+    for left in ((strange,), ()):
+        nothing = prepare(left, tiny_task, model, tiny)
+        assert (len(nothing), nothing.refused, nothing.units("patient")) == (0, len(left), [])
 
 
 def test_plain_training_learns(tiny: Pretrained, tiny_task: TaskPlan, training_plan: Plan, records: Records) -> None:

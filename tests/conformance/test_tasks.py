@@ -90,7 +90,7 @@ def made(tiny: Pretrained, name: str, scope: str = "top", numbers: int = 9) -> T
     heads = tasks.load(name).heads(plan(name))
     model = build(tiny, training, heads, PublicSeed.from_integer(3), torch.device("cpu"))
     records = [record(name, number) for number in range(numbers)]
-    return prepare(records, plan(name), model, tiny, unknown_label="refuse_round")
+    return prepare(records, plan(name), model, tiny)
 
 
 def test_there_are_tasks_and_an_unknown_one_is_refused_with_the_choices() -> None:
@@ -112,10 +112,7 @@ def test_a_plan_that_lacks_what_the_task_needs_is_refused(name: str) -> None:
 def test_labels_come_from_the_plan_alone(tiny: Pretrained, name: str) -> None:
     strange = [record(name, 2), AnonymizedRecord("x", TEXT, "measles", "p", (), (), (HEAD, TAIL), "rest")]
     model = made(tiny, name).features.model
-    with pytest.raises(ContractError) as caught:
-        prepare(strange, plan(name), model, tiny, unknown_label="refuse_round")
-    assert caught.value.reason == "label_unknown"
-    kept = prepare(strange, plan(name), model, tiny, unknown_label="refuse_row")
+    kept = prepare(strange, plan(name), model, tiny)
     assert (len(kept), kept.refused) == (1, 1)
 
 

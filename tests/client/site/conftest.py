@@ -205,8 +205,11 @@ class Clinic:
 
     def count(self, number: int = 0, **changes: Any) -> Parcel:
         """The answer to a new evaluation."""
+        return self.site.answer(self.parcel(self.evaluation(number, **changes), "evaluate", self.initial))
+
+    def evaluation(self, number: int = 0, **changes: Any) -> AuditEntry:
         plan = evaluation_plan(self.recipe, self.history, number, ("clinic",)).model_copy(update=changes)
-        return self.site.answer(self.parcel(self.log(number, EvaluationPlanned(plan=plan)), "evaluate", self.initial))
+        return self.log(number, EvaluationPlanned(plan=plan))
 
     def opened_reply(self, parcel: Parcel, kind: type) -> Any:
         return open_parcel(parcel, kind, self.site.identity.signing_key.verify_key())

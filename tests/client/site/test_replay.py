@@ -76,10 +76,15 @@ def test_a_round_without_noise_and_one_at_a_simulated_site_replay_too(make_clini
     assert again(clinic).again == update.payload_digest
 
 
+def killed(*_: Any) -> Any:
+    raise KeyboardInterrupt
+
+
 def test_of_several_attempts_the_one_that_was_sent_is_named(clinic: Clinic) -> None:
-    train, clinic.site.material.train = clinic.site.material.train, None  # type: ignore[assignment,method-assign]
+    train, clinic.site.material.train = clinic.site.material.train, killed  # type: ignore[method-assign]
     plan = clinic.planned()
-    assert clinic.reason(clinic.site.answer(clinic.parcel(plan, "update", clinic.initial))) == "bug"
+    with pytest.raises(KeyboardInterrupt):
+        clinic.site.answer(clinic.parcel(plan, "update", clinic.initial))
     assert again(clinic).why == ("none of 1 attempts was answered: nothing was sent",)
     clinic.site.material.train = train  # type: ignore[method-assign]
     reply = clinic.site.answer(clinic.parcel(plan, "update", clinic.initial))
@@ -104,10 +109,21 @@ def test_changed_data_differ_and_are_named(clinic: Clinic) -> None:
 def test_data_that_cannot_be_trained_on_any_more_differ_too(clinic: Clinic) -> None:
     sent(clinic)
     notes = clinic.folder.home / "data" / "notes.jsonl"
-    notes.write_text(notes.read_text().replace('"ill"', '"other"'))
+    notes.write_text(notes.read_text().replace('"label": "', '"label": "not '))
     found = again(clinic)
-    assert (found.verdict, found.again) == ("differs", None)
-    assert found.why[0] == room.OTHER_RECORDS
+    assert found.verdict == "differs"
+    assert found.again not in (None, found.sent)
+    assert found.why == (room.OTHER_RECORDS,)
+
+
+def test_a_round_that_was_answered_without_data_replays_as_such(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(clinic.site.material, "train", None)
+        sent(clinic)
+    found = again(clinic)
+    assert (found.verdict, found.why) == ("same", (room.WITHOUT_DATA,))
 
 
 def test_another_key_differs_and_is_named(clinic: Clinic) -> None:

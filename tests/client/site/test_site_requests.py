@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from coordinator.planning import round_plan
-from privacy.audit.entries import RoundPlanned
+from client.door import Unsigned
+from client.material import Material
+from client.telling import sentence
+from privacy.errors import AnonymizationError
 from privacy.exchange.messages import SiteMetrics, SiteUpdate
 from privacy.identifiers import sha256
 from privacy.update.delta import model_bytes, model_vector
@@ -93,23 +96,6 @@ def test_another_first_model_than_the_site_itself_builds_is_a_mismatch(make_clin
     assert clinic.charged() == ()
 
 
-def test_a_label_outside_the_plan_refuses_the_round_and_costs_nothing(make_clinic: MakeClinic) -> None:
-    clinic = make_clinic(label="undecided")
-    clinic.hello()
-    reply = clinic.ask()
-    assert clinic.reason(reply) == "label_unknown"
-    assert b"undecided" not in clinic.wire(reply)
-    assert "undecided" not in "".join(clinic.sentences())
-    assert clinic.charged() == ()
-
-
-def test_text_that_cannot_be_anonymized_is_not_trained_on(make_clinic: MakeClinic) -> None:
-    clinic = make_clinic(text={"max_characters": 10})
-    clinic.hello()
-    assert clinic.reason(clinic.ask()) == "anonymization_failed"
-    assert clinic.charged() == ()
-
-
 def test_data_that_is_not_there_says_only_that(make_clinic: MakeClinic) -> None:
     clinic = make_clinic()
     clinic.hello()
@@ -118,33 +104,117 @@ def test_data_that_is_not_there_says_only_that(make_clinic: MakeClinic) -> None:
     assert clinic.charged() == ()
 
 
-def test_an_update_that_is_not_finite_is_not_sent(make_clinic: MakeClinic) -> None:
-    clinic = make_clinic(training={"head_learning_rate": 100.0})
+@pytest.mark.parametrize("labels", [(), (("unsure", "well", "ill"),), (("yes", "no"), ("ill", "well", "unsure"))])
+def test_a_task_may_have_the_labels_that_the_policy_lists_in_any_order(make_clinic: MakeClinic, labels: Any) -> None:
+    clinic = make_clinic(policy={"labels": labels})
     clinic.hello()
-    plan = round_plan(clinic.recipe, clinic.history, 1, ("clinic",))
-    train = clinic.site.material.train
-
-    def diverging(*arguments: Any) -> Any:
-        trained = train(*arguments)
-        trained.vector[-1] = np.nan
-        return trained
-
-    clinic.site.material.train = diverging  # type: ignore[method-assign]
-    reply = clinic.site.answer(clinic.parcel(clinic.log(1, RoundPlanned(plan=plan)), "update", clinic.initial))
-    assert clinic.reason(reply) == "not_finite"
-    assert len(clinic.charged()) == 1  # it was trained: it stays charged
-    assert len(clinic.site.ledger.unsettled("notes", "patient")) == 1
+    assert clinic.ask().envelope.kind == "site_update"
 
 
-def test_what_was_not_foreseen_is_a_bug_and_says_no_more(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_gets_only_so_many_evaluations_and_one_of_them_again_is_none_more(make_clinic: MakeClinic) -> None:
+    clinic = make_clinic(policy={"max_evaluations": 2})
+    clinic.hello()
+    assert clinic.count(0).envelope.kind == clinic.count(1).envelope.kind == "site_metrics"
+    assert clinic.reason(clinic.count(2)) == "policy"
+    again = clinic.parcel(next(e for e in clinic.journal.entries() if e.body.kind == "evaluation_planned"), "evaluate")
+    assert clinic.site.answer(again).envelope.kind == "site_metrics"
+    assert len(clinic.charged()) == 2
+
+
+def test_a_run_that_was_refused_too_often_gets_nothing_signed_any_more(make_clinic: MakeClinic) -> None:
+    clinic = make_clinic(policy={"max_refusals": 2})
+    clinic.hello()
+    for number in (1, 2):
+        assert clinic.reason(clinic.ask(number, update_clip_norm="101")) == "policy"
+    with pytest.raises(Unsigned, match="2 times"):
+        clinic.ask(3, update_clip_norm="101")
+    assert len(clinic.sentences()) == 2
+    assert clinic.ask(3).envelope.kind == "site_update"  # what it may ask for is answered all the same
+
+
+def test_a_site_that_refused_to_train_is_not_charged_for_evaluations_either(make_clinic: MakeClinic) -> None:
+    clinic = make_clinic()
+    clinic.hello()
+    assert clinic.reason(clinic.ask(update_clip_norm="101")) == "policy"
+    for number in (0, 1):
+        assert clinic.reason(clinic.count(number)) == "policy"
+    assert clinic.charged() == ()
+
+
+def test_a_model_with_a_number_over_the_policys_bound_is_refused_before_data_are_read(
+    make_clinic: MakeClinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = make_clinic(policy={"max_weight": 1000.0})
+    clinic.hello()
+    monkeypatch.setattr(clinic.site.material, "anonymized", lambda: pytest.fail("the data were read"))
+    above = float(np.nextafter(np.float32(1000), np.float32(np.inf)))
+    for value in (above, -above, 3e38):
+        vector = model_vector(clinic.contract, clinic.initial).copy()
+        vector[3] = value
+        payload = model_bytes(clinic.contract, vector)
+        entry = clinic.planned(model_digest=sha256(payload))
+        assert clinic.reason(clinic.site.answer(clinic.parcel(entry, "update", payload))) == "policy"
+    assert clinic.charged() == ()
+
+
+def test_numbers_that_run_away_leave_the_model_as_it_was_and_are_told_at_home(make_clinic: MakeClinic) -> None:
+    """A learning rate can bring noise alone to where floats overflow: what overflows first would tell of texts."""
+    clinic = make_clinic(policy={"max_weight": 1.0}, training={"head_learning_rate": 100.0})
+    clinic.hello()
+    reply = clinic.ask()
+    assert clinic.opened_reply(reply, SiteUpdate).num_steps == 2
+    assert set(reply.payload) == {0}
+    (event,) = [event for event in clinic.site.reports.events("spring") if event["event"] == "trained"]
+    assert event["ran_away"] is True
+    assert "RAN AWAY" in sentence(event)
+    assert len(clinic.charged()) == 1
+
+
+def test_what_was_not_foreseen_is_answered_as_by_a_site_without_data_and_told_at_home(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crafted model made an evaluation fail as `bug` where a text was there, free and without limit."""
+
     def broken(*_: Any) -> None:
         raise RuntimeError("Jane Doe has a fever")
 
     monkeypatch.setattr(clinic.site.material, "train", broken)
+    monkeypatch.setattr(clinic.site.material, "count", broken)
+    update, metrics = clinic.ask(), clinic.count(1)
+    assert (update.envelope.kind, metrics.envelope.kind) == ("site_update", "site_metrics")
+    assert b"Jane" not in clinic.wire(update) + clinic.wire(metrics)
+    whys = [e["why"] for e in clinic.site.reports.events("spring") if e["event"] == "answered_without_data"]
+    assert whys == ["unforeseen RuntimeError"] * 2
+    assert len(clinic.charged()) == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Jane"), OSError("disk"), AnonymizationError("Jane"), MemoryError()])
+def test_what_fails_without_data_as_well_leaves_as_one_code_whatever_it_was(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Material, "train", broken)
     reply = clinic.ask()
     assert clinic.reason(reply) == "bug"
-    assert b"Jane" not in clinic.wire(reply)
-    assert clinic.sentences() == ["unforeseen RuntimeError"]
+    assert len(clinic.charged()) == 1
+
+
+def test_the_answer_leaves_when_the_policy_says_and_not_when_it_is_made(
+    make_clinic: MakeClinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic, slept = make_clinic(policy={"answer_after_seconds": 1000.0}), []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    clinic.hello()
+    clinic.ask()
+    clinic.ask(update_clip_norm="101")
+    assert [950 < seconds <= 1000 for seconds in slept] == [True] * 3
+    slow = make_clinic(policy={"answer_after_seconds": 1e-9})
+    slow.hello()
+    slow.ask()
+    assert [e["event"] for e in slow.site.reports.events("spring")].count("took_longer") == 2
+    assert slept[3:] == [0.0, 0.0]
 
 
 def test_a_run_without_noise_is_refused_unless_the_site_allows_it(make_clinic: MakeClinic) -> None:

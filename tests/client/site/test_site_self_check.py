@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from client.settings import DEFAULT_MIN_RECALL
+from client.policy import DEFAULT_MIN_RECALL
 from privacy.exchange.messages import SiteUpdate
 from privacy.exchange.recall import AnonymizationPlan
 from privacy.text import self_check
