@@ -53,9 +53,11 @@ def of_round(plan: RoundPlan) -> Facts:
 
 def of_evaluation(plan: EvaluationPlan) -> Facts:
     """How the counts of a round's evaluation were noised."""
-    noise = plan.noise_multiplier
-    moved = f"{plan.task.counted} x sqrt(3)" if plan.task.counted else "sqrt(3)"
-    return {"evaluation": f"noise_multiplier {noise} x {moved} a count" if noise else "exact counts: NOT private"}
+    if plan.noise_multiplier is None:
+        return {"evaluation": "exact counts: NOT private"}
+    counted = "right and wrong" if plan.figures == "accuracy" else "by class"
+    noise = f"each +/- {float(plan.noise_std()):.3g} at noise_multiplier {plan.noise_multiplier}"
+    return {"evaluation": f"counts {counted}, {noise}"}
 
 
 def of_site(hello: SiteHello) -> Facts:

@@ -8,17 +8,20 @@ import shutil
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coordinator.journal import Journal
+from privacy.audit import stored
 from privacy.audit.blobs import BlobReader
 from privacy.audit.cli import main
 from privacy.audit.copying import copy_log
+from privacy.audit.database import LogChanged, opened
 from privacy.audit.entries import ReplyRefused, RunClosed
 from privacy.audit.keys import SigningKey
 from privacy.audit.replay import replay
@@ -219,3 +222,24 @@ def test_what_is_no_regular_file_is_not_copied(true_log: Path, tmp_path: Path, h
     with pytest.raises(CollabError):
         copy_log(true_log, tmp_path / "evidence")
     assert not (tmp_path / "evidence").exists()
+
+
+def test_a_file_that_is_written_while_it_is_read_is_read_again(true_log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two phases the newest entries move into the file itself, under the reader's hands."""
+    honest, reads = read_log(true_log).rows, count()
+
+    @contextmanager
+    def disturbed(path: Path) -> Iterator[sqlite3.Connection]:
+        with opened(path) as database:
+            yield database
+            if next(reads) < 2:
+                os.utime(path, ns=(1, 1 + next(reads)))
+
+    monkeypatch.setattr(stored, "opened", disturbed)
+    assert read_log(true_log).rows == honest
+    assert next(reads) > 2
+    reads = count(-1000)
+    with pytest.raises(Unreachable, match="too fast"):
+        read_log(true_log)
+    with pytest.raises(LogChanged), opened(true_log / "log.sqlite"):
+        os.utime(true_log / "log.sqlite", ns=(1, 77))
