@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -273,3 +275,41 @@ def test_no_kill_loses_an_acknowledged_entry_or_forks_the_log(tmp_path: Path) ->
             )
     assert seen is not None
     assert seen.size > kills
+
+
+def test_every_commit_is_on_the_disk_before_it_is_told(journal: Journal) -> None:
+    """synchronous=FULL (2): an fsync before COMMIT returns, also of the write-ahead log; NORMAL is 1, OFF is 0."""
+    database = journal._connection()
+    asked = {name: database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
+    assert asked == {"synchronous": 2, "journal_mode": "wal"}
+    assert database.execute("PRAGMA fullfsync").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "CREATE VIEW more AS SELECT 1",
+        "CREATE TRIGGER t AFTER INSERT ON entries BEGIN DELETE FROM checkpoints; END",
+        "CREATE INDEX i ON entries (leaf_hash)",
+    ],
+)
+def test_a_log_that_holds_more_than_our_tables_is_not_continued(journal: Journal, tmp_path: Path, harm: str) -> None:
+    journal.append("run", 0, closed())
+    journal.close()
+    with closing(sqlite3.connect(tmp_path / "log.sqlite")) as database, database:
+        database.execute(harm)
+    with pytest.raises(IntegrityError, match="something else than the two tables"):
+        Journal.open(tmp_path, KEY, ORIGIN, ticking())
+
+
+def test_all_that_is_written_is_private_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with Journal.open(tmp_path / "made", KEY, ORIGIN, ticking()) as opened:
+            opened.append("run", 0, closed())
+            modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "made").iterdir()}
+    finally:
+        os.umask(before)
+    assert modes.pop("log.sqlite-wal") == 0o600
+    assert set(modes.values()) == {0o600}
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700

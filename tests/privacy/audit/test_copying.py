@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -243,3 +244,19 @@ def test_a_file_that_is_written_while_it_is_read_is_read_again(true_log: Path, m
         read_log(true_log)
     with pytest.raises(LogChanged), opened(true_log / "log.sqlite"):
         os.utime(true_log / "log.sqlite", ns=(1, 77))
+
+
+def test_a_disk_that_fills_in_the_middle_leaves_nothing(
+    true_log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied, whole = count(), shutil.copyfileobj
+
+    def full(source: Any, target: Any, length: int) -> None:
+        whole(source, target, length)
+        if next(copied) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        copy_log(true_log, tmp_path / "evidence")
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from privacy.audit.blobs import BlobReader
+from privacy.audit.checkpoint import Checkpoint
 from privacy.audit.cli import main
 from privacy.audit.keys import SigningKey
 from privacy.audit.merkle import Tree, leaf_hash
@@ -298,3 +299,53 @@ def test_a_range_is_named_when_several_entries_share_a_checkpoint(true_log: Path
     assert report.exit_code == 4
     assert first_index(report) == middle - 1
     assert f"one of the entries {middle - 1} to {middle + 1}" in report.findings[0].message
+
+
+def signed_again(stored: StoredLog, rows: Sequence[StoredRow]) -> StoredLog:
+    """What only the keeper of the log's key can do: other rows, with hashes and every checkpoint made anew."""
+    key, tree, notes = SigningKey(b"\x01" * 32), Tree(), []
+    notes.append((0, Checkpoint(stored.log_key.name, 0, tree.root().hex()).sign(key)))
+    for row in rows:
+        size = tree.append(row.leaf) + 1
+        notes.append((size, Checkpoint(stored.log_key.name, size, tree.root().hex()).sign(key)))
+    hashed = [replace(row, leaf_hash=leaf_hash(row.leaf)) for row in rows]
+    return replace(stored, rows=tuple(hashed), checkpoints=tuple(notes))
+
+
+def test_an_entry_that_was_written_as_another_number_is_found_whoever_signed_it(
+    stored: StoredLog, check: Check
+) -> None:
+    assert check(signed_again(stored, stored.rows)).findings == ()
+    rows = list(stored.rows)
+    rows[9] = replace(rows[9], leaf=rows[9].leaf.replace(b'"index":9,', b'"index":8,'))
+    report = check(signed_again(stored, rows))
+    assert (report.exit_code, first_index(report)) == (4, 9)
+    assert "was written as number 8" in next(f.message for f in report.findings if f.index == 9)
+
+
+def test_an_empty_log_without_any_checkpoint_is_wrong_unless_its_write_ahead_log_may_be_missing(
+    stored: StoredLog, check: Check
+) -> None:
+    empty = replace(stored, rows=(), checkpoints=(), wal_may_be_missing=False)
+    assert [finding.message for finding in check(empty).findings] == ["there is no signed checkpoint"]
+    report = check(replace(empty, wal_may_be_missing=True))
+    assert (report.exit_code, report.findings) == (5, ())
+    assert "the WAL is missing" in report.incomplete[0].message
+
+
+def test_a_log_that_its_keeper_wrote_anew_is_found_by_who_kept_a_checkpoint(
+    stored: StoredLog, pristine_log: Path
+) -> None:
+    """All of it holds by itself: only what a site kept tells that there was another history."""
+    kept = dict(stored.checkpoints)[20]
+    rows = list(stored.rows)
+    rows[4] = replace(rows[4], leaf=rows[4].leaf.replace(b'"recorded_at":17', b'"recorded_at":18'))
+    anew = signed_again(stored, rows)
+    blobs = BlobReader(pristine_log / "blobs")
+    assert verify_stored(anew, blobs, expected_key=stored.log_key).findings == ()
+    for note, held in ((kept, 0), (dict(stored.checkpoints)[4], 1), (dict(anew.checkpoints)[20], 1)):
+        report = verify_stored(anew, blobs, expected_key=stored.log_key, seen=[note])
+        assert (report.seen_held, report.exit_code) == (held, 0 if held else 4)
+    report = verify_stored(anew, blobs, expected_key=None, seen=[kept.split("\n\n")[0] + "\n"])
+    assert [finding.checkpoint for finding in report.findings] == [20]
+    assert "the log was rewritten" in report.findings[0].message
