@@ -33,6 +33,12 @@ def nested(field: str, **values: Any) -> Change:
     return lambda body: body.model_copy(update={field: getattr(body, field).model_copy(update=values)})
 
 
+def other_bucket(plan: Any) -> Any:
+    """Another size of a site than it was admitted with; its weight stays."""
+    member = plan.cohort["alder"].model_copy(update={"size_bucket": 3000})
+    return plan.model_copy(update={"cohort": {**plan.cohort, "alder": member}})
+
+
 def heavier(body: Any) -> Any:
     member = body.cohort["birch"].model_copy(update={"weight": 5000})
     return body.model_copy(update={"cohort": {**body.cohort, "birch": member}})
@@ -81,6 +87,7 @@ LIES: dict[str, tuple[str, Change, int, str]] = {
     "more rounds than opened": ("plan/1", set_to(planned_rounds=3), 9, "opened for 2 rounds"),
     "another run": ("plan/1", set_to(run_id="autumn"), 9, "another run"),
     "weights that overflow": ("plan/1", heavier, 9, "31 bits"),
+    "a bucket that was not admitted": ("plan/1", other_bucket, 9, "the size bucket of alder is not the one"),
     "less noise than the run was opened with": (
         "plan/1",
         nested("privacy", noise_multiplier="0.9"),
