@@ -35,8 +35,8 @@ STYLES: Final = {
 }
 """By kind: the sixteen colours that each terminal's own theme makes readable, in light and in dark."""
 
-_DIRECTION: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Marks that turn the direction of text: in a terminal they could show a finding where there is none."""
+_STEERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
+"""What a terminal obeys, and marks that turn the direction of text: they could show a finding where there is none."""
 
 
 def choose(texts: SiteTexts, record_ids: Sequence[str], *, count: int, seed: int) -> list[int]:
@@ -113,7 +113,7 @@ def beside(shown: Shown, console: Console, *, after: str) -> RenderableType:
 def _coloured(pieces: Sequence[Piece], *, brackets: bool) -> Text:
     text = Text(overflow="fold")
     for piece in pieces:
-        words = _DIRECTION.sub("\ufffd", piece.text)
+        words = _STEERS.sub("\ufffd", piece.text)
         if piece.finding is None:
             text.append(words)
         else:

@@ -17,6 +17,7 @@ from rich.text import Text
 from client.preview import beside
 from client.review_sample import Marks, Sample, Span, left_over
 from client.texts import Shown
+from privacy.terminal import visible
 from privacy.text.records import Finding
 
 HELP: Final = (
@@ -135,5 +136,5 @@ def _numbered(text: str, candidates: Sequence[Span]) -> Text:
     line = Text("Left, and worth a look:  ", overflow="fold")
     for number, span in enumerate(candidates, 1):
         line.append(f"{number}", style="bold")
-        line.append(f"\u00a0{text[slice(*span)]}   ")
+        line.append(f"\u00a0{visible(text[slice(*span)])}   ")
     return line

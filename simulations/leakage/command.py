@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
 
 from privacy import terminal
 from privacy.errors import IntegrityError
@@ -60,8 +59,7 @@ def leakage_command(
     began = time.monotonic()
     out.parent.mkdir(parents=True, exist_ok=True)
     leakage = Leakage(PublicSeed.from_integer(seed), FULL if full else QUICK, _plant(plant))
-    console = Console(stderr=True)
-    tell = (lambda sentence: None) if as_json else lambda sentence: console.print(sentence, highlight=False)
+    tell = (lambda sentence: None) if as_json else terminal.warn
     checks = list(leakage.run(tell))
     report = as_report(leakage, seed, checks, time.monotonic() - began)
     write_whole(out, json.dumps(report, indent=2).encode() + b"\n")
