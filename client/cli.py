@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 
 import typer
 
@@ -45,6 +45,9 @@ app = new_app(
 )
 
 
+_OF_THE_SITE: Final = ("--site", "--sites-folder")
+
+
 def now() -> datetime:
     """The time, for certificates."""
     return datetime.now(UTC)
@@ -74,7 +77,7 @@ def options(
 
 def _open(site: str, sites_folder: Path) -> SiteFolder:
     if not site:
-        raise SettingsError("which site?", next_step="put --site NAME before the command")
+        raise SettingsError("which site?", next_step="add --site NAME")
     if re.fullmatch(r"[a-z][a-z0-9_]{0,31}", site) is None:
         raise SettingsError("a site's name has lower-case letters, digits and underscores, at most 32")
     return SiteFolder(sites_folder / f"{site}.toml")
@@ -160,21 +163,36 @@ def describe(
     print_facts(f"Wrote {folder}/model.json and initial.safetensors", facts)
 
 
-@app.command(epilog=example("collab-client --site hospital_a check"))
-def check(context: typer.Context, as_json: AsJson = False) -> None:
-    """Read and anonymize the data and show what the site would train with. Nothing leaves."""
+@app.command(epilog=example("collab-client check --site hospital_a --task lung/model/task.json"))
+def check(
+    context: typer.Context,
+    task: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A task, model/task.json: what would a run on it refuse or drop?"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read and anonymize the data and show what the site would train with. Nothing leaves.
+
+    Exit code 3: no row is left, or a run on the task would be refused.
+    """
     folder = _site(context)
+    folder.check_files()
+    request = None if task is None else read_request(task)
     from client import checking, enrolment
 
+    wanted = None if task is None or request is None else checking.Wanted(request, task.with_name("model.json"))
     say_progress = working.progress_line() if not as_json else lambda what, done, total: None
-    found = checking.examine(folder, enrolment.site_key_if_any(folder), say_progress)
+    found = checking.examine(folder, enrolment.site_key_if_any(folder), say_progress, wanted)
     if as_json:
-        print_json(found)
-        return
-    for title, facts in found.items():
-        print_facts(title.capitalize(), facts)
-    if not folder.keys.exists() or not any(folder.keys.iterdir()):
-        say(f"The split will be another one once keys are made. Next: collab-client --site {folder.name} enroll")
+        print_json(found.sections)
+    else:
+        for title, facts in found.sections.items():
+            print_facts(title.capitalize(), facts)
+        if not folder.keys.exists() or not any(folder.keys.iterdir()):
+            say(f"The split will be another one once keys are made. Next: collab-client --site {folder.name} enroll")
+    if not found.would_train:
+        raise typer.Exit(3)
 
 
 @app.command(epilog=example("collab-client --site hospital_a report --run run-1"))
@@ -256,9 +274,23 @@ def _shown(folder: SiteFolder) -> str:
     return f"{folder.home.parent.name}/{folder.name}"
 
 
+def _site_first(arguments: Sequence[str]) -> list[str]:
+    """The options that name the site, moved before the command: they may stand on either side of it."""
+    first, rest, words = list[str](), list[str](), iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _OF_THE_SITE:
+            first += [word, *([value] if (value := next(words, None)) is not None else [])]
+        else:
+            (first if word.startswith(tuple(f"{name}=" for name in _OF_THE_SITE)) else rest).append(word)
+    return first + rest
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point. Without `arguments` they are this process's own, and it ends here."""
-    code = run_command_line(app, "collab-client", arguments)
+    given = _site_first(sys.argv[1:] if arguments is None else arguments)
+    code = run_command_line(app, "collab-client", given)
     return end(code) if arguments is None else code
 
 

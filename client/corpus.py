@@ -111,6 +111,11 @@ class Corpus:
     files: tuple[FileRead, ...] = ()
     refused: tuple[RefusedRow, ...] = ()
 
+    @property
+    def rows(self) -> tuple[TextRow, ...]:
+        """All kept rows, split by split."""
+        return self.train + self.dev + self.test
+
     def __repr__(self) -> str:
         return "Corpus(hidden)"
 
@@ -156,6 +161,11 @@ def data_files(folder: SiteFolder) -> Iterator[DataFile]:
     plain = (data.patient_column, data.record_column, data.pair_column, *data.known_name_columns)
     text = data.text_column if data.words_column is None else None
     columns = tuple(dict.fromkeys(column for column in (text, *marked, *plain) if column))
+    if len({path.resolve() for path in folder.data_files}) < len(folder.data_files):
+        raise SettingsError(
+            "data.files names a file twice: its rows would count as other people's",
+            next_step="name each file once",
+        )
     how = HowToRead(data.format, data.encoding, data.delimiter)
     return (DataFile(path, how, columns, marked) for path in folder.data_files)
 

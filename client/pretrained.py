@@ -8,6 +8,7 @@ tokenizer.json, as Hugging Face writes them. The packaged all-MiniLM-L6-v2 is al
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,8 +118,9 @@ def _read(folder: Path, name: str) -> bytes:
         return (folder / name).read_bytes()
     except OSError:
         raise SettingsError(
-            f"the model folder {folder.name} has no readable {name}",
-            next_step="only safetensors are read: the folder needs model.safetensors, config.json and tokenizer.json",
+            f"the model folder {folder.name} has no readable {name}{_of_another_kind(folder)}",
+            next_step=_how_to_convert(folder, name)
+            or "only safetensors are read: the folder needs model.safetensors, config.json and tokenizer.json",
         ) from None
 
 
@@ -130,13 +132,48 @@ def _unusable(folder: Path, why: str) -> SettingsError:
     return SettingsError(f"the model in {folder.name} cannot be used: {why}", next_step="use a BERT encoder")
 
 
+def _of_another_kind(folder: Path) -> str:
+    """What else is wrong with a folder that lacks a file: said at once, before somebody converts it in vain."""
+    try:
+        kind = json.loads((folder / CONFIG_FILE).read_bytes())["model_type"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return "" if kind == "bert" else f", and {_kind(kind)}, which is not read: only BERT encoders are"
+
+
+def _kind(model_type: object) -> str:
+    """An architecture's name as config.json has it, if it is a plain word."""
+    plain = isinstance(model_type, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,40}", model_type) is not None
+    return f"its model_type is {model_type}" if plain else "its model_type is no plain word"
+
+
+def _how_to_convert(folder: Path, name: str) -> str:
+    """How a folder that holds the same in another form becomes one that can be read; empty where it does not."""
+    convert = "python -c \"from transformers import {0} as T; T.from_pretrained('DIR').save_pretrained('DIR')\""
+    if name == TOKENIZER_FILE and (folder / "vocab.txt").exists():
+        return f"it has only vocab.txt; this writes tokenizer.json: {convert.format('BertTokenizerFast')}"
+    if name != WEIGHTS_FILE:
+        return ""
+    if any(folder.glob("model-*-of-*.safetensors")):
+        return f"its weights are in several parts; this joins them: {convert.format('BertModel')}"
+    others = [
+        other for other in ("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack") if (folder / other).exists()
+    ]
+    if others or any(folder.glob("*.bin")):
+        kind = others[0] if others else "a .bin file"
+        return f"it has {kind}; where you trust it, this writes safetensors: {convert.format('BertModel')}"
+    return ""
+
+
 def _config(data: bytes, folder: Path) -> BertConfig:
     try:
         fields: dict[str, Any] = json.loads(data)
         kind = fields["model_type"]
     except (ValueError, KeyError, TypeError):
         raise _unusable(folder, "config.json is broken") from None
-    if kind != "bert" or fields.get("is_decoder") or fields.get("position_embedding_type", "absolute") != "absolute":
+    if kind != "bert":
+        raise _unusable(folder, f"it is not a BERT encoder, {_kind(kind)}")
+    if fields.get("is_decoder") or fields.get("position_embedding_type", "absolute") != "absolute":
         raise _unusable(folder, "it is not a BERT encoder with absolute positions")
     config = BertConfig.from_dict(fields)
     config._attn_implementation = "sdpa"

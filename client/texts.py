@@ -121,7 +121,7 @@ def open_texts(folder: SiteFolder, site_key: SecretSeed | None, *, workers: int 
     """
     key = site_key or SecretSeed(secrets.token_bytes(SEED_BYTES))
     corpus = load_corpus(folder, key.derive("split").expose("split"))
-    if not (corpus.train or corpus.dev or corpus.test):
+    if not corpus.rows:
         raise nothing_left(corpus.report)
     text = folder.settings.text
     engine = engines.load(text)

@@ -104,7 +104,10 @@ def task(folder: Dir) -> None:
     federation = FederationFolder(folder)
     settings = federation.settings
     seed = PublicSeed.from_integer(settings.run.public_seed)
-    request = ModelRequest(task=settings.task_plan(), training=settings.training.plan(), public_seed=seed.hex())
+    unit = None if settings.privacy.mode == "none" else settings.privacy.unit
+    request = ModelRequest(
+        task=settings.task_plan(), training=settings.training.plan(), public_seed=seed.hex(), unit=unit
+    )
     path = federation.contract.with_name("task.json")
     path.parent.mkdir(exist_ok=True)
     write_request(path, request)

@@ -17,7 +17,7 @@ from datetime import date, datetime, time
 from enum import Enum
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -28,11 +28,14 @@ from privacy.identifiers import Digest
 
 M = TypeVar("M", bound=BaseModel)
 
+NEAR: Final = 0.6
+"""Least likeness (difflib's ratio) of a name that is suggested."""
+
 
 def load_toml(path: Path, model: type[M]) -> M:
     """The settings in the file at `path`. Raises SettingsError that names every mistake, by dotted key."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # some editors put a mark before UTF-8
     except FileNotFoundError:
         raise SettingsError(
             f"there is no settings file {path.name}", next_step="check the name, or the folder you are in"
@@ -104,14 +107,21 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     dotted = ".".join(str(part) for part in location)
     if detail["type"] == "extra_forbidden":
         known = _names_at(model, location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.0)
+        near = _near(str(location[-1]), known)
         prefix = ".".join(str(part) for part in (*location[:-1], ""))
-        return (
-            f"{dotted} is not a setting; the nearest one is {prefix}{near[0]}" if near else f"{dotted}: not a setting"
-        )
+        if near:
+            return f"{dotted} is not a setting; the nearest one is {prefix}{near}"
+        return f"{dotted} is not a setting" + (f"; there are {', '.join(known)}" if known else "")
     description = _description_at(model, location)
     what = "is missing" if detail["type"] == "missing" else _sentence(detail)
     return f"{dotted or 'the file'}: {what}" + (f" ({description})" if description else "")
+
+
+def _near(word: str, known: Sequence[str]) -> str | None:
+    """The known name that `word` may stand for: one that is much like it, or whose initials it is (lr)."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=NEAR)
+    initials = [name for name in known if "".join(part[:1] for part in name.split("_")) == word]
+    return near[0] if near else initials[0] if len(initials) == 1 else None
 
 
 def _sentence(detail: ErrorDetails) -> str:

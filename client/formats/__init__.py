@@ -90,7 +90,7 @@ class DataFile:
 def _telling(path: Path, name: str, read: Callable[[], T]) -> T:
     try:
         return read()
-    except (pa.ArrowException, csv.Error, OSError, EOFError, zlib.error):
+    except (pa.ArrowException, csv.Error, OSError, EOFError, zlib.error, UnicodeError):
         # `from None`: these libraries quote the content that they stumbled over
         raise SettingsError(
             f"{path.name} cannot be read as {name}", next_step="check the file, its rights, and data.format"

@@ -70,16 +70,24 @@ def open_text(path: Path, encoding: str, newline: str = "", *, json: bool = Fals
 
 
 def _codec(path: Path, opened: io.BufferedReader[Any], encoding: str, json: bool) -> tuple[str, str]:
-    if encoding != "auto":
-        # a mark at the beginning is no text, whoever says that this is UTF-8
-        return ("utf-8-sig" if encoding == "utf-8" else encoding), f"{encoding} (data.encoding)"
     head = opened.peek(4)
+    if encoding != "auto":
+        return _said(encoding, head), f"{encoding} (data.encoding)"
     for mark, codec in _MARKS:
         if head.startswith(mark) and not (json and codec == "utf-16" and 0 not in head[2:4]):
             if codec is None:
                 raise SettingsError(f"{path.name} is UTF-32, which is not read", next_step="save it as UTF-8")
             return codec, f"{'utf-8' if codec == 'utf-8-sig' else codec} (its byte order mark)"
     return "utf-8", "utf-8"
+
+
+def _said(encoding: str, head: bytes) -> str:
+    """The codec of an encoding that the settings name; `head` tells no more than an order of bytes."""
+    if encoding == "utf-8":
+        return "utf-8-sig"  # a mark at the beginning is no text, whoever says that this is UTF-8
+    if encoding == "utf-16" and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16-be" if head[:1] == b"\0" else "utf-16-le"
+    return encoding
 
 
 class _Bounded(io.RawIOBase):

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from privacy.canonical import canonical_bytes
+from privacy.dp.params import Unit
 from privacy.errors import ContractError
 from privacy.exchange.messages import parse
 from privacy.exchange.plans import TaskPlan, TrainingPlan
@@ -29,6 +30,11 @@ class ModelRequest(BaseModel):
     task: TaskPlan
     training: TrainingPlan
     public_seed: HexBytes = Field(min_length=64, max_length=64)
+    unit: Unit | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="what epsilon will protect, for a site's `check --task`; None: a run without noise, or not said",
+    )
 
 
 def write_request(path: Path, request: ModelRequest) -> None:

@@ -157,6 +157,14 @@ def test_a_missing_file_an_unknown_suffix_and_a_broken_file_are_settings_errors(
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
+def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    write_csv(tmp_path / "notes.csv")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "notes.csv")
+    for files in (["notes.csv", "./notes.csv"], ["link.csv", "notes.csv"]):
+        with pytest.raises(SettingsError, match="names a file twice"):
+            load_corpus(folder(tmp_path, files), KEY)
+
+
 def test_a_dataset_folder_cannot_name_a_file_outside_itself(tmp_path: Path) -> None:
     write_dataset(tmp_path / "saved", table())
     (tmp_path / "saved" / "state.json").write_text(json.dumps({"_data_files": [{"filename": "../notes.arrow"}]}))

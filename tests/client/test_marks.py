@@ -59,6 +59,7 @@ def test_tags_become_spans_of_the_joined_words(spoken: list[str], data: st.DataO
         '[[0, 0, "x"]]',
         '[[0, 9, "x"]]',
         '[[0, 1, ""]]',
+        '[[0, 1, "\\ud800"]]',
         "[[true, 1, 2]]",
         None,
         7,
@@ -111,6 +112,14 @@ def test_each_kind_of_column_is_read(site_with: Make) -> None:
         "r1": ("ab cd ", None, (), None),  # what is marked behind the cut is gone with it
     }
     assert found.report.refused == {"malformed": 2, "unlabelled": 1}
+
+
+def test_words_that_are_no_text_cost_their_row(site_with: Make) -> None:
+    """A lone surrogate that is written out in JSON, inside a cell that is text: no reader of files sees it."""
+    settings = 'words_column = "words"\nunlabelled = "keep"'
+    found = corpus(site_with, settings, {"words": '["a", "\\ud800"]'}, {"words": '["a", "b"]'})
+    assert found.report.refused == {"malformed": 1}
+    assert len(kept(found)) == 1
 
 
 def test_pairs_lists_of_labels_and_numbers_are_read(site_with: Make) -> None:

@@ -61,6 +61,16 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one_and_its_full_path(
     assert "polcy is not a setting; the nearest one is policy" in message
 
 
+def test_a_key_that_is_like_no_other_is_told_what_there_is_instead() -> None:
+    assert "policy.lr is not a setting; there are epsilon_limit, unit, tasks, note" in refusal(GOOD + "lr = 1\n")
+    assert "policy.el is not a setting; the nearest one is policy.epsilon_limit" in refusal(GOOD + "el = 1\n")
+
+
+def test_a_byte_order_mark_before_the_settings_is_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_bytes(GOOD.encode("utf-8-sig"))
+    assert load_toml(tmp_path / "site.toml", Sample).policy.epsilon_limit == 8
+
+
 def test_an_unknown_key_inside_an_array_of_tables_is_told_with_its_index() -> None:
     message = refusal(GOOD + '[[peers]]\nname = "a"\n[[peers]]\nname = "b"\nweigth = 2\n')
     assert "peers.1.weigth is not a setting; the nearest one is peers.1.weight" in message
