@@ -26,8 +26,8 @@ from privacy.text.settings import TextSettings
 class CorpusEvidence:
     """One run over the corpus. `documents` counts the documents with each type; `flagged` those that need a person.
 
-    `characters_a_second` is of the rows that were not in the cache; None where all were. `would_train` is false when
-    more rows were refused than `max_refused_fraction` allows: a training would then refuse to begin.
+    `characters_a_second` is of the rows that were not in the cache; None where all were. `few_refused` is false when
+    more rows were refused than `max_refused_fraction` calls few: a run leaves them out all the same.
     """
 
     site: str
@@ -44,7 +44,7 @@ class CorpusEvidence:
     flagged: Mapping[str, int]
     rows_a_second: float | None
     max_refused_fraction: float
-    would_train: bool
+    few_refused: bool
     report: AnonymizationReport
 
     def as_json(self) -> dict[str, object]:
@@ -89,7 +89,7 @@ def evidence(
         flagged=dict(report.flagged),
         rows_a_second=round(fresh / report.seconds, 1) if fresh and report.seconds else None,
         max_refused_fraction=settings.max_refused_fraction,
-        would_train=refused <= settings.max_refused_fraction * report.rows,
+        few_refused=refused <= settings.max_refused_fraction * report.rows,
         report=report,
     )
 
@@ -105,7 +105,7 @@ def as_page(found: CorpusEvidence) -> bytes:
             "missed; for that, draw a sample: ",
             element("code", f"collab-client --site {found.site} review-sample"),
         ),
-        None if found.would_train else styled("p", "warning", refusal(found)),
+        None if found.few_refused else styled("p", "warning", refusal(found)),
         _flag_warning(found),
         facts(in_short(found)),
         styled("div", "tables", *_tables(found)),
@@ -139,8 +139,8 @@ def refusal(found: CorpusEvidence) -> str:
     """Why a training would not begin, in a sentence."""
     refused = found.report.rows - found.report.returned
     return (
-        f"A training would refuse to begin: {refused:,} of {found.report.rows:,} rows could not be anonymized, more "
-        f"than the {found.max_refused_fraction:.2%} that the settings allow."
+        f"A run would leave out {refused:,} of {found.report.rows:,} rows that could not be anonymized, more than the "
+        f"{found.max_refused_fraction:.2%} of text.max_refused_fraction: see to them, or stay away from it."
     )
 
 

@@ -68,7 +68,7 @@ def examine(
         anonymized = Material(folder, site_key, progress).anonymized()
         records = anonymized.records
         sections["anonymization"] = _anonymization(anonymized.report)
-        sections["to mend"] |= _not_anonymized(anonymized.report)
+        sections["to mend"] |= _not_anonymized(anonymized.report, folder.settings.text.max_refused_fraction)
     shown, below = _self_check(folder.settings) if folder.settings.site.role == "trainer" else ({}, False)
     sections |= {"self-check": shown, "models": dict(models(folder)), "policy": _policy(folder.settings)}
     doubts: dict[str, Json] = dict(_warnings(folder.settings.policy, corpus.report))
@@ -111,10 +111,10 @@ def _record(row: TextRow) -> AnonymizedRecord:
     return AnonymizedRecord(row.record_id, row.text, row.label, row.patient_id, (), (), row.spans, row.pair)
 
 
-def _not_anonymized(report: AnonymizationReport) -> dict[str, Json]:
+def _not_anonymized(report: AnonymizationReport, bound: float) -> dict[str, Json]:
     """Rows that the anonymizer refuses drop out of a run; many of them are said first."""
     count = sum(number for _, number in report.refused)
-    if count <= refused_rows.LOUD * report.rows:
+    if count <= bound * report.rows:
         return {}
     reasons = ", ".join(f"{reason} {number}" for reason, number in report.refused)
     advice = "over_long: raise text.max_characters; time_limit: raise text.row_time_limit_seconds"

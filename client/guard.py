@@ -64,7 +64,7 @@ def check_round(plan: RoundPlan, opened: RunOpened, settings: SiteSettings) -> N
 
 def check_search(plan: RoundPlan, settings: SiteSettings) -> None:
     """A trial of the site's own search keeps the policy like a coordinator's plan. Raises PlanRefused."""
-    _check_work(plan.task, plan.training, settings.policy)
+    check_work(plan.task, plan.training, settings.policy)
     _check_privacy(plan, settings.policy)
 
 
@@ -74,7 +74,7 @@ def _check_training(plan: RoundPlan, policy: PolicySection) -> None:
         raise _refuse(f"{plan.planned_rounds} rounds are planned, this site allows {policy.max_rounds}")
     if (steps := plan.planned_rounds * plan.num_steps) > policy.max_steps:
         raise _refuse(f"{steps} steps are planned over all rounds, this site allows {policy.max_steps}")
-    _check_work(plan.task, plan.training, policy)
+    check_work(plan.task, plan.training, policy)
     if Decimal(plan.update_clip_norm) > Decimal(str(policy.max_update_clip_norm)):
         raise _refuse(f"an update may be {plan.update_clip_norm} long, this site allows {policy.max_update_clip_norm}")
     _check_privacy(plan, policy)
@@ -90,7 +90,8 @@ def _check_encoding(plan: RoundPlan, total_weight: int) -> None:
         raise _refuse(error.message) from None
 
 
-def _check_work(task: TaskPlan, training: TrainingPlan, policy: PolicySection) -> None:
+def check_work(task: TaskPlan, training: TrainingPlan, policy: PolicySection) -> None:
+    """What is trained, and by what: the part of a plan that a task file tells before a run. Raises PlanRefused."""
     if task.name not in policy.tasks:
         raise _refuse(f"the task {task.name} is not among {', '.join(policy.tasks)}")
     if policy.labels and task.labels and set(task.labels) not in [set(labels) for labels in policy.labels]:
@@ -145,7 +146,7 @@ def check_evaluation(plan: EvaluationPlan, settings: SiteSettings) -> None:
         raise _refuse("this site is not asked to evaluate", "not_in_cohort")
     if not policy.send_metrics:
         raise _refuse("this site's policy keeps its metrics at home")
-    _check_work(plan.task, plan.training, policy)
+    check_work(plan.task, plan.training, policy)
     if settings.site.role == "evaluator":
         return
     if plan.noise_multiplier is None:

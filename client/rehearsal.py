@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from client import account, device, tasks
+from client import account, device, guard, tasks
 from client.contract import describe_pretrained
 from client.corpus import SPLITS, Split
 from client.pieces import read_pieces
+from client.policy import PolicySection
 from client.pretrained import PACKAGED_DIGEST, Pretrained, find_pretrained, load_pretrained, tokenizer_digest
-from client.settings import PolicySection, SiteFolder
+from client.settings import SiteFolder
 from client.tasks import Reading, Why
 from privacy.canonical import Json, digest_of
 from privacy.errors import CollabError, IntegrityError
@@ -72,16 +73,13 @@ def _try(found: Rehearsal, what: str, step: Callable[[], object]) -> None:
     try:
         step()
     except CollabError as error:
-        found.refused[what] = f"{error.message}. {error.next_step}" if error.next_step else error.message
+        sentence = error.message.removesuffix("; nothing was read or trained")
+        found.refused[what] = f"{sentence}. {error.next_step}" if error.next_step else sentence
 
 
 def _policy(found: Rehearsal, request: ModelRequest, policy: PolicySection) -> None:
     """What the site's policy says of a task. Round plans bring more: their noise, their clip, their steps."""
-    if request.task.name not in policy.tasks:
-        found.refused["policy"] = f"the task {request.task.name} is not among {', '.join(policy.tasks)} (policy.tasks)"
-    elif request.training.scope not in policy.scopes:
-        scope, allowed = request.training.scope, ", ".join(policy.scopes)
-        found.refused["policy"] = f"the scope {scope} is not among {allowed} (policy.scopes)"
+    _try(found, "policy", lambda: guard.check_work(request.task, request.training, policy))
     if request.unit not in (None, policy.unit):
         found.refused["unit"] = f"the task protects a {request.unit}, policy.unit is {policy.unit}"
 

@@ -7,9 +7,10 @@ paths are relative to the TOML file. Whether a site is simulated is not a settin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -49,6 +50,10 @@ class DataSection(BaseModel):
     """Where the texts lie and which columns hold what."""
 
     model_config = STRICT
+    GONE: ClassVar[Mapping[str, str]] = {
+        "unknown_label": "take the line out. A label that a plan lacks always costs its row now, and the site alone is "
+        "told (collab-client check --task): a refused round told the coordinator that such a row is here"
+    }
     files: tuple[Path, ...] = Field(
         min_length=1, description="files or folders, at least 1, read in this order; relative to this file"
     )

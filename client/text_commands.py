@@ -97,5 +97,5 @@ def anonymize(
         print_table("Found", ("type", "findings", "documents"), rows)
         where = " and ".join(site_files.shown(folder, path) for path in paths)
         say(f"Wrote {where} (mode 0600: exact counts, they stay here).")
-    if not found.would_train:
+    if not found.few_refused:
         warn(reporting.refusal(found))

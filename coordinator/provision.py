@@ -79,7 +79,9 @@ def settings_for(
     run = base.run.model_copy(update={"name": name})
     network = base.network.model_copy(update={"host": listen} | ({} if port is None else {"port": port}))
     text = render(base.model_copy(update={"run": run, "network": network}))
-    return parse_toml(text, FederationSettings, origin="federation.toml")  # a copy was not checked yet
+    return parse_toml(
+        text, FederationSettings, origin="the name, host or port that was given"
+    )  # a copy was not checked yet
 
 
 def _fill(

@@ -107,6 +107,9 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     dotted = ".".join(str(part) for part in location)
     if detail["type"] == "extra_forbidden":
         known = _names_at(model, location[:-1])
+        gone = _gone_at(model, location[:-1]).get(str(location[-1]))
+        if gone is not None:
+            return f"{dotted} is no setting any more: {gone}"
         near = _near(str(location[-1]), known)
         prefix = ".".join(str(part) for part in (*location[:-1], ""))
         if near:
@@ -165,6 +168,12 @@ def _walk(model: type[BaseModel], location: Sequence[int | str]) -> tuple[type[B
 def _names_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
     here, _ = _walk(model, location)
     return list(here.model_fields) if here is not None else []
+
+
+def _gone_at(model: type[BaseModel], location: Sequence[int | str]) -> Mapping[str, str]:
+    """What a section says of its former settings, by name: its GONE."""
+    here, _ = _walk(model, location)
+    return getattr(here, "GONE", {})
 
 
 def _description_at(model: type[BaseModel], location: Sequence[int | str]) -> str:

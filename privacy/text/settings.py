@@ -150,7 +150,8 @@ class TextSettings(BaseModel):
         default=0.01,
         ge=0.0,
         le=1.0,
-        description="Share of rows that may be refused (0 to 1); above it nothing is returned at all.",
+        description="Share of rows that may be refused (0 to 1) before `check` and `anonymize` warn; a run leaves "
+        "refused rows out, however many: that it ended would tell the coordinator of them.",
     )
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that analyze rows (1 to 64); 1 works in the calling process."

@@ -135,7 +135,7 @@ def test_rows_that_the_anonymizer_refuses_are_said_first(
 ) -> None:
     make_site(
         [*notes(["a"] * 20), {"id": "long", "text": "word " * 900, "label": "a"}],
-        NO_FLOORS.replace("[text]", "[text]\nmax_characters = 4000\nmax_refused_fraction = 1.0"),
+        NO_FLOORS.replace("[text]", "[text]\nmax_characters = 4000"),
     )
     assert cli.main([*AT_SITE, "enroll"]) == 0
     told = checked(capsys)["to mend"]["rows not anonymized"]

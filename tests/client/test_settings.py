@@ -90,6 +90,11 @@ def test_the_patient_unit_needs_a_patient_column(tmp_path: Path) -> None:
         ("epsilon_limit = 8", "epsilon_limt = 8", "the nearest one is policy.epsilon_limit"),
         ('name = "hospital_a"', 'name = "Hospital A"', "site.name"),
         ('files = ["notes.csv", "/elsewhere/more.jsonl"]', "files = []", "data.files"),
+        (
+            'dataset = "discharge-notes"',
+            'dataset = "x"\nunknown_label = "refuse_round"',
+            "data.unknown_label is no setting any more: take the line out",
+        ),
         ('dataset = "discharge-notes"', 'dataset = "x"\ndelimiter = "ab"', "auto or one character"),
         ("[policy]", "[policy]\nsimulated = true", "policy.simulated is not a setting"),
         ("delta = 1e-5", "delta = 1e-5\n[compute]\nthreads = 0", "compute.threads"),

@@ -230,8 +230,8 @@ def test_the_report_holds_counts_and_no_word_of_any_row(site: SiteFolder, capsys
     assert report["by_entity"]["PERSON"] == report["documents"]["PERSON"] == 29
     assert sum(report["by_recognizer"].values()) == sum(report["by_entity"].values())
     assert report["replacement"] == "tag"
-    assert not report["would_train"]  # 1 of 30 is more than 1 %
-    assert "A training would refuse" in said.err
+    assert not report["few_refused"]  # 1 of 30 is more than 1 %
+    assert "A run would leave out 1 of 30 rows" in said.err
     assert mode(files[0]) == 0o600
     page = check_page(files[1])
     assert "control_characters" in page.text

@@ -18,7 +18,7 @@ Clinic = Any
 MakeClinic = Callable[..., Any]
 
 SECRET = "zqvsecret"
-ROW = json.dumps({"text": f"{SECRET}1 has a fever", "label": f"{SECRET}2", "patient_id": f"{SECRET}3"})
+ROW = json.dumps({"text": f"{SECRET}1 has a fever", "label": "ill", "patient_id": f"{SECRET}3"})
 BROKEN = {
     "no JSON": f"{SECRET}1\n{{{SECRET}2: 1}}\n".encode(),
     "other keys": json.dumps({f"{SECRET}1": f"{SECRET}2"}).encode(),
