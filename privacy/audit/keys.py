@@ -4,14 +4,30 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
-from typing import Self, final
+from typing import Final, Self, final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from privacy.errors import IntegrityError, SettingsError
 from privacy.identifiers import sha256
+
+_P: Final = 2**255 - 19
+_D: Final = -121665 * pow(121666, -1, _P) % _P
+_ORDER_EIGHT: Final = 2707385501144840649318225287225658788936804267575313519463743609750303402022
+_SMALL_ORDER: Final = frozenset({0, 1, _P - 1, _ORDER_EIGHT, _P - _ORDER_EIGHT})
+"""The second coordinates of all eight points of small order: with such a key, one signature holds for any message."""
+
+
+@lru_cache(4096)
+def _check_point(raw: bytes) -> None:
+    """Raises ValueError unless `raw` is the one encoding of a point of the curve that is of no small order."""
+    y = int.from_bytes(raw, "little") & ((1 << 255) - 1)
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P  # of the other coordinate
+    if y >= _P or y in _SMALL_ORDER or pow(square, (_P - 1) // 2, _P) != 1:
+        raise ValueError("not an Ed25519 key that anybody made")
 
 
 def _framed(domain: str, message: bytes) -> bytes:
@@ -20,10 +36,14 @@ def _framed(domain: str, message: bytes) -> bytes:
 
 @final
 class VerifyKey:
-    """An Ed25519 public key (32 bytes)."""
+    """An Ed25519 public key (32 bytes).
+
+    Raises ValueError for bytes that are no canonical point of the curve, or one of small order.
+    """
 
     def __init__(self, raw: bytes) -> None:
         self._key = Ed25519PublicKey.from_public_bytes(raw)
+        _check_point(raw)
 
     @classmethod
     def from_hex(cls, text: str) -> Self:

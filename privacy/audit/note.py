@@ -83,7 +83,10 @@ class NoteKey:
             raise problem from None
         if raw[:1] != ED25519 or len(raw) != 33 or _KEY_ID.fullmatch(key_id) is None:
             raise problem
-        parsed = cls(name, VerifyKey(raw[1:]))
+        try:
+            parsed = cls(name, VerifyKey(raw[1:]))
+        except ValueError:
+            raise problem from None
         if parsed.vkey() != vkey:
             raise problem
         return parsed

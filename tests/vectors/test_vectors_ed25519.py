@@ -35,7 +35,7 @@ RFC_8032 = [
 def holds(key: str, message: bytes, signature: str) -> bool:
     try:
         VerifyKey(bytes.fromhex(key)).verify_raw(message, bytes.fromhex(signature))
-    except IntegrityError:
+    except (IntegrityError, ValueError):  # ValueError: it is no key that anybody made
         return False
     return True
 
@@ -61,11 +61,11 @@ def test_every_wycheproof_case_is_judged_as_the_vector_says() -> None:
 
 
 @needs_vectors
-def test_corner_cases_are_judged_by_the_cofactorless_equation_with_canonical_r() -> None:
+def test_corner_cases_are_judged_by_the_cofactorless_equation_with_canonical_r_and_a_true_key() -> None:
     """What RFC 8032 leaves open is fixed here, so that a change of the library beneath is noticed."""
     cases = json.loads((FOLDER / "cctv_ed25519vectors.json").read_text())
     assert len(cases) == 914
     for case in cases:
         flags = set(case["flags"] or [])
-        expected = not flags & {"low_order_residue", "non_canonical_R"}
+        expected = not flags & {"low_order_residue", "non_canonical_R", "low_order_A", "non_canonical_A"}
         assert holds(case["key"], case["msg"].encode(), case["sig"]) == expected, case["number"]
