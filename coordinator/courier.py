@@ -97,8 +97,9 @@ class Courier:
 
         A site that gives none within `deadline_seconds` (from now on, for all sites together), or is not connected
         after `absent_seconds` (None: as long), yields "no_reply", one whose reply is no parcel or has a longer payload
-        "malformed". Drop each reply before asking for the next: that keeps one in memory. A site without a node (it was
-        taken off the roster) has "no_reply" at once. Raises Unreachable when the grid takes no messages.
+        "malformed". Only what comes from the site's own node and answers the site's own message is its reply; anything
+        else is dropped. Drop each reply before asking for the next: that keeps one in memory. A site without a node (it
+        was taken off the roster) has "no_reply" at once. Raises Unreachable when the grid takes no messages.
         """
         end = self._clock() + deadline_seconds
         absent_end = end if absent_seconds is None else min(end, self._clock() + absent_seconds)
@@ -167,8 +168,10 @@ class Courier:
         for message_id in list(errand.pushed):
             try:
                 for reply in self._grid.pull_messages([message_id]):
+                    if not _answers(reply, message_id, errand.node):
+                        continue  # nothing that this site was asked: it is as if it had not come
                     if not reply.has_error():
-                        return self._opened(reply, errand.node, max_payload_bytes)
+                        return from_content(reply.content, max_payload_bytes)
                     if reply.error.code == CLIENT_APP_RAISED:
                         return "no_reply"
                     errand.pushed.remove(message_id)
@@ -176,8 +179,8 @@ class Courier:
                 return "malformed"
         return None
 
-    @staticmethod
-    def _opened(reply: Message, node: int, max_payload_bytes: int) -> Parcel | ReasonCode:
-        if reply.metadata.src_node_id != node:
-            return "malformed"
-        return from_content(reply.content, max_payload_bytes)
+
+def _answers(reply: Message, message_id: str, node: int) -> bool:
+    """An error may also be the SuperLink's own: that the node is gone, that a message was lost."""
+    said = reply.metadata
+    return bool(said.reply_to_message_id == message_id and (said.src_node_id == node or reply.has_error()))

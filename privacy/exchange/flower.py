@@ -5,10 +5,14 @@ A parcel becomes one ConfigRecord (envelope, body, length of the payload) and, i
 equal pieces just under 5 MiB: Flower pays one request per object and cuts an array into chunks of 5 MiB. The way in is
 strict: what is not exactly that shape is a ContractError. Nothing is unpickled and no array format is parsed; a piece
 is bytes. Only Flower's public classes are used; the object format (header, NUL, body) is that of flwr 1.41.
+
+On the wire each piece stands behind a salt of its payload's. Flower calls an object by the hash of its content: without
+the salt a site could name the objects of a model before its coordinator sends them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, MutableMapping, Sequence
@@ -26,6 +30,7 @@ from privacy.errors import ContractError
 from privacy.exchange.messages import MAX_BODY_BYTES, Envelope, Parcel, parse
 
 PIECE_BYTES: Final = (5 << 20) - 4096
+SALT_BYTES: Final = 16
 MAX_ENVELOPE_BYTES: Final = 16384
 _HEAD: Final = "parcel"
 _PAYLOAD: Final = "payload"
@@ -40,13 +45,31 @@ def object_limit(max_payload_bytes: int) -> int:
     return 4 + 2 * -(-max_payload_bytes // PIECE_BYTES)
 
 
+class _Chunk:
+    """What Flower calls an ArrayChunk: a salt and a piece, which is not copied before it is sent."""
+
+    children = None
+
+    def __init__(self, salt: bytes, piece: memoryview) -> None:
+        self._parts = (f"ArrayChunk  {len(salt) + len(piece)}".encode() + b"\x00", salt, piece)
+        state = hashlib.sha256()
+        for part in self._parts:
+            state.update(part)
+        self.object_id = state.hexdigest()
+
+    def deflate(self) -> bytes:
+        return b"".join(self._parts)
+
+
 def cut(payload: bytes) -> ArrayRecord:
     """`payload` in pieces that share its memory. One record may stand in the contents of several messages."""
-    record, view = ArrayRecord(), memoryview(payload)
+    record, view, salt = ArrayRecord(), memoryview(payload), os.urandom(SALT_BYTES)
     for index, start in enumerate(range(0, len(payload), PIECE_BYTES)):
         piece = view[start : start + PIECE_BYTES]
         array = Array(_DTYPE, (len(piece),), _STYPE, b"")
         array.data = piece  # set afterwards: the constructor asks for bytes, and bytes would be a copy
+        chunk = _Chunk(salt, piece)
+        array.__dict__["_chunks"] = [(chunk.object_id, chunk)]
         record[f"{index:04d}"] = array
     return record
 
@@ -62,6 +85,14 @@ def to_content(parcel: Parcel, pieces: ArrayRecord | None = None) -> RecordDict:
     if parcel.payload:
         content[_PAYLOAD] = cut(parcel.payload) if pieces is None else pieces
     return content
+
+
+def envelope_of(content: RecordDict) -> Envelope:
+    """Whose parcel `content` holds, and to what it belongs. Raises ContractError where there is none."""
+    head = content.get(_HEAD)
+    if type(head) is not ConfigRecord or type(head.get("envelope")) is not bytes:
+        raise ContractError("a message does not hold a parcel", next_step=_ASK)
+    return parse(Envelope, head["envelope"])
 
 
 def from_content(content: RecordDict, max_payload_bytes: int) -> Parcel:
@@ -175,7 +206,7 @@ def _inflate_pieces(record_id: str, objects: MutableMapping[str, bytes]) -> Arra
         if described.pop("arraychunk_ids") != [0]:
             raise ContractError("a piece of a payload is more than one chunk", next_step=_ASK)
         if chunk_id not in chunks:
-            chunks[chunk_id] = _split(objects.pop(chunk_id), "ArrayChunk")[1]
+            chunks[chunk_id] = _split(objects.pop(chunk_id), "ArrayChunk")[1][SALT_BYTES:]
         array = Array(described["dtype"], tuple(described["shape"]), described["stype"], b"")
         array.data = chunks[chunk_id]
         record[name] = array

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
-from flwr.app import Error, Message
+from flwr.app import Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.proto.node_pb2 import NodeInfo
 
@@ -184,16 +185,24 @@ def test_a_reply_over_the_limit_is_malformed(clock: Clock) -> None:
     assert [reply for _, reply in exchange(grid_with(clock), clock, limit=4)] == ["malformed"] * 3
 
 
-def test_a_reply_from_another_node_is_malformed(clock: Clock) -> None:
+@pytest.mark.parametrize("lie", [{"_src_node_id": 99}, {"_reply_to_message_id": "another"}])
+def test_a_message_that_does_not_answer_is_dropped_and_the_true_reply_counts(
+    clock: Clock, lie: dict[str, object]
+) -> None:
     class Crossed(PatchyGrid):
+        """Returns a stranger's message beside each reply, and before it."""
+
         def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
             replies = super().pull_messages(message_ids)
+            strange = []
             for reply in replies:
-                reply.metadata.__dict__["_src_node_id"] = 99
-            return replies
+                strange.append(Message(content=RecordDict(), metadata=copy.copy(reply.metadata)))
+                strange[-1].metadata.__dict__.update(lie)
+            return [*strange, *replies]
 
     replies = exchange(Crossed(make_app(lambda config: Echo(str(config["site"]))), clock, {}), clock)
-    assert [reply for _, reply in replies] == ["malformed"] * 3
+    assert [site for site, _ in replies] == sorted(NODES)
+    assert [reply for _, reply in replies] == [parcel(site, b"ledom") for site in sorted(NODES)]
 
 
 def test_messages_that_the_grid_does_not_take_are_an_error(clock: Clock) -> None:
