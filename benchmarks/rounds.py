@@ -23,7 +23,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,26 +37,6 @@ def peak_megabytes(pid: int | str = "self") -> float:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) * 1024 / MEGABYTE
     raise OSError("no VmHWM in /proc")
-
-
-def keys(folder: Path) -> tuple[Path, dict[str, str]]:
-    """A CA and server certificate in `folder`/pki, and each site's node key; their public lines."""
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-
-    from coordinator import certificates
-
-    pki, lines = folder / "pki", {}
-    pki.mkdir(mode=0o700)
-    certificates.make_authority(pki, "bench", now=datetime.now(UTC))
-    certificates.make_server(pki, ["127.0.0.1", "localhost"], now=datetime.now(UTC))
-    for site in SITES:
-        key = ec.generate_private_key(ec.SECP384R1())
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-        (folder / f"{site}.key").write_bytes(private)
-        lines[site] = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-        (folder / f"{site}.pub").write_text(lines[site] + "\n")
-    return pki, lines
 
 
 def parcel(sender: str, payload: bytes, server_round: int) -> Any:
@@ -84,6 +63,7 @@ def parcel(sender: str, payload: bytes, server_round: int) -> Any:
 def answer(arguments: Sequence[str]) -> None:
     """A site's process: its address, folder and name."""
     import numpy as np
+    from small_federation import credentials
 
     from client.app import make_app
     from client.transport import serve
@@ -99,7 +79,7 @@ def answer(arguments: Sequence[str]) -> None:
     serve(
         make_app(lambda config: Site()),
         address=address,
-        ca_certificate=(folder / "pki" / "ca.crt").read_bytes(),
+        credentials=credentials(folder, site),
         node_key=folder / f"{site}.key",
         site=site,
         stop=threading.Event(),
@@ -110,6 +90,7 @@ def answer(arguments: Sequence[str]) -> None:
 def coordinate(arguments: Sequence[str]) -> None:
     """The coordinator's process: megabytes and rounds. Prints its measurements as JSON."""
     import numpy as np
+    from small_federation import SmallFederation
 
     from coordinator.blobs import BlobStore
     from coordinator.courier import Courier
@@ -120,14 +101,14 @@ def coordinate(arguments: Sequence[str]) -> None:
     found: dict[str, Any] = {"rounds": []}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        pki, lines = keys(folder)
+        federation = SmallFederation(folder, SITES)
         with flower_grid(
             folder / "superlink",
             host="127.0.0.1",
             port=0,
-            certificate=pki / "server.crt",
-            private_key=pki / "server.key",
-            node_keys=lines,
+            pki=federation.pki,
+            door=federation.door,
+            node_keys=federation.lines,
             max_payload_bytes=4 * size,
         ) as (grid, nodes):
             address = f"127.0.0.1:{grid.superlink.port}"
@@ -217,11 +198,13 @@ def train(message, context):
 
 def stock(megabytes: float, rounds: int) -> list[float]:
     """Seconds of each of `rounds` rounds of stock Flower (the first, which starts everything, is left out)."""
+    from small_federation import SmallFederation
+
     size, binaries = int(megabytes * MEGABYTE) // 4, Path(sys.executable).parent
     running: list[subprocess.Popen[bytes]] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        pki, _ = keys(folder)
+        pki = SmallFederation(folder, SITES).pki
         port, times = 18000 + os.getpid() % 1000, folder / "times"
         (folder / "app").mkdir()
         (folder / "app" / "pyproject.toml").write_text(STOCK_PROJECT)

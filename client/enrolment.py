@@ -3,9 +3,12 @@
 
     keys/signing.key   Ed25519, signs what the site says        keys/node.key, node.pub   P-384, OpenSSH, for Flower
     keys/site.key      32 bytes, the SecretSeed from which noise, the cache's HMAC and the split are derived by purpose
+    keys/tls.key       P-384, PEM, of which the site's client certificate is made
     enrolment.json     for the coordinator                      kit.json                  from the coordinator
+    certificate.pem    the newest client certificate that came over the connection (client.renewal)
 
-Rules: keys are 0600 in a folder of 0700, appear all at once, and are never written over: to enroll again keeps them.
+Rules: keys are 0600 in a folder of 0700, appear all at once, and are never written over: to enroll again keeps them,
+and adds the TLS key to those of a site that enrolled before there was one.
 Only the known keys of a simulated folder are replaced; what was made with them is put aside, not deleted; the ledger
 stays, for what was spent is spent. A start kit is pinned: one from another coordinator is refused.
 """
@@ -26,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
+    load_pem_private_key,
     load_ssh_private_key,
 )
 
@@ -38,11 +41,14 @@ from privacy.exchange.enrolment import (
     KeySlots,
     StartKit,
     enrolment_digest,
+    line_of,
     read_enrolment,
     read_start_kit,
     sign_enrolment,
+    tls_key_of,
     write,
 )
+from privacy.exchange.identity import check_certificate, make_request
 from privacy.exchange.messages import COORDINATOR
 from privacy.files import read_secret, sync_folder, write_secret, write_whole
 from privacy.identifiers import SiteId
@@ -52,8 +58,18 @@ SIGNING_KEY: Final = "signing.key"
 NODE_KEY: Final = "node.key"
 NODE_LINE: Final = "node.pub"
 SITE_KEY: Final = "site.key"
+TLS_KEY: Final = "tls.key"
 ENROLMENT: Final = "enrolment.json"
-BOUND_TO_OLD_KEYS: Final = ("keys", ENROLMENT, "kit.json", "state", "state.sqlite", "spans.sqlite", "reports")
+BOUND_TO_OLD_KEYS: Final = (
+    "keys",
+    ENROLMENT,
+    "kit.json",
+    "certificate.pem",
+    "state",
+    "state.sqlite",
+    "spans.sqlite",
+    "reports",
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,7 @@ class SiteIdentity:
     signing_key: SigningKey
     node_key: ec.EllipticCurvePrivateKey
     site_key: SecretSeed
+    tls_key: ec.EllipticCurvePrivateKey
     enrolment: Enrolment
     kit: StartKit
 
@@ -88,12 +105,13 @@ def enroll(folder: SiteFolder, *, simulation: PublicSeed | None = None) -> Enrol
     if keys_are_known(folder) and simulation is None:
         _put_aside(folder)
         folder.create()
-    if any(folder.keys.iterdir()):
-        _check_kept(folder, simulation)
-    else:
+    if not any(folder.keys.iterdir()):
         _make_keys(folder, simulation)
+    _check_kept(folder, simulation)
+    if not (folder.keys / TLS_KEY).exists():  # the others were made before there was one
+        write_secret(folder.keys / TLS_KEY, _pem(_curve_key(simulation, folder.name, "tls")))
     keys = _load_keys(folder)
-    enrolment = sign_enrolment(_unsigned(folder, *keys), keys[0])
+    enrolment = sign_enrolment(_unsigned(folder, *keys), keys[0], keys[1])
     write(folder.home / ENROLMENT, enrolment)
     return enrolment
 
@@ -108,7 +126,8 @@ def _check_kept(folder: SiteFolder, simulation: PublicSeed | None) -> None:
     if simulation is None:
         return
     expected = SigningKey(_secret(simulation, folder.name, "signing")).verify_key().hex()
-    if not keys_are_known(folder) or _load_keys(folder)[0].verify_key().hex() != expected:
+    kept = SigningKey.load(folder.keys / SIGNING_KEY).verify_key().hex()
+    if not keys_are_known(folder) or kept != expected:
         raise SettingsError(
             f"{folder.name} has keys that do not follow this simulation's seed",
             next_step="simulate in a new folder; nothing was changed",
@@ -131,9 +150,10 @@ def _make_keys(folder: SiteFolder, simulation: PublicSeed | None) -> None:
     draft = Path(tempfile.mkdtemp(prefix=".keys-", dir=folder.home))
     try:
         SigningKey(_secret(simulation, folder.name, "signing")).save(draft / SIGNING_KEY)
-        node = _node_key(simulation, folder.name)
+        node = _curve_key(simulation, folder.name, "node")
+        write_secret(draft / TLS_KEY, _pem(_curve_key(simulation, folder.name, "tls")))
         write_secret(draft / NODE_KEY, node.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
-        write_whole(draft / NODE_LINE, _line(node).encode() + b"\n")
+        write_whole(draft / NODE_LINE, line_of(node.public_key()).encode() + b"\n")
         write_secret(draft / SITE_KEY, _secret(simulation, folder.name, "site").hex().encode() + b"\n")
         if simulation is not None:
             for marker in (folder.simulated_marker, draft / SIMULATED_MARKER):
@@ -150,19 +170,23 @@ def _secret(simulation: PublicSeed | None, site: SiteId, purpose: str) -> bytes:
     return simulation.derive(f"simulated site key|{site}|{purpose}").value
 
 
-def _node_key(simulation: PublicSeed | None, site: SiteId) -> ec.EllipticCurvePrivateKey:
+def _curve_key(simulation: PublicSeed | None, site: SiteId, purpose: str) -> ec.EllipticCurvePrivateKey:
     if simulation is None:
         return ec.generate_private_key(ec.SECP384R1())
-    halves = _secret(simulation, site, "node-1") + _secret(simulation, site, "node-2")
+    halves = _secret(simulation, site, f"{purpose}-1") + _secret(simulation, site, f"{purpose}-2")
     return ec.derive_private_key(int.from_bytes(halves[:47], "big") + 1, ec.SECP384R1())
 
 
-def _line(node: ec.EllipticCurvePrivateKey) -> str:
-    return node.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _unsigned(
-    folder: SiteFolder, signing_key: SigningKey, node_key: ec.EllipticCurvePrivateKey, site_key: SecretSeed
+    folder: SiteFolder,
+    signing_key: SigningKey,
+    node_key: ec.EllipticCurvePrivateKey,
+    site_key: SecretSeed,
+    tls_key: ec.EllipticCurvePrivateKey,
 ) -> Enrolment:
     """What the site declares, from its keys and its settings as they stand."""
     return Enrolment(
@@ -171,24 +195,46 @@ def _unsigned(
         size_bucket=folder.settings.policy.size_bucket,
         policy_digest=folder.settings.policy_digest,
         simulated=keys_are_known(folder),
-        keys=KeySlots(signing=signing_key.verify_key().hex(), node=_line(node_key)),
+        keys=KeySlots(
+            signing=signing_key.verify_key().hex(),
+            node=line_of(node_key.public_key()),
+            tls=line_of(tls_key.public_key()),
+        ),
         secret_key_commitment=site_key.commit(f"enrolment/v1|{folder.name}"),
+        certificate_request=make_request(tls_key, folder.name, folder.settings.site.role),
+        node_signature="",
         signature="",
     )
 
 
-def _load_keys(folder: SiteFolder) -> tuple[SigningKey, ec.EllipticCurvePrivateKey, SecretSeed]:
+Keys = tuple[SigningKey, ec.EllipticCurvePrivateKey, SecretSeed, ec.EllipticCurvePrivateKey]
+
+
+def _load_keys(folder: SiteFolder) -> Keys:
+    """The four keys. Raises SettingsError when one is missing, is none, or others may read it."""
+    if not (folder.keys / TLS_KEY).exists():
+        raise SettingsError(
+            f"{folder.name} has no TLS key: it enrolled before there was one",
+            next_step=f"collab-client --site {folder.name} enroll (it keeps the others), and be admitted again",
+        )
     try:
         node = load_ssh_private_key(read_secret(folder.keys / NODE_KEY), password=None)
-        site_key = SecretSeed(bytes.fromhex(read_secret(folder.keys / SITE_KEY).decode("ascii").strip()))
+        tls = load_pem_private_key(read_secret(folder.keys / TLS_KEY), password=None)
         signing_key = SigningKey.load(folder.keys / SIGNING_KEY)
-    except ValueError:
+        site_key = _load_site_key(folder)
+    except (ValueError, TypeError):
         raise SettingsError(
             f"a key file of {folder.name} is damaged", next_step="restore the keys folder from its backup"
         ) from None
-    if not isinstance(node, ec.EllipticCurvePrivateKey):
-        raise SettingsError(f"the file {NODE_KEY} holds no elliptic-curve key", next_step="restore it from its backup")
-    return signing_key, node, site_key
+    if not isinstance(node, ec.EllipticCurvePrivateKey) or not isinstance(tls, ec.EllipticCurvePrivateKey):
+        raise SettingsError(
+            f"{NODE_KEY} or {TLS_KEY} holds no elliptic-curve key", next_step="restore it from its backup"
+        )
+    return signing_key, node, site_key, tls
+
+
+def _load_site_key(folder: SiteFolder) -> SecretSeed:
+    return SecretSeed(bytes.fromhex(read_secret(folder.keys / SITE_KEY).decode("ascii").strip()))
 
 
 def join(folder: SiteFolder, kit: StartKit, *, now: datetime) -> None:
@@ -199,6 +245,7 @@ def join(folder: SiteFolder, kit: StartKit, *, now: datetime) -> None:
     """
     check_joinable(folder, kit, now=now)
     write(folder.kit, kit)
+    folder.certificate.unlink(missing_ok=True)  # the kit's is the newer one, and may be of another role
 
 
 def check_joinable(folder: SiteFolder, kit: StartKit, *, now: datetime) -> None:
@@ -226,6 +273,8 @@ def check_joinable(folder: SiteFolder, kit: StartKit, *, now: datetime) -> None:
             f"the start kit's roster says something else of {folder.name} than its enrolment",
             next_step="tell the coordinator: this kit contradicts itself",
         )
+    tls_key = tls_key_of(enrolment)
+    check_certificate(kit.certificate, kit.ca_certificate, site=folder.name, role=enrolment.role, key=tls_key)
     _check_pinned(folder, kit, now=now)
 
 
@@ -247,7 +296,14 @@ def _check_pinned(folder: SiteFolder, kit: StartKit, *, now: datetime) -> None:
 
 def site_key_if_any(folder: SiteFolder) -> SecretSeed | None:
     """The root of the site's secret streams, or None before it has enrolled."""
-    return _load_keys(folder)[2] if (folder.keys / SITE_KEY).exists() else None
+    if not (folder.keys / SITE_KEY).exists():
+        return None
+    try:
+        return _load_site_key(folder)
+    except ValueError:
+        raise SettingsError(
+            f"a key file of {folder.name} is damaged", next_step="restore the keys folder from its backup"
+        ) from None
 
 
 def own_enrolment(folder: SiteFolder) -> Enrolment:
@@ -288,7 +344,8 @@ def _check_unchanged(folder: SiteFolder, declared: Enrolment, current: Enrolment
             f"the keys of {folder.name} are not those of its enrolment.json",
             next_step="restore both from one backup",
         )
-    if declared.model_copy(update={"signature": ""}) != current:
+    proofs = {"signature": "", "node_signature": "", "certificate_request": current.certificate_request}
+    if declared.model_copy(update=proofs) != current:
         raise SettingsError(
             f"role, size bucket or policy of {folder.name} changed since it enrolled",
             next_step=f"collab-client --site {folder.name} enroll (it keeps the keys), and have it admitted again",

@@ -267,6 +267,11 @@ class SiteFolder:
         return self.home / "kit.json"
 
     @property
+    def certificate(self) -> Path:
+        """The newest client certificate that came over the connection; the kit's is the first."""
+        return self.home / "certificate.pem"
+
+    @property
     def simulated_marker(self) -> Path:
         return self.home / SIMULATED_MARKER
 

@@ -2,17 +2,17 @@
 """A site's line to the coordinator's SuperLink: pull a message, let the site's own app answer, push the reply.
 
 No SuperNode process, and no Flower app is ever downloaded, installed or imported: what a coordinator sends is data.
-Only the given CA is trusted. The line comes back by itself after any interruption; after one that may have lost a
-message the site leaves and comes again, which tells the coordinator to send it once more.
+Only the given CA is trusted, and the site shows its own certificate. The line comes back by itself after any
+interruption, a stranger at the coordinator's address included; after one that may have lost a message the site leaves
+and comes again, which tells the coordinator to send it once more.
 
-One of the two files that use Flower's internal modules, pinned to flwr 1.41.0 (the other: coordinator/superlink.py).
+One of the files that use Flower's internal modules, pinned to flwr 1.41.0 (coordinator/superlink.py has the list).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +22,7 @@ from typing import Any, Final
 os.environ["FLWR_TELEMETRY_ENABLED"] = "0"  # read when flwr is imported: nothing here calls home
 os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
 
+import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from flwr.app import Context, Error, Message, RecordDict
@@ -47,9 +48,13 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from client.app import CLIENT_APP_RAISED, MAX_MODEL_BYTES, UNANSWERED
-from privacy.errors import CollabError, ContractError, IntegrityError, SettingsError, Unreachable
-from privacy.exchange.flower import in_two_lanes, inflate_message, object_limit
-from privacy.exchange.patience import Answered, Patience
+from client.credentials import Credentials
+from client.line import Nonsense, bound
+from privacy.errors import CollabError, ContractError, SettingsError, Unreachable
+from privacy.exchange.flower import envelope_of, in_two_lanes, inflate_message, object_limit
+from privacy.exchange.messages import Envelope
+from privacy.exchange.patience import Answered, Foreign, NotLetIn, Patience
+from privacy.files import read_secret
 from privacy.identifiers import SiteId
 
 HEARTBEAT_SECONDS: Final = 10.0
@@ -59,27 +64,34 @@ SHORTEST_POLL: Final = 0.1
 LONGEST_POLL: Final = 2.0
 _LONGEST_PAUSE: Final = 10.0
 _UPLOAD_ATTEMPTS: Final = 5
+CERTIFICATE_PATH: Final = "/v1/collab/certificate"
+RENEWAL_SECONDS: Final = 3600.0
+"""How often the site asks for a newer certificate, once its own has less than half its life left."""
+NOT_LET_IN: Final = 403
+TOO_LATE: Final = 410
+"""What the door says to an answer that nobody waits for any more, and to every call once the run is over."""
 
 
 def serve(
     app: ClientApp,
     *,
     address: str,
-    ca_certificate: bytes,
+    credentials: Credentials,
     node_key: Path,
     site: SiteId,
     stop: threading.Event,
     on_event: Callable[[str], None],
+    on_sent: Callable[[Envelope], None] = lambda envelope: None,
     max_payload_bytes: int = MAX_MODEL_BYTES,
 ) -> None:
     """Answer the SuperLink at `address` ("host:port") with `app` until `stop` is set; then leave cleanly.
 
-    `ca_certificate` is PEM, `node_key` the file of an OpenSSH P-384 private key whose public key the coordinator knows.
-    `on_event` gets one line for each change of state, without any content, in the thread of this call. Raises
-    IntegrityError when the server's certificate does not hold and SettingsError for a key or CA that is none; whatever
-    else happens it waits and tries again.
+    `node_key` is the file of an OpenSSH P-384 private key whose public key the coordinator knows. `on_event` gets one
+    line for each change of state, without any content, in the thread of this call; `on_sent` the envelope of each
+    parcel of which every byte was taken by the other side. Raises SettingsError for a key or CA that is none; whatever
+    happens on the network, it waits and tries again.
     """
-    line = _Line(app, address, ca_certificate, node_key, site, stop, on_event, max_payload_bytes)
+    line = _Line(app, address, credentials, node_key, site, stop, on_event, on_sent, max_payload_bytes)
     threading.Thread(target=line.beat, daemon=True).start()
     pause = SHORTEST_POLL
     try:
@@ -87,7 +99,7 @@ def serve(
             try:
                 pause = SHORTEST_POLL if line.work() else min(2 * pause, LONGEST_POLL)
                 stop.wait(pause)
-            except (SettingsError, IntegrityError):
+            except SettingsError:
                 raise
             except Exception as error:
                 line.reset(error)
@@ -104,27 +116,32 @@ class _Line:
         self,
         app: ClientApp,
         address: str,
-        ca_certificate: bytes,
+        credentials: Credentials,
         node_key: Path,
         site: SiteId,
         stop: threading.Event,
         on_event: Callable[[str], None],
+        on_sent: Callable[[Envelope], None],
         max_payload_bytes: int,
     ) -> None:
         key = _load_key(node_key)
-        self._app, self._site, self._stop, self._tell = app, site, stop, on_event
+        self._app, self._site, self._stop, self._tell, self._sent = app, site, stop, on_event, on_sent
+        self._address, self._credentials = address, credentials
         self._public_key = public_key_to_bytes(key.public_key())
         self._object_limit = object_limit(max_payload_bytes)
         self._node: Node | None = None
         self._contexts: dict[int, Context] = {}
         self._said = ""
-        self._quick = _client(address, ca_certificate, key, Patience(0.0, stop))
-        self._patient = _client(address, ca_certificate, key, Patience(PATIENCE_SECONDS, stop))
+        self._over = False
+        self._asked_for_certificate = float("-inf")
+        self._quick = _client(address, credentials, key, Patience(0.0, stop), max_payload_bytes)
+        self._patient = _client(address, credentials, key, Patience(PATIENCE_SECONDS, stop), max_payload_bytes)
 
     def work(self) -> bool:
         """Be known, take one message, answer it; False: there was none. Raises when any of it has to be redone."""
         if self._node is None:
             self._come()
+        self._renew()
         node = self._node
         answer = self._quick.PullMessages(PullMessagesRequest(node=node))
         if not answer.messages_list:
@@ -132,19 +149,52 @@ class _Line:
         head = message_from_proto(answer.messages_list[0])
         self._say(f"round {head.metadata.group_id}: {head.metadata.message_type} received")
         reply = self._answer(head, self._pull(head.metadata, answer.message_object_trees[0]))
-        self._push(reply)
+        try:
+            self._push(reply)
+        except Answered as error:
+            if error.status != TOO_LATE:
+                raise
+            self._say(f"round {head.metadata.group_id}: the coordinator does not wait for this answer any more")
+            return True
+        if not reply.has_error():
+            self._sent(envelope_of(reply.content))
         self._say(f"round {head.metadata.group_id}: {'failed' if reply.has_error() else 'answered'}")
         return True
 
     def reset(self, error: Exception) -> None:
         """After `error`: leave, so that what was lost is sent again when we are back."""
-        if isinstance(error, Answered):
+        if isinstance(error, Answered) and error.status == TOO_LATE:
+            self._over = True
+            self._say("the coordinator's run has ended: waiting for the next one")
+        elif isinstance(error, NotLetIn) or (isinstance(error, Answered) and error.status == NOT_LET_IN):
+            self._say(self._not_let_in())
+        elif isinstance(error, Answered):
             self._say("the coordinator does not take this site now, or still takes it for connected: waiting")
-        elif isinstance(error, Unreachable):
-            self._say("the coordinator is away: waiting")
+        elif isinstance(error, Foreign):
+            self._say("somebody else answers at the coordinator's address (its certificate does not hold): waiting")
+        elif isinstance(error, Unreachable) and not isinstance(error, Nonsense):
+            if not self._over:  # who said that it ends is not away
+                self._say("the coordinator is away: waiting")
         else:
             self._say(f"the coordinator's answer makes no sense ({type(error).__name__}): waiting")
         self.leave()
+
+    def _not_let_in(self) -> str:
+        if self._credentials.expired():
+            day = f"{self._credentials.holder.valid_until:%Y-%m-%d}"
+            return f"this site's certificate ended on {day}: ask the coordinator for a new start kit; waiting"
+        return "the coordinator does not let this site in (not in this run, or its certificate was revoked): waiting"
+
+    def _renew(self) -> None:
+        """Fetch a newer certificate over the one that still holds. What goes wrong is tried again in an hour."""
+        now = time.monotonic()
+        if not self._credentials.due() or now - self._asked_for_certificate < RENEWAL_SECONDS:
+            return
+        self._asked_for_certificate = now
+        with contextlib.suppress(CollabError, httpx.HTTPError, UnicodeDecodeError):
+            answer = self._quick._client.get(f"https://{self._address}{CERTIFICATE_PATH}")
+            if answer.status_code == 200 and self._credentials.take(answer.content.decode("ascii")):
+                self._say(f"the site's certificate was renewed until {self._credentials.holder.valid_until:%Y-%m-%d}")
 
     def leave(self) -> None:
         """Tell the SuperLink that this site is gone, if it can be told."""
@@ -165,6 +215,7 @@ class _Line:
     def _come(self) -> None:
         request = ActivateNodeRequest(public_key=self._public_key, heartbeat_interval=HEARTBEAT_SECONDS)
         self._node = Node(node_id=self._quick.ActivateNode(request).node_id)
+        self._over = False
         self._say("connected")
 
     def _pull(self, head: Any, tree: Any) -> Message | None:
@@ -250,27 +301,22 @@ class _Line:
 
 
 def _client(
-    address: str, ca_certificate: bytes, key: ec.EllipticCurvePrivateKey, patience: Patience
+    address: str, credentials: Credentials, key: ec.EllipticCurvePrivateKey, patience: Patience, max_payload_bytes: int
 ) -> FleetHttpClient:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks name and chain, and knows no CA yet
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    try:
-        context.load_verify_locations(cadata=ca_certificate.decode("ascii"))
-    except (ssl.SSLError, UnicodeDecodeError):
-        raise SettingsError(
-            "the federation's CA is no certificate", next_step="join again with the start kit"
-        ) from None
     identity = NodeAuthHttpInterceptor(key, key.public_key())
-    client = FleetHttpClient(f"https://{address}", interceptors=[identity], verify=context, retry_invoker=patience)
+    client = FleetHttpClient(
+        f"https://{address}", interceptors=[identity], verify=credentials.context(), retry_invoker=patience
+    )
     client._client.follow_redirects = False  # else a coordinator could have a site call hosts of its own network
+    bound(client._client, max_payload_bytes)
     return client
 
 
 def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
-        key = load_ssh_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError):
+        key = load_ssh_private_key(read_secret(path), password=None)
+    except ValueError:
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP384R1):
-        raise SettingsError(f"the node key {path.name} is missing or is no P-384 key", next_step="enroll again")
+        raise SettingsError(f"the node key {path.name} is no P-384 key", next_step="restore it from its backup")
     return key

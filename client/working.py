@@ -12,16 +12,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from client.settings import SiteFolder
-from privacy.errors import CollabError, SettingsError
+from privacy.errors import CollabError, IntegrityError, SettingsError
+from privacy.files import write_private
 from privacy.terminal import say, warn
 
 if TYPE_CHECKING:
+    from client.credentials import Credentials
     from client.enrolment import SiteIdentity
 
 
@@ -79,12 +81,33 @@ def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
         serve(
             make_app(lambda config: site, on_error=_tell_error),
             address=identity.kit.address,
-            ca_certificate=identity.kit.ca_certificate.encode("ascii"),
+            credentials=credentials_of(folder, identity),
             node_key=folder.keys / NODE_KEY,
             site=folder.name,
             stop=stop,
             on_event=_say_now,
         )
+
+
+def credentials_of(folder: SiteFolder, identity: SiteIdentity) -> Credentials:
+    """What the site shows at the door: the newest certificate that it was given, at first that of its start kit."""
+    from client.credentials import Credentials
+    from client.enrolment import TLS_KEY
+
+    def held() -> Credentials:
+        return Credentials(
+            ca_certificate=identity.kit.ca_certificate.encode("ascii"),
+            certificate=folder.certificate,
+            key=folder.keys / TLS_KEY,
+            site=folder.name,
+            role=identity.enrolment.role,
+        )
+
+    if folder.certificate.exists():
+        with suppress(IntegrityError):  # it was made for an earlier key or role: the kit's is the one that fits
+            return held()
+    write_private(folder.certificate, identity.kit.certificate.encode("ascii"))
+    return held()
 
 
 @contextmanager

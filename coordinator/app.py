@@ -20,12 +20,11 @@ from typing import Protocol
 from flwr.serverapp import Grid
 
 from coordinator.blobs import BlobStore
-from coordinator.certificates import SERVER_CERTIFICATE, SERVER_KEY
 from coordinator.courier import Courier
 from coordinator.folder import FederationFolder
 from coordinator.journal import Journal
 from coordinator.planning import Recipe, run_outline
-from coordinator.provision import roster
+from coordinator.provision import certificates_kept_fresh, roster
 from coordinator.readiness import load_contract
 from coordinator.replies import HEADROOM
 from coordinator.rounds import Progress, Rounds
@@ -162,13 +161,19 @@ def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lam
         courier.wait_online(settings.rounds.min_sites, waiting)
 
     private_folder(folder.root / "superlink")
-    with flower_grid(
-        folder.root / "superlink",
-        host=settings.network.host,
-        port=settings.network.port,
-        certificate=folder.pki / SERVER_CERTIFICATE,
-        private_key=folder.pki / SERVER_KEY,
-        node_keys={site: enrolment.keys.node for site, enrolment in roster(folder).items()},
-        max_payload_bytes=contract.payload_bytes + HEADROOM,
-    ) as (grid, nodes):
-        return run_on(folder, grid, nodes, progress=progress, before=wait)
+    with (
+        flower_grid(
+            folder.root / "superlink",
+            host=settings.network.host,
+            port=settings.network.port,
+            pki=folder.pki,
+            door=folder.door,
+            node_keys={site: enrolment.keys.node for site, enrolment in roster(folder).items()},
+            max_payload_bytes=contract.payload_bytes + HEADROOM,
+        ) as (grid, nodes),
+        certificates_kept_fresh(folder),
+    ):
+        closed = run_on(folder, grid, nodes, progress=progress, before=wait)
+        if closed.outcome != "stopped":
+            grid.superlink.end()
+        return closed

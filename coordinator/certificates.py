@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The federation's own certificates: one private CA, one server certificate (X.509, P-384). Sites trust no other CA.
+"""The federation's own certificates: one private CA, one server certificate, one for each site (X.509, P-384).
 
-Rules: the CA's key never leaves the coordinator's folder; a renewal keeps the server's key and changes one file in one
-step; what has expired, or was not issued here, is told before anything is started. Time is an argument.
+Neither side trusts another CA. Rules: the CA's key never leaves the coordinator's folder and is read by no process that
+listens; a renewal keeps the key and changes one file in one step; what has expired, or was not issued here, is told
+before anything is started. Time is an argument. Which of the sites' certificates open the door: coordinator.admissions.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from privacy.errors import IntegrityError, SettingsError
-from privacy.exchange.enrolment import host_is_plain
+from privacy.exchange.enrolment import Enrolment, host_is_plain, tls_key_of
+from privacy.exchange.identity import subject
 from privacy.files import read_secret, write_secret, write_whole
 
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 397
+SITE_DAYS: Final = 30
 CLOCK_SKEW: Final = timedelta(hours=1)
 
 CA_KEY: Final = "ca.key"
@@ -71,6 +74,8 @@ def renew_server(pki: Path, hosts: Sequence[str] = (), *, now: datetime) -> None
 def check(pki: Path, *, now: datetime) -> datetime:
     """When the server's certificate ends. Raises IntegrityError when it is expired, foreign or for another key."""
     authority, server = _load(pki / CA_CERTIFICATE), _load(pki / SERVER_CERTIFICATE)
+    if _public(_load_key(pki / CA_KEY).public_key()) != _public(authority.public_key()):
+        raise IntegrityError("the CA's certificate is for another key", next_step="restore pki/ from one backup")
     _within(
         authority, "CA", now, "make a new federation folder with `collab-coordinator init`, and admit the sites again"
     )
@@ -85,6 +90,14 @@ def check(pki: Path, *, now: datetime) -> datetime:
     if _public(_load_key(pki / SERVER_KEY).public_key()) != _public(server.public_key()):
         raise IntegrityError("the server certificate is for another key", next_step="collab-coordinator renew DIR")
     return server.not_valid_after_utc
+
+
+def issue_site(pki: Path, enrolment: Enrolment, *, now: datetime, days: int = SITE_DAYS) -> x509.Certificate:
+    """A client certificate for a site that people admitted: its name and role, its own TLS key, `days` of life."""
+    authority, authority_key = _load(pki / CA_CERTIFICATE), _load_key(pki / CA_KEY)
+    name = subject(enrolment.site, enrolment.role)
+    builder = _builder(name, authority.subject, tls_key_of(enrolment), now, days)
+    return _signed(builder, authority_key, tls_key_of(enrolment), ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 def hosts(pki: Path) -> list[str]:
@@ -108,17 +121,27 @@ def _issue(pki: Path, names: Sequence[x509.GeneralName], now: datetime) -> None:
     authority, authority_key, key = _load(pki / CA_CERTIFICATE), _load_key(pki / CA_KEY), _load_key(pki / SERVER_KEY)
     if not names:
         raise SettingsError("a server certificate needs at least one host", next_step="give --host")
-    certificate = (
-        _builder(_name("collab coordinator"), authority.subject, key.public_key(), now, SERVER_DAYS)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = _builder(_name("collab coordinator"), authority.subject, key.public_key(), now, SERVER_DAYS)
+    named = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    certificate = _signed(named, authority_key, key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH)
+    write_whole(pki / SERVER_CERTIFICATE, certificate.public_bytes(Encoding.PEM))
+
+
+def _signed(
+    builder: x509.CertificateBuilder,
+    authority_key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePublicKey,
+    use: x509.ObjectIdentifier,
+) -> x509.Certificate:
+    """An end's certificate, for one use."""
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA384())
     )
-    write_whole(pki / SERVER_CERTIFICATE, certificate.public_bytes(Encoding.PEM))
 
 
 def _builder(

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from coordinator import certificates, provision, readiness, status
+from coordinator import admissions, certificates, provision, readiness, status
 from coordinator.folder import FederationFolder
 from coordinator.settings import FederationSettings
 from privacy.canonical import canonical_bytes
@@ -168,13 +168,59 @@ def renew(
     folder: Dir,
     host: Annotated[list[str] | None, typer.Option(help="New names and addresses; the old ones if not given.")] = None,
 ) -> None:
-    """Renew the server certificate. The sites need nothing new, unless the first host changes."""
+    """Renew the server certificate, and those of sites that were away too long to renew their own.
+
+    A site that is connected needs nothing new, unless the first host changes; one whose certificate ended joins again
+    with its new start kit.
+    """
     federation = FederationFolder(folder)
     certificates.renew_server(federation.pki, host or (), now=now())
     end = certificates.check(federation.pki, now=now())
+    provision.write_kits(federation, now=now())
     say(
         f"The server certificate is for {', '.join(certificates.hosts(federation.pki))} and valid until {end:%Y-%m-%d}."
     )
+
+
+@app.command("certificates", epilog=example("collab-coordinator certificates lung"))
+def show_certificates(folder: Dir, as_json: AsJson = False) -> None:
+    """List the certificates that open the door, until when, and those that were revoked."""
+    federation = FederationFolder(folder)
+    rows = [
+        {"site": one.holder.site, "role": one.holder.role, "serial": f"{one.holder.serial:x}"}
+        | {"valid_until": f"{one.holder.valid_until:%Y-%m-%d %H:%M}", "state": provision.state_of(one, now=now())}
+        for site in provision.roster(federation)
+        for one in admissions.issued(federation.door, site)
+    ]
+    rows += [
+        {
+            "site": one["site"],
+            "role": "",
+            "serial": one["serial"],
+            "valid_until": "",
+            "state": f"revoked {one['revoked']}",
+        }
+        for one in admissions.revoked(federation.pki)
+    ]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table("Client certificates", tuple(rows[0]), [tuple(row.values()) for row in rows])
+    else:
+        say(f"No site was admitted yet. Next: collab-coordinator admit {folder} ENROLMENT")
+
+
+@app.command(epilog=example("collab-coordinator revoke lung hospital_a"))
+def revoke(
+    folder: Dir,
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Whose certificates are taken back.", show_default=False)],
+) -> None:
+    """Take a site's certificates back: at once, on connections that are open too. `admit` gives it a new one."""
+    federation = FederationFolder(folder)
+    taken = admissions.revoke(federation.door, federation.pki, site, now=now())
+    provision.write_kits(federation, now=now())
+    say(f"Revoked {len(taken)} certificate(s) of {site}: {', '.join(f'{one.holder.serial:x}' for one in taken)}.")
+    say(f"In a run that is open it counts as without an answer. Back in: collab-coordinator admit {folder} ENROLMENT")
 
 
 @app.command(epilog=example("collab-coordinator check lung"))

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A federation's folder: where everything of one coordinator lies. Reading it changes nothing.
+"""A federation's folder (0700): where everything of one coordinator lies. Reading it changes nothing.
 
 federation.toml      the recipe, every setting explained
 keys/                0700: coordinator.key signs what is sent, log.key signs checkpoints; 0600, never written over
-pki/                 0700: the federation's CA and the server's certificate
+pki/                 0700: the federation's CA and the server's certificate; revoked.jsonl, what was taken back
+door/<site>.pem      the client certificates that open the door, newest first: what is not there is not let in
 roster/<site>.json   an admitted site's Enrolment, as it came
-kits/<site>.json     the signed start kit: the same for all sites, made anew at each admission
+kits/<site>.json     the signed start kit, made anew at each admission; only the certificate differs between sites
 model/               model.json and initial.safetensors, from `collab-client describe`
 log.sqlite, log.vkey, blobs/   all that an auditor needs
 SIMULATED            marks a folder whose keys follow a known seed
@@ -47,6 +48,10 @@ class FederationFolder:
     @property
     def pki(self) -> Path:
         return self.root / "pki"
+
+    @property
+    def door(self) -> Path:
+        return self.root / "door"
 
     @property
     def roster(self) -> Path:

@@ -10,16 +10,19 @@ from __future__ import annotations
 import ipaddress
 import shutil
 import tempfile
-from collections.abc import Sequence
-from datetime import datetime
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
-from coordinator import certificates
+from coordinator import admissions, certificates
 from coordinator.folder import SIMULATED_MARKER, FederationFolder
 from coordinator.settings import FederationSettings
 from privacy.audit.keys import SigningKey
 from privacy.audit.note import NoteKey
-from privacy.errors import IntegrityError, SettingsError
+from privacy.errors import CollabError, IntegrityError, SettingsError
 from privacy.exchange.enrolment import (
     Enrolment,
     StartKit,
@@ -35,6 +38,9 @@ from privacy.files import private_folder, write_whole
 from privacy.identifiers import SiteId
 from privacy.randomness import PublicSeed
 from privacy.settings_file import parse_toml, render
+
+FRESH_SECONDS: Final = 600.0
+"""How often a coordinator at work looks whose certificate has less than half its life left."""
 
 
 def init(
@@ -63,7 +69,7 @@ def init(
     draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
     try:
         _fill(draft, hosts, now, settings, simulation)
-        draft.chmod(0o755)
+        draft.chmod(0o700)
         draft.replace(root)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -88,10 +94,8 @@ def _fill(
     root: Path, hosts: Sequence[str], now: datetime, settings: FederationSettings, simulation: PublicSeed | None
 ) -> None:
     text = render(settings)
-    for name in ("keys", "pki"):
+    for name in ("keys", "pki", "door", "roster", "kits", "blobs", "model"):
         private_folder(root / name)
-    for name in ("roster", "kits", "blobs", "model"):
-        (root / name).mkdir()
     log_key = _new_key(simulation, "log")
     _new_key(simulation, "coordinator").save(root / "keys" / "coordinator.key")
     log_key.save(root / "keys" / "log.key")
@@ -111,7 +115,7 @@ def _new_key(simulation: PublicSeed | None, purpose: str) -> SigningKey:
 
 
 def admit(folder: FederationFolder, enrolment: Enrolment, *, now: datetime) -> StartKit:
-    """Take a site into the roster and make all start kits anew; the kit for `enrolment.site` comes back.
+    """Take a site into the roster, issue its certificate and make all start kits anew; its own kit comes back.
 
     The same site may come again with the same signing key and new facts (a run that is open keeps the old ones).
     Raises IntegrityError for a bad signature, SettingsError for a name or a key that belongs to another site.
@@ -120,10 +124,53 @@ def admit(folder: FederationFolder, enrolment: Enrolment, *, now: datetime) -> S
     _check_free(folder, enrolment)
     check_authority(_authority(folder), now=now)
     write(folder.roster / f"{enrolment.site}.json", enrolment)
-    kit = start_kit(folder)
-    for site in kit.roster:
-        write(folder.kits / f"{site}.json", kit)
-    return kit
+    admissions.let_in(folder.door, folder.pki, enrolment, now=now)
+    return write_kits(folder, now=now)[enrolment.site]
+
+
+def write_kits(folder: FederationFolder, *, now: datetime) -> dict[SiteId, StartKit]:
+    """Make the start kit of each site anew, with its newest certificate. A revoked site has none."""
+    kits = start_kits(folder, now=now)
+    for site in roster(folder):
+        if site in kits:
+            write(folder.kits / f"{site}.json", kits[site])
+        else:
+            (folder.kits / f"{site}.json").unlink(missing_ok=True)
+    return kits
+
+
+def state_of(issued: admissions.Issued, *, now: datetime) -> str:
+    """In a word, what a certificate is worth at `now`."""
+    if now > issued.holder.valid_until:
+        return "ended: the site needs a new start kit"
+    return "due" if issued.holder.valid_until - now < admissions.RENEW_BEFORE else "ok"
+
+
+def renew_sites(folder: FederationFolder, *, now: datetime) -> list[admissions.Issued]:
+    """Each admitted site's newest certificate, made anew where less than half its life is left."""
+    found = [admissions.certificate_for(folder.door, folder.pki, each, now=now) for each in roster(folder).values()]
+    return [one for one in found if one is not None]
+
+
+@contextmanager
+def certificates_kept_fresh(folder: FederationFolder, *, seconds: float = FRESH_SECONDS) -> Iterator[None]:
+    """Renew the sites' certificates now and every `seconds`, in this process: the one that listens has no CA key."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while True:
+            with suppress(CollabError, OSError):  # a damaged folder is told by `check`; the next turn tries again
+                renew_sites(folder, now=datetime.now(UTC))
+            if over.wait(seconds):
+                return
+
+    thread = threading.Thread(target=renew, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _check_free(folder: FederationFolder, new: Enrolment) -> None:
@@ -151,7 +198,7 @@ def _check_free(folder: FederationFolder, new: Enrolment) -> None:
 
 
 def _keys(enrolment: Enrolment) -> set[str]:
-    return {enrolment.keys.signing, enrolment.keys.node, enrolment.secret_key_commitment}
+    return {enrolment.keys.signing, enrolment.keys.node, enrolment.keys.tls, enrolment.secret_key_commitment}
 
 
 def roster(folder: FederationFolder) -> dict[SiteId, Enrolment]:
@@ -167,23 +214,26 @@ def roster(folder: FederationFolder) -> dict[SiteId, Enrolment]:
     return found
 
 
-def start_kit(folder: FederationFolder) -> StartKit:
-    """The signed start kit for the roster as it stands."""
+def start_kits(folder: FederationFolder, *, now: datetime) -> dict[SiteId, StartKit]:
+    """The signed start kits for the roster as it stands, one for each site that has a certificate."""
     sites = roster(folder)
     key = folder.coordinator_key()
-    unsigned = StartKit(
-        federation=folder.name,
-        address=address(folder),
-        ca_certificate=_authority(folder),
-        coordinator_key=key.verify_key().hex(),
-        log_origin=f"collab/{folder.name}",
-        log_vkey=folder.log_vkey.read_text().strip(),
-        roster={site: enrolment.roster_site() for site, enrolment in sites.items()},
-        enrolments={site: enrolment_digest(enrolment) for site, enrolment in sites.items()},
-        simulated=folder.simulated,
-        signature="",
-    )
-    return sign_start_kit(unsigned, key)
+    common = {
+        "federation": folder.name,
+        "address": address(folder),
+        "ca_certificate": _authority(folder),
+        "coordinator_key": key.verify_key().hex(),
+        "log_origin": f"collab/{folder.name}",
+        "log_vkey": folder.log_vkey.read_text().strip(),
+        "roster": {site: enrolment.roster_site() for site, enrolment in sites.items()},
+        "enrolments": {site: enrolment_digest(enrolment) for site, enrolment in sites.items()},
+        "simulated": folder.simulated,
+        "signature": "",
+    }
+    return {
+        one.holder.site: sign_start_kit(StartKit.model_validate(common | {"certificate": one.pem}), key)
+        for one in renew_sites(folder, now=now)
+    }
 
 
 def address(folder: FederationFolder) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from coordinator import certificates
+from coordinator import admissions, certificates
 from coordinator.folder import FederationFolder
 from coordinator.phases import History
 from coordinator.planning import check_same_settings
@@ -86,14 +86,16 @@ def _certificates(folder: FederationFolder, now: datetime) -> str:
 
 def _roster(folder: FederationFolder) -> str:
     sites = roster(folder)
-    trainers = [site for site, enrolment in sites.items() if enrolment.role == "trainer"]
+    outside = [site for site in sites if not admissions.issued(folder.door, site)]
+    trainers = [site for site, each in sites.items() if each.role == "trainer" and site not in outside]
     least = folder.settings.rounds.min_sites
     if len(trainers) < least:
         raise SettingsError(
             f"{len(trainers)} trainers are admitted, rounds.min_sites is {least}",
             next_step="collab-coordinator admit DIR ENROLMENT, for each site",
         )
-    return f"{len(sites)} sites: {', '.join(sites)}"
+    without = f"; without a certificate, so not let in: {', '.join(outside)}" if outside else ""
+    return f"{len(sites)} sites: {', '.join(sites)}{without}"
 
 
 def load_contract(folder: FederationFolder) -> ModelContract:

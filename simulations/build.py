@@ -108,8 +108,7 @@ def _make(scenario: Scenario, seed: PublicSeed, out: Path, data: Path | None) ->
     for path in sorted((out / "sites").glob("*.toml")):
         if path.stem != HOLDOUT:
             provision.admit(federation, enroll(SiteFolder(path), simulation=seed), now=now)
-    kit = provision.start_kit(federation)
-    for site in kit.roster:
+    for site, kit in provision.start_kits(federation, now=now).items():
         join(SiteFolder(out / "sites" / f"{site}.toml"), kit, now=now)
 
 

@@ -32,7 +32,7 @@ from privacy.randomness import PublicSeed
 from privacy.settings_file import parse_toml, plain, settings_digest
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
 
-COMMANDS = ["init", "task", "plan", "admit", "renew", "check", "run", "status"]
+COMMANDS = ["init", "task", "plan", "admit", "renew", "certificates", "revoke", "check", "run", "status"]
 SITE = """
 [site]
 name = "{name}"
@@ -120,6 +120,49 @@ def test_admit_compares_fingerprints_and_writes_a_kit(here: Path, capsys: pytest
     shown = capsys.readouterr().out.splitlines()[0].split(": ")[1]
     assert read_start_kit(here / "lung/kits/hospital_a.json", now=cli.now()).address == "localhost:19443"
     assert cli.main(["admit", "lung", file, "--fingerprint", shown]) == 0
+
+
+def test_certificates_are_listed_revoked_and_given_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def listed() -> list[dict[str, str]]:
+        capsys.readouterr()
+        assert cli.main(["certificates", "lung", "--json"]) == 0
+        return list(json.loads(capsys.readouterr().out))
+
+    file = enrolment_file(here)
+    assert listed() == []
+    assert cli.main(["admit", "lung", file, "--yes"]) == 0
+    (only,) = listed()
+    assert (only["site"], only["role"], only["state"]) == ("hospital_a", "trainer", "ok")
+    assert cli.main(["revoke", "lung", "hospital_a"]) == 0
+    (gone,) = listed()
+    assert gone["serial"] == only["serial"]
+    assert gone["state"].startswith("revoked 2")
+    assert not (here / "lung/kits/hospital_a.json").exists()
+    assert cli.main(["revoke", "lung", "hospital_a"]) == 2
+    assert "has no certificate" in capsys.readouterr().err
+    assert cli.main(["renew", "lung"]) == 0  # renews nothing for a site that was revoked
+    assert [row["state"][:7] for row in listed()] == ["revoked"]
+    assert cli.main(["admit", "lung", file, "--yes"]) == 0
+    back, still_gone = listed()
+    assert back["state"] == "ok"
+    assert back["serial"] != still_gone["serial"] == only["serial"]
+    assert cli.main(["certificates", "lung"]) == 0
+
+
+def test_an_enrolment_of_before_is_refused_with_what_to_do(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = here / enrolment_file(here)
+    old = json.loads(path.read_text())
+    old["version"] = old["keys"]["version"] = 1
+    for name in ("certificate_request", "node_signature"):
+        del old[name]
+    del old["keys"]["tls"]
+    path.write_bytes(canonical_bytes(old) + b"\n")
+    capsys.readouterr()
+    assert cli.main(["admit", "lung", str(path), "--yes"]) != 0
+    said = capsys.readouterr().err
+    assert "before sites had a TLS key" in said
+    assert "collab-client enroll" in said
+    assert not list((here / "lung/roster").iterdir())
 
 
 def test_an_altered_enrolment_is_a_verification_that_failed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,9 @@
 
 Both are canonical JSON in a file, signed by their maker over everything but the signature, each under its own domain.
 Neither holds a secret. Signing proves that a file is whole, not whose it is: for that, two people compare fingerprints
-(`fingerprint_of`) by telephone. The node key is P-384 because Flower takes no Ed25519 there (it signs timestamps).
+(`fingerprint_of`) by telephone. Every key in an enrolment proves that the site holds it: the signing key and the node
+key sign it, the TLS key signs the certificate request in it. The node key is P-384 because Flower takes no Ed25519
+there (it signs timestamps).
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -24,19 +28,23 @@ from privacy.audit.keys import SigningKey, VerifyKey
 from privacy.audit.note import NoteKey
 from privacy.canonical import canonical_bytes, digest_of
 from privacy.errors import CollabError, ContractError, IntegrityError, SettingsError
+from privacy.exchange.identity import MAX_PEM_CHARACTERS, Role, requested_key
 from privacy.exchange.messages import parse
 from privacy.files import read_bounded, write_whole
 from privacy.identifiers import Digest, HexBytes, RunId, SiteId
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
-ENROLMENT_DOMAIN: Final = "collab/enrolment/v1"
-START_KIT_DOMAIN: Final = "collab/start-kit/v1"
+ENROLMENT_DOMAIN: Final = "collab/enrolment/v2"
+NODE_DOMAIN: Final = "collab/enrolment/v2/node"
+START_KIT_DOMAIN: Final = "collab/start-kit/v2"
+MAX_SIZE_BUCKET: Final = 1 << 24
+"""Sixteen million patients: more than any institution has, and few enough that weights stay honest integers."""
 MAX_FILE_BYTES: Final = 4 << 20
 _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
-Role = Literal["trainer", "evaluator"]
 SigningKeyHex = Annotated[HexBytes, Field(min_length=64, max_length=64)]
 SignatureHex = Annotated[HexBytes, Field(max_length=128)]
+ProofHex = Annotated[HexBytes, Field(max_length=256)]
 
 
 def _node_key_line(line: str) -> str:
@@ -80,9 +88,10 @@ class KeySlots(BaseModel):
     """A site's public keys by use. An empty slot is room for a later version: this one refuses to see it filled."""
 
     model_config = STRICT
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     signing: SigningKeyHex = Field(description="Ed25519: signs everything that the site says")
     node: NodeKeyLine = Field(description="P-384: the site's identity towards Flower")
+    tls: NodeKeyLine = Field(description="P-384: the site's identity in TLS; its certificate is made of it")
     key_agreement: None = Field(default=None, description="for secure aggregation")
     witness: None = Field(default=None, description="for cosigning checkpoints of the log")
 
@@ -91,14 +100,16 @@ class Enrolment(BaseModel):
     """A site asks to be admitted: its keys, and the facts that its replies are held against. No exact size is in it."""
 
     model_config = STRICT
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     site: SiteId
     role: Role
-    size_bucket: int = Field(ge=1, le=1 << 40, description="privacy units, rounded by the site as it sees fit")
+    size_bucket: int = Field(ge=1, le=MAX_SIZE_BUCKET, description="privacy units, rounded by the site as it sees fit")
     policy_digest: Digest = Field(description="of the site's policy, which stays at home")
     simulated: bool = Field(description="the keys follow a known seed")
     keys: KeySlots
     secret_key_commitment: Digest = Field(description="binds the site key that drives its secret streams")
+    certificate_request: str = Field(max_length=MAX_PEM_CHARACTERS, description="PKCS #10 by keys.tls, PEM")
+    node_signature: ProofHex = Field(description="by keys.node, over the rest but the signature: proof of possession")
     signature: SignatureHex = Field(description="by keys.signing, over the rest: proof of possession")
 
     def roster_site(self) -> RosterSite:
@@ -112,13 +123,15 @@ class Enrolment(BaseModel):
 
 
 class StartKit(BaseModel):
-    """What a site needs to find its coordinator and hold it to its word: one for all sites, new at each admission."""
+    """What a site needs to find its coordinator, to be let in, and to hold it to its word. New at each admission; only
+    the certificate differs from site to site."""
 
     model_config = STRICT
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     federation: RunId
     address: Address
     ca_certificate: str = Field(max_length=16384, description="PEM of the federation's own CA")
+    certificate: str = Field(max_length=MAX_PEM_CHARACTERS, description="PEM of the site's client certificate")
     coordinator_key: SigningKeyHex = Field(description="Ed25519: signs everything that the coordinator sends")
     log_origin: str = Field(pattern=r"^collab/[a-z0-9][a-z0-9_-]{0,63}$", description="first line of each checkpoint")
     log_vkey: str = Field(max_length=256, description="C2SP verifier key of the log: name+hash+key")
@@ -147,10 +160,17 @@ def _unsigned_bytes(value: Enrolment | StartKit) -> bytes:
     return canonical_bytes(value.model_dump(mode="json", exclude={"signature"}))
 
 
-def sign_enrolment(unsigned: Enrolment, key: SigningKey) -> Enrolment:
-    """`unsigned` with its signature. `key` must be the one in its signing slot."""
+def _node_bytes(value: Enrolment) -> bytes:
+    body = canonical_bytes(value.model_dump(mode="json", exclude={"signature", "node_signature"}))
+    return NODE_DOMAIN.encode() + b"\n" + body
+
+
+def sign_enrolment(unsigned: Enrolment, key: SigningKey, node: ec.EllipticCurvePrivateKey) -> Enrolment:
+    """`unsigned` with both its signatures. The keys must be those in its slots."""
     _same_key(unsigned.keys.signing, key)
-    return unsigned.model_copy(update={"signature": key.sign(ENROLMENT_DOMAIN, _unsigned_bytes(unsigned)).hex()})
+    proof = node.sign(_node_bytes(unsigned), ec.ECDSA(hashes.SHA384(), deterministic_signing=True))
+    proven = unsigned.model_copy(update={"node_signature": proof.hex()})
+    return proven.model_copy(update={"signature": key.sign(ENROLMENT_DOMAIN, _unsigned_bytes(proven)).hex()})
 
 
 def sign_start_kit(unsigned: StartKit, key: SigningKey) -> StartKit:
@@ -165,8 +185,39 @@ def _same_key(named: str, key: SigningKey) -> None:
 
 
 def check_enrolment(enrolment: Enrolment) -> None:
-    """Raises IntegrityError("signature") unless the enrolment's own signing key signed it."""
+    """Raises IntegrityError unless each of its keys proves that whoever made the enrolment holds it."""
     _check(ENROLMENT_DOMAIN, enrolment, enrolment.keys.signing, "enrolment", "ask the site to enroll and send it again")
+    try:
+        node = _key_of(enrolment.keys.node)
+        node.verify(bytes.fromhex(enrolment.node_signature), _node_bytes(enrolment), ec.ECDSA(hashes.SHA384()))
+    except (InvalidSignature, ValueError):
+        raise IntegrityError(
+            f"{enrolment.site} does not prove that it holds its node key",
+            reason="signature",
+            next_step="ask the site to enroll and send it again",
+        ) from None
+    if line_of(requested_key(enrolment.certificate_request, enrolment.site)) != enrolment.keys.tls:
+        raise IntegrityError(
+            f"{enrolment.site} does not prove that it holds its TLS key",
+            reason="signature",
+            next_step="ask the site to enroll and send it again",
+        )
+
+
+def line_of(key: ec.EllipticCurvePublicKey) -> str:
+    """A P-384 public key as it stands in a slot: one OpenSSH line without a comment."""
+    return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
+
+
+def _key_of(line: str) -> ec.EllipticCurvePublicKey:
+    key = load_ssh_public_key(line.encode("ascii"))
+    assert isinstance(key, ec.EllipticCurvePublicKey)  # NodeKeyLine
+    return key
+
+
+def tls_key_of(enrolment: Enrolment) -> ec.EllipticCurvePublicKey:
+    """The key that the site's client certificate is made of."""
+    return _key_of(enrolment.keys.tls)
 
 
 def check_start_kit(kit: StartKit, *, now: datetime) -> None:
@@ -244,4 +295,10 @@ def _read(path: Path, model: type[Signed], next_step: str) -> Signed:
     try:
         return parse(model, data.removesuffix(b"\n"))
     except CollabError as error:
+        if model is Enrolment and data.rstrip().endswith(b'"version":1}'):
+            raise ContractError(
+                f"{path.name} was made before sites had a TLS key",
+                next_step="the site runs `collab-client enroll` again, which keeps its keys and adds that one, and "
+                "sends the new enrolment.json",
+            ) from None
         raise ContractError(f"{path.name}: {error.message}", next_step=next_step) from None

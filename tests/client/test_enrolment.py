@@ -64,7 +64,7 @@ def test_keys_are_readable_by_their_owner_alone(site: SiteFolder) -> None:
     enrolment.enroll(site)
     assert stat.S_IMODE(site.keys.stat().st_mode) == stat.S_IMODE(site.home.stat().st_mode) == 0o700
     secret = {path.name: stat.S_IMODE(path.stat().st_mode) for path in site.keys.glob("*.key")}
-    assert secret == {"node.key": 0o600, "signing.key": 0o600, "site.key": 0o600}
+    assert secret == {"node.key": 0o600, "signing.key": 0o600, "site.key": 0o600, "tls.key": 0o600}
 
 
 def test_an_enrolment_holds_no_secret_and_proves_possession(site: SiteFolder) -> None:
@@ -238,8 +238,8 @@ def test_a_newer_kit_of_the_same_coordinator_replaces_the_old_one(
     site: SiteFolder, federation: FederationFolder, tmp_path: Path
 ) -> None:
     enrolment.join(site, admitted(site, federation), now=NOW)
-    kit = admitted(site_folder(tmp_path / "others", "hospital_b"), federation)
-    enrolment.join(site, kit, now=NOW)
+    admitted(site_folder(tmp_path / "others", "hospital_b"), federation)
+    enrolment.join(site, read_start_kit(federation.kits / "hospital_a.json", now=NOW), now=NOW)
     assert set(enrolment.stored_kit(site, now=NOW).roster) == {"hospital_a", "hospital_b"}
 
 

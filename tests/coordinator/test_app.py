@@ -18,7 +18,8 @@ from coordinator.settings import FederationSettings
 from privacy.audit.keys import SigningKey
 from privacy.canonical import canonical_bytes, digest_of
 from privacy.errors import SettingsError
-from privacy.exchange.enrolment import Enrolment, KeySlots, sign_enrolment
+from privacy.exchange.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
+from privacy.exchange.identity import make_request
 from privacy.identifiers import sha256
 from privacy.settings_file import render, settings_digest
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
@@ -28,9 +29,8 @@ NOW = datetime.now(UTC)
 
 def enrolment(site: str) -> Enrolment:
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    node = ec.generate_private_key(ec.SECP384R1()).public_key()
+    node, tls = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
     key = SigningKey.generate()
     unsigned = Enrolment(
         site=site,
@@ -40,12 +40,15 @@ def enrolment(site: str) -> Enrolment:
         simulated=False,
         keys=KeySlots(
             signing=key.verify_key().hex(),
-            node=node.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
+            node=line_of(node.public_key()),
+            tls=line_of(tls.public_key()),
         ),
         secret_key_commitment=sha256(site.encode()),
+        certificate_request=make_request(tls, site, "trainer"),
+        node_signature="",
         signature="",
     )
-    return sign_enrolment(unsigned, key)
+    return sign_enrolment(unsigned, key, node)
 
 
 @pytest.fixture

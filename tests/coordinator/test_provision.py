@@ -22,11 +22,13 @@ from privacy.exchange.enrolment import (
     check_start_kit,
     encode,
     enrolment_digest,
+    line_of,
     read_enrolment,
     read_start_kit,
     sign_enrolment,
     sign_start_kit,
 )
+from privacy.exchange.identity import make_request
 from privacy.randomness import PublicSeed
 
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
@@ -45,17 +47,22 @@ def node_line(curve: ec.EllipticCurve | None = None) -> str:
 
 def enrolment(site: str = "hospital_a", key: SigningKey | None = None, **changes: object) -> Enrolment:
     key = key or SigningKey.generate()
+    node, tls = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
     facts: dict[str, object] = {
         "site": site,
         "role": "trainer",
         "size_bucket": 512,
         "policy_digest": "ab" * 32,
         "simulated": False,
-        "keys": KeySlots(signing=key.verify_key().hex(), node=node_line()),
+        "keys": KeySlots(
+            signing=key.verify_key().hex(), node=line_of(node.public_key()), tls=line_of(tls.public_key())
+        ),
         "secret_key_commitment": key.sign("test", b"commitment").hex()[:64],
+        "certificate_request": make_request(tls, site, "trainer"),
+        "node_signature": "",
         "signature": "",
     }
-    return sign_enrolment(Enrolment.model_validate(facts | changes), key)
+    return sign_enrolment(Enrolment.model_validate(facts | changes), key, node)
 
 
 def test_every_private_key_is_readable_by_its_owner_alone(folder: FederationFolder) -> None:
@@ -108,11 +115,11 @@ def test_an_admitted_site_gets_a_signed_kit_that_names_it_and_every_other(folder
     first, second = enrolment("hospital_a"), enrolment("clinic_b", role="evaluator")
     provision.admit(folder, first, now=NOW)
     kit = provision.admit(folder, second, now=NOW)
-    assert (
-        kit
-        == read_start_kit(folder.kits / "hospital_a.json", now=NOW)
-        == read_start_kit(folder.kits / "clinic_b.json", now=NOW)
-    )
+    kits = [read_start_kit(folder.kits / f"{site}.json", now=NOW) for site in ("clinic_b", "hospital_a")]
+    assert kit == kits[0]
+    own = {"certificate", "signature"}
+    assert kits[0].model_dump(exclude=own) == kits[1].model_dump(exclude=own)
+    assert kits[0].certificate != kits[1].certificate
     assert kit.address == "localhost:9443"
     assert kit.roster == {"clinic_b": second.roster_site(), "hospital_a": first.roster_site()}
     assert kit.enrolments["hospital_a"] == enrolment_digest(first)
@@ -177,12 +184,12 @@ def test_only_the_one_canonical_encoding_is_read(tmp_path: Path) -> None:
 )
 def test_a_node_key_that_flower_would_not_take_as_it_stands_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="node"):
-        KeySlots(signing="00" * 32, node=line)
+        KeySlots(signing="00" * 32, node=line, tls=node_line())
 
 
 def test_a_key_slot_that_this_version_does_not_know_is_refused_rather_than_ignored() -> None:
     with pytest.raises(ValueError, match="witness"):
-        KeySlots.model_validate({"signing": "00" * 32, "node": node_line(), "witness": "00" * 32})
+        KeySlots.model_validate({"signing": "00" * 32, "node": node_line(), "tls": node_line(), "witness": "00" * 32})
 
 
 def test_a_name_belongs_to_the_first_key_admitted_under_it(folder: FederationFolder) -> None:

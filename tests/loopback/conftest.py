@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A federation on loopback: own CA, P-384 node keys, the real SuperLink, sites in processes of their own."""
+"""A federation on loopback: own CA, P-384 keys, the real SuperLink, sites in processes of their own."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from coordinator import certificates
+from coordinator import admissions, certificates
 from coordinator.courier import Courier
-from coordinator.superlink import FlowerGrid, flower_grid
+from coordinator.network_grid import FlowerGrid
+from coordinator.superlink import flower_grid
+from privacy.audit.keys import SigningKey
+from privacy.exchange.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
+from privacy.exchange.identity import Role, make_request
 from privacy.exchange.messages import Parcel, ReasonCode
+from privacy.files import write_private
+from privacy.identifiers import sha256
 
 SITES = ("hospital_a", "hospital_b")
 
@@ -29,13 +35,14 @@ class Loopback:
     def __init__(self, folder: Path, stack: ExitStack, max_payload_bytes: int = 64 << 20) -> None:
         self.folder, self.stack = folder, stack
         self.pki = self.make_pki("pki")
-        self.lines = {site: self.make_key(site) for site in SITES}
+        self.door = folder / "door"
+        self.lines = {site: self.admit(site) for site in SITES}
         grid = flower_grid(
             folder / "superlink",
             host="127.0.0.1",
             port=0,
-            certificate=self.pki / "server.crt",
-            private_key=self.pki / "server.key",
+            pki=self.pki,
+            door=self.door,
             node_keys=self.lines,
             max_payload_bytes=max_payload_bytes,
         )
@@ -52,18 +59,48 @@ class Loopback:
         certificates.make_server(pki, ["localhost", "127.0.0.1"], now=datetime.now(UTC))
         return pki
 
-    def make_key(self, name: str) -> str:
-        key = ec.generate_private_key(ec.SECP384R1())
-        (self.folder / f"{name}.key").write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    def make_keys(self, name: str) -> tuple[ec.EllipticCurvePrivateKey, ec.EllipticCurvePrivateKey]:
+        """A node key and a TLS key, and their files."""
+        node, tls = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
+        write_private(
+            self.folder / f"{name}.key", node.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         )
-        return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        write_private(self.folder / f"{name}.tls", tls.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return node, tls
+
+    def enrolment(self, name: str, role: Role = "trainer") -> Enrolment:
+        node, tls = self.make_keys(name)
+        signing = SigningKey.generate()
+        lines = [line_of(key.public_key()) for key in (node, tls)]
+        unsigned = Enrolment(
+            site=name,
+            role=role,
+            size_bucket=64,
+            policy_digest="9" * 64,
+            simulated=False,
+            keys=KeySlots(signing=signing.verify_key().hex(), node=lines[0], tls=lines[1]),
+            secret_key_commitment=sha256(name.encode()),
+            certificate_request=make_request(tls, name, role),
+            node_signature="",
+            signature="",
+        )
+        return sign_enrolment(unsigned, signing, node)
+
+    def admit(self, name: str, role: Role = "trainer", *, days: float = 0) -> str:
+        """Keys, and a certificate that opens the door (made `days` ago); the node key's line comes back."""
+        enrolment = self.enrolment(name, role)
+        now = datetime.now(UTC) - timedelta(days=days)
+        issued = admissions.let_in(self.door, self.pki, enrolment, now=now)
+        (self.folder / f"{name}.crt").write_text(issued.pem)
+        return enrolment.keys.node
 
     def start_site(
         self, site: str, *, key: str | None = None, pki: Path | None = None, seconds: float = 0.0
     ) -> subprocess.Popen[bytes]:
-        """A site's process; its events go to `<site>.events`."""
-        arguments = [self.address, (pki or self.pki) / "ca.crt", self.folder / f"{key or site}.key", site, seconds]
+        """A site's process; its events go to `<site>.events`. `key` is whose keys and certificate it shows."""
+        shown = self.folder / (key or site)
+        files = [shown.with_suffix(suffix) for suffix in (".key", ".crt", ".tls")]
+        arguments = [self.address, (pki or self.pki) / "ca.crt", *files, site, seconds]
         with (self.folder / f"{site}.events").open("ab") as events:
             process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).parent / "echo_site.py"), *map(str, arguments)],

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A site's process for the loopback tests: the real transport and app, answering with the payload reversed.
 
-Arguments: address, CA file, node key file, site, seconds that an answer takes. One line on standard output an event.
+Arguments: address, CA file, files of node key, certificate and TLS key, site, seconds that an answer takes. One line on
+standard output an event.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 from client.app import make_app
+from client.credentials import Credentials
 from client.transport import serve
 from privacy.audit.keys import SigningKey
 from privacy.exchange.messages import Parcel, Refusal, seal
@@ -48,18 +50,24 @@ class Echo:
 
 
 def main() -> None:
-    address, ca, key, site, seconds = sys.argv[1:]
+    address, ca, key, certificate, tls, site, seconds = sys.argv[1:]
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     echo = Echo(site, float(seconds))
     serve(
         make_app(lambda config: echo),
         address=address,
-        ca_certificate=Path(ca).read_bytes(),
+        credentials=Credentials(
+            ca_certificate=Path(ca).read_bytes(),
+            certificate=Path(certificate),
+            key=Path(tls),
+            site=Path(certificate).stem,
+        ),
         node_key=Path(key),
         site=site,
         stop=stop,
         on_event=lambda event: print(event, flush=True),
+        on_sent=lambda envelope: print(f"sent {envelope.kind}", flush=True),
     )
     print("left", flush=True)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from privacy.errors import IntegrityError, Unreachable
-from privacy.exchange.patience import Answered, Patience
+from privacy.errors import Unreachable
+from privacy.exchange.patience import Answered, Foreign, NotLetIn, Patience
 
 REQUEST = httpx.Request("POST", "https://superlink/v1")
 
@@ -56,9 +56,25 @@ def test_it_ends() -> None:
         Patience(0).invoke(script(httpx.ConnectTimeout("slow"))[0])
 
 
-def test_a_certificate_that_does_not_hold_is_not_tried_again() -> None:
+def test_a_certificate_that_does_not_hold_is_told_apart_and_not_tried_again_at_once() -> None:
     call, calls = script(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Foreign):
+        Patience(10).invoke(call)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "alert",
+    [
+        "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required (_ssl.c:2580)",
+        "[SSL: SSLV3_ALERT_CERTIFICATE_EXPIRED] sslv3 alert certificate expired (_ssl.c:2580)",
+        "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca (_ssl.c:2580)",
+        "[SSL: SSLV3_ALERT_BAD_CERTIFICATE] sslv3 alert bad certificate (_ssl.c:2580)",
+    ],
+)
+def test_a_door_that_does_not_take_our_certificate_is_told_apart_from_one_that_is_away(alert: str) -> None:
+    call, calls = script(httpx.ReadError(alert))
+    with pytest.raises(NotLetIn):
         Patience(10).invoke(call)
     assert len(calls) == 1
 
