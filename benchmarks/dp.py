@@ -29,6 +29,7 @@ from client.pretrained import load_packaged
 from client.schedule import StepsOfRun
 from client.training import build_optimizer
 from privacy.dp import clipping
+from privacy.dp.draws import RowDraws, tags_by_place, using
 from privacy.dp.params import PrivacyParams
 from privacy.dp.training import SeededDPOptimizer
 from privacy.exchange.plans import TrainingPlan
@@ -90,10 +91,15 @@ class Bench:
         inputs["mask"] = torch.ones(BATCH, case.tokens, dtype=torch.bool)
         self.batch: Mapping[str, Tensor] = {name: one.to(device) for name, one in inputs.items()}
         self.targets = torch.randint(0, 4, (BATCH,), generator=drawn).to(device)
+        self.draws = RowDraws(SecretSeed(bytes(32)), [[row] for row in range(BATCH)], tags_by_place(BATCH))
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
 
     def losses(self) -> Tensor:
         """One loss a row."""
+        with using(self.draws.of(0, range(BATCH))):
+            return self._losses()
+
+    def _losses(self) -> Tensor:
         return nn.functional.cross_entropy(self.network(self.batch)["text"], self.targets, reduction="none")
 
     def gradient(self, variant: str) -> Callable[[], object]:

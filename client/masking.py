@@ -2,8 +2,8 @@
 """Masked-language modelling: which word pieces are hidden, and behind what (Devlin et al., arXiv 1810.04805).
 
 Of a row's word pieces a fixed share is hidden: four of five behind [MASK], one of ten behind any piece, one of ten
-stays. In training torch's generator draws, which a site's SecretSeed drives (privacy.dp.training); otherwise a row's
-own word pieces do, so that an evaluation depends on each row alone.
+stays. In training a site's SecretSeed draws, for each row by its own name (privacy.dp.draws); otherwise a row's own
+word pieces do: what is hidden of a row depends on no other row either way.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from client.pieces import WordPieces
+from privacy.dp.draws import BatchDraws, current
 from privacy.errors import ContractError
 from privacy.identifiers import sha256
 
@@ -50,7 +52,7 @@ class Masking:
         may = batch["mask"] & ~torch.isin(ids, ids.new_tensor(self.special))
         counts = (may.sum(1) * self.rate).round().clamp(min=1).minimum(may.sum(1)).long()
         most = max(1, int(counts.max()))
-        at = draws[0].masked_fill(~may, 2.0).argsort(dim=1)[:, :most]
+        at = draws[0].masked_fill(~may, 2.0).argsort(dim=1, stable=True)[:, :most]
         chosen = torch.arange(most, device=ids.device) < counts[:, None]
         true = ids.gather(1, at)
         how, other = draws[1].gather(1, at), (draws[2].gather(1, at) * self.vocabulary).long()
@@ -60,9 +62,10 @@ class Masking:
 
 
 def fresh_draws(batch: dict[str, Tensor]) -> Tensor:
-    """From torch's generator, whatever device the batch is on: the same numbers everywhere."""
+    """From the training step's draws of each row: 24 bits a number, the same in any batch and on any device."""
     ids = batch["input_ids"]
-    return torch.rand((3, *ids.shape)).to(ids.device)
+    words = current().words(BatchDraws.HIDING, 3 * ids.shape[1]).reshape(*ids.shape, 3)
+    return torch.from_numpy((words >> 8).astype(np.float32) * np.float32(2**-24)).movedim(2, 0).to(ids.device)
 
 
 def fixed_draws(pieces: WordPieces, rows: Sequence[int], batch: dict[str, Tensor]) -> Tensor:

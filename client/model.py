@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertEmbeddings, BertLayer
 
+from client.attention import KEYED
 from client.heads import (
     CLASSIFIER,
     MASKED_LM,
@@ -42,6 +43,7 @@ from client.heads import (
     start_masked_lm,
 )
 from client.pretrained import Pretrained
+from privacy.dp.dropout import keyed
 from privacy.errors import ContractError, SettingsError
 from privacy.exchange.plans import TrainingPlan
 from privacy.randomness import PublicSeed
@@ -171,11 +173,14 @@ def build(
     from_embeddings = first == 0 and training.scope != "head"
     dropping = copy.deepcopy(config)
     dropping.hidden_dropout_prob = dropping.attention_probs_dropout_prob = float(training.dropout)
+    if float(training.dropout) > 0:
+        dropping._attn_implementation = KEYED
     with torch.device("meta"):
         network = Network(
             dropping, range(first, count), embeddings=from_embeddings, heads=heads, dropout=float(training.dropout)
         )
         lower = None if from_embeddings else Stack(config, range(first), embeddings=True)
+    keyed(network)
     network.requires_grad_(training.scope in ("top", "full"))
     if training.scope == "bitfit":
         _train_biases(network)

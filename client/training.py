@@ -7,8 +7,10 @@ function of private gradients and lives no longer than the round.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from client.pieces import RowPieces, WordPieces, gathered, read_pieces
 from client.pretrained import Pretrained
 from client.schedule import StepsOfRun, follow_schedule
 from client.tasks import Reading, Task, Why
+from privacy.dp.draws import Tags, numbered, tags_of
 from privacy.dp.params import Unit
 from privacy.dp.training import MakeOptimizer, OnStep, train, train_plain
 from privacy.errors import ContractError
@@ -80,6 +83,18 @@ class TextExamples:
             by_patient.setdefault(record.patient_id, []).append(row)
         return list(by_patient.values())
 
+    def tags(self, unit: Unit) -> Tags:
+        """The names of `units`, in their order: a patient's id, or all that makes up a row."""
+        if unit == "patient":
+            return tags_of(
+                list(dict.fromkeys(str(record.patient_id).encode("utf-8", "surrogatepass") for record in self.records))
+            )
+        return self._record_tags
+
+    @cached_property
+    def _record_tags(self) -> Tags:
+        return tags_of(numbered(_whole(record) for record in self.records))
+
 
 def prepare(
     records: Sequence[AnonymizedRecord],
@@ -120,6 +135,12 @@ def _read(task: Task, record: AnonymizedRecord, pieces: RowPieces, plan: TaskPla
         return task.read(record, pieces, plan)
     except Exception:  # whatever it is, it follows from this record alone
         return "unknown"
+
+
+def _whole(record: AnonymizedRecord) -> bytes:
+    """What two rows must share to stand for each other."""
+    spans = [(span.start, span.end, span.label) for span in record.spans]
+    return json.dumps([record.record_id, record.patient_id, record.text, record.label, record.pair, spans]).encode()
 
 
 def together(arrays: Sequence[NDArray[Any]]) -> Tensor:
@@ -200,6 +221,7 @@ def run_round(
             make_optimizer=make_optimizer,
             physical_batch_size=training.physical_batch_size,
             on_step=on_step,
+            tags=examples.tags(plan.unit),
         )
         return
     train_plain(
@@ -214,6 +236,7 @@ def run_round(
         make_optimizer=make_optimizer,
         physical_batch_size=training.physical_batch_size,
         on_step=on_step,
+        tags=examples.tags(plan.unit),
     )
 
 

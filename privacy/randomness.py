@@ -104,10 +104,6 @@ class SecretSeed:
             raise ValueError("say who reads the secret")
         return self._value
 
-    def integer(self) -> int:
-        """63 bits for a generator that takes a small integer (torch dropout); one way, so the seed stays hidden."""
-        return int.from_bytes(_hkdf(self._value, b"collab/secret/v1", "integer")[:8], "big") >> 1
-
     def __repr__(self) -> str:
         return "SecretSeed(hidden)"
 

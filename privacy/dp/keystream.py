@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The AES-256-CTR keystream of a SecretSeed, read once from front to back: what noise and sampling are made of.
+"""AES-256 under a SecretSeed: a keystream that is read once from front to back, for noise, and blocks at any place.
 
 A stream is a fixed sequence of 64-bit words; two reads of one stream never return the same words, and the same seed
 gives the same words on every machine. Two purposes get two streams by deriving two seeds, never by sharing one.
@@ -16,6 +16,19 @@ from privacy.randomness import SecretSeed
 Words = npt.NDArray[np.uint64]
 
 
+class BlockKey:
+    """AES-256 as a permutation of 16-byte blocks, many at a time: distinct blocks become independent, uniform ones."""
+
+    def __init__(self, seed: SecretSeed, reader: str) -> None:
+        key = seed.derive(reader).expose("privacy.dp.keystream")
+        self._encryptor = Cipher(algorithms.AES256(key), modes.ECB()).encryptor()
+
+    def encrypt(self, blocks: Words) -> Words:
+        """Blocks of two words, (n, 2), each encrypted by itself."""
+        encrypted = self._encryptor.update(np.ascontiguousarray(blocks, dtype="<u8").tobytes())
+        return np.frombuffer(encrypted, dtype="<u8").astype(np.uint64, copy=False).reshape(-1, 2)
+
+
 class KeyStream:
     """Sequential uint64 words under one seed. `reader` names the purpose in the seed's own derivation."""
 
@@ -27,10 +40,3 @@ class KeyStream:
         """The next `count` words."""
         stream = self._encryptor.update(bytes(8 * count))
         return np.frombuffer(stream, dtype="<u8").astype(np.uint64, copy=False)
-
-    def below(self, bound: int) -> int:
-        """A uniform integer in [0, bound), without modulo bias: words above the largest multiple are thrown away."""
-        limit = (1 << 64) - (1 << 64) % bound
-        while (word := int(self.words(1)[0])) >= limit:
-            pass
-        return word % bound

@@ -4,7 +4,8 @@
 The accountant's amplification holds for exactly this sampling, under a seed that nobody outside the site knows. A
 patient who is drawn brings up to k notes, chosen without replacement for that step, whose summed gradient is clipped as
 one: so k = 1 accounting is exact for every k (Charles et al., arXiv 2407.07737, user-level sampling). With k = 1
-clipping a row is clipping a patient.
+clipping a row is clipping a patient. Whether a unit joins, and with which notes, follows from the seed, the step and
+the unit's own name (privacy.dp.draws): one unit more changes no other's draws.
 """
 
 from __future__ import annotations
@@ -13,21 +14,32 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 
-from privacy.dp.keystream import KeyStream
+from privacy.dp.draws import Tags, UnitWords, tags_by_place
+from privacy.dp.keystream import Words
 from privacy.errors import ContractError
 from privacy.randomness import SecretSeed
+
+_AT_BITS = 16
+"""Enough for the place of a note (privacy.dp.params.MAX_NOTES); above them stands how often a word was drawn again."""
 
 
 class PoissonUnits:
     """An endless iterator of steps, each the sorted row indices of one logical batch; an empty draw is [].
 
     `units[i]` holds the rows of unit i: one row for a record, all notes for a patient. No row is in two units. Of a
-    drawn unit `notes_per_unit` rows join, or all where there are fewer.
+    drawn unit `notes_per_unit` rows join, or all where there are fewer. `tags[i]` is the name of unit i; without them a
+    unit is named by its place.
     """
 
     def __init__(
-        self, seed: SecretSeed, units: Sequence[Sequence[int]], sample_rate: str | Decimal, notes_per_unit: int = 1
+        self,
+        seed: SecretSeed,
+        units: Sequence[Sequence[int]],
+        sample_rate: str | Decimal,
+        notes_per_unit: int = 1,
+        tags: Tags | None = None,
     ) -> None:
         rate = Decimal(sample_rate)
         if not 0 < rate <= 1:
@@ -37,10 +49,14 @@ class PoissonUnits:
             raise ContractError("every privacy unit needs at least one row, and no row is in two units")
         if notes_per_unit < 1:
             raise ContractError("a drawn unit brings at least one row")
-        self._units, self._most = units, notes_per_unit
+        tags = tags_by_place(len(units)) if tags is None else tags
+        if tags.shape != (len(units), 2):
+            raise ContractError("every privacy unit has one name")
+        self._units, self._most, self._step = [list(unit) for unit in units], notes_per_unit, 0
+        self._long = np.array([len(unit) > notes_per_unit for unit in self._units], np.bool_)
         self._threshold = int(rate * (1 << 64))
-        self._membership = KeyStream(seed, "membership")
-        self._choice = KeyStream(seed, "choice")
+        self._membership = UnitWords(seed, "membership", tags)
+        self._choice = UnitWords(seed, "choice", tags)
 
     def __iter__(self) -> Iterator[list[int]]:
         return self
@@ -50,16 +66,32 @@ class PoissonUnits:
 
     def draw(self) -> list[list[int]]:
         """The next step: the rows that each drawn unit brings, in the units' order."""
-        words = self._membership.words(len(self._units))
-        if self._threshold >= 1 << 64:
-            drawn = np.arange(words.size)
-        else:
-            drawn = np.flatnonzero(words < np.uint64(self._threshold))
-        return [self._rows(self._units[index]) for index in drawn.tolist()]
+        step, self._step = self._step, self._step + 1
+        drawn = self._drawn(step)
+        rows = [self._units[index] for index in drawn.tolist()]
+        long = np.flatnonzero(self._long[drawn])
+        if len(long):
+            bases = self._choice.bases(drawn[long], np.full(len(long), step, np.uint64))
+            words = self._choice.words(bases, np.arange(self._most, dtype=np.uint64))[:, :, 0].tolist()
+            for at, base, of_unit in zip(long.tolist(), bases, words, strict=True):
+                rows[at] = self._chosen(rows[at], base, of_unit)
+        return rows
 
-    def _rows(self, unit: Sequence[int]) -> list[int]:
-        """Uniform without replacement: the first steps of a Fisher-Yates shuffle."""
-        left = list(unit)
-        if len(left) <= self._most:
-            return left
-        return [left.pop(self._choice.below(len(left))) for _ in range(self._most)]
+    def _drawn(self, step: int) -> npt.NDArray[np.intp]:
+        """The units whose word is below the threshold."""
+        if self._threshold >= 1 << 64:
+            return np.arange(len(self._units))
+        return np.flatnonzero(self._membership.of_all(step)[:, 0] < np.uint64(self._threshold))
+
+    def _chosen(self, rows: Sequence[int], base: Words, words: Sequence[int]) -> list[int]:
+        """As many rows as there are words, uniform without replacement: the first steps of a Fisher-Yates shuffle."""
+        left = list(rows)
+        return [left.pop(self._below(word, base, at, len(left))) for at, word in enumerate(words)]
+
+    def _below(self, word: int, base: Words, at: int, bound: int) -> int:
+        """A uniform integer in [0, bound), without modulo bias: words above the largest multiple are drawn again."""
+        limit, attempts = (1 << 64) - (1 << 64) % bound, 0
+        while word >= limit:
+            attempts += 1
+            word = int(self._choice.words(base[None], np.array([attempts << _AT_BITS | at], np.uint64))[0, 0, 0])
+        return word % bound

@@ -2,10 +2,11 @@
 """DP-SGD on one site: Poisson draw -> clipped gradients summed over physical batches -> noise -> optimizer step.
 
 Rules: every draw is stepped, noised and accounted, an empty one too; gradients are divided by sample_rate times the
-declared size bucket, never by a batch's true size; noise, sampling and dropout come from three streams of one
-SecretSeed; a unit without a usable gradient contributes zero (privacy.dp.batches), and from the first look at data on
-nothing raises because of what the data are; what a step looked like (`StepRecord`) stays at the site. The ledger is
-charged by the caller before `train` is called. Source: Abadi et al., arXiv 1607.00133; the noise step is Opacus'.
+declared size bucket, never by a batch's true size; noise, sampling and dropout come from one SecretSeed, the latter two
+by each unit's own name (privacy.dp.draws), and torch's generators draw nothing; a unit without a usable gradient
+contributes zero (privacy.dp.batches), and from the first look at data on nothing raises because of what the data are;
+what a step looked like (`StepRecord`) stays at the site. The ledger is charged by the caller before `train` is called.
+Source: Abadi et al., arXiv 1607.00133; the noise step is that of Opacus.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch.optim import Optimizer
 
 from privacy.dp import clipping
 from privacy.dp.batches import Measured, clipped, physical
+from privacy.dp.draws import RowDraws, Tags, tags_by_place, using
 from privacy.dp.noise import GaussianStream, sensitivity_of_rounding
 from privacy.dp.params import PrivacyParams, Unit
 from privacy.dp.sampling import PoissonUnits
@@ -134,10 +136,12 @@ def train(
     make_optimizer: MakeOptimizer,
     physical_batch_size: int,
     on_step: OnStep,
+    tags: Tags | None = None,
 ) -> None:
     """Train the model's trainable parameters in place with `params.num_steps` steps of DP-SGD.
 
-    `units[i]` are the rows of privacy unit i (one row under "record"). A drawn unit brings up to
+    `units[i]` are the rows of privacy unit i (one row under "record"), `tags[i]` is its name (privacy.dp.draws; its
+    place where there are none): its draws follow from `seed` and name alone. A drawn unit brings up to
     `params.notes_per_unit` of them, and their summed gradient is clipped as one. What the trainable parameters become
     is (epsilon, delta)-private as `params.event()` says, towards whoever does not know `seed`; nothing else here is.
     The same arguments, machine and thread count give the same bits. Raises ContractError where arguments do not fit
@@ -151,17 +155,17 @@ def train(
     expected = float(params.sample_rate) * size_bucket
     optimizer = SeededDPOptimizer(_own(make_optimizer, parameters), params, expected, seed.derive("noise"))
     clipper = clipping.attach(params.clipping, model, clip_bound(params, sum(p.numel() for p in parameters)))
-    draws = PoissonUnits(seed.derive("poisson"), units, params.sample_rate, params.notes_per_unit)
+    draws = PoissonUnits(seed.derive("poisson"), units, params.sample_rate, params.notes_per_unit, tags)
+    losses = _Losses(model, examples, RowDraws(seed.derive("dropout"), units, _named(units, tags)))
 
     def accumulate(rows: Sequence[int], sizes: Sequence[int], largest: float) -> tuple[Tensor, Tensor]:
-        return clipper.accumulate(_losses(model, examples, rows), len(rows), sizes, largest)
+        return clipper.accumulate(losses.of(rows), len(rows), sizes, largest)
 
     try:
-        with _training_mode(model, seed):
+        with _training_mode(model), _torch_draws_nothing(parameters):
             for step in range(params.num_steps):
-                began = time.perf_counter()
-                drawn = draws.draw()
-                measured = Measured()
+                began, losses.step = time.perf_counter(), step
+                drawn, measured = draws.draw(), Measured()
                 for part in physical(drawn, examples.lengths, physical_batch_size):
                     measured += clipped(accumulate, part)
                 optimizer.release(parameters, clipper.clipped_sum())
@@ -183,6 +187,7 @@ def train_plain(
     make_optimizer: MakeOptimizer,
     physical_batch_size: int,
     on_step: OnStep,
+    tags: Tags | None = None,
 ) -> None:
     """The same loop, sampled and normalised the same way, without clipping and noise: its output is NOT private.
 
@@ -192,50 +197,47 @@ def train_plain(
     _check(examples, units, unit, size_bucket, physical_batch_size)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = _own(make_optimizer, parameters)
-    draws = PoissonUnits(seed.derive("poisson"), units, sample_rate)
+    draws = PoissonUnits(seed.derive("poisson"), units, sample_rate, tags=tags)
+    losses = _Losses(model, examples, RowDraws(seed.derive("dropout"), units, _named(units, tags)))
     expected = float(sample_rate) * size_bucket
-    with _training_mode(model, seed):
+    with _training_mode(model), _torch_draws_nothing(parameters):
         for step in range(num_steps):
-            began = time.perf_counter()
+            began, losses.step = time.perf_counter(), step
             drawn = draws.draw()
             optimizer.zero_grad(set_to_none=False)
             measured = Measured()
             for part in physical(drawn, examples.lengths, physical_batch_size):
-                measured += _added(model, examples, [row for unit in part for row in unit], expected)
+                measured += _added(losses, [row for unit in part for row in unit], expected)
             if not all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in parameters):
                 optimizer.zero_grad(set_to_none=False)
-                measured = _one_by_one(model, examples, parameters, drawn, expected)
+                measured = _one_by_one(losses, parameters, drawn, expected)
             optimizer.step()
             on_step(_record(step, drawn, measured, began))
 
 
-def _added(model: nn.Module, examples: Examples, rows: Sequence[int], expected: float) -> Measured:
+def _added(losses: _Losses, rows: Sequence[int], expected: float) -> Measured:
     """Add the rows' gradients, over `expected`, to every `.grad`."""
-    losses = _losses(model, examples, rows)()
-    clipping.check_losses(losses, len(rows))
-    torch.autograd.backward(losses.sum() / expected)
-    return Measured((losses.detach(),))
+    each = losses.of(rows)()
+    clipping.check_losses(each, len(rows))
+    torch.autograd.backward(each.sum() / expected)
+    return Measured((each.detach(),))
 
 
 def _one_by_one(
-    model: nn.Module,
-    examples: Examples,
-    parameters: Sequence[nn.Parameter],
-    drawn: Sequence[Sequence[int]],
-    expected: float,
+    losses: _Losses, parameters: Sequence[nn.Parameter], drawn: Sequence[Sequence[int]], expected: float
 ) -> Measured:
     """The same unit by unit, slowly, but for those whose gradient is not usable."""
     measured = Measured()
     for unit in drawn:
-        losses = _losses(model, examples, unit)()
-        gradients = torch.autograd.grad(losses.sum(), parameters, allow_unused=True, materialize_grads=True)
+        each = losses.of(unit)()
+        gradients = torch.autograd.grad(each.sum(), parameters, allow_unused=True, materialize_grads=True)
         norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
         if clipping.beyond(norm[None], clipping.LARGEST):
             measured += Measured(left_out=1)
             continue
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient / expected + (0 if parameter.grad is None else parameter.grad)
-        measured += Measured((losses.detach(),))
+        measured += Measured((each.detach(),))
     return measured
 
 
@@ -259,23 +261,56 @@ def _own(make_optimizer: MakeOptimizer, parameters: list[nn.Parameter]) -> Optim
     return optimizer
 
 
+def _named(units: Sequence[Sequence[int]], tags: Tags | None) -> Tags:
+    return tags_by_place(len(units)) if tags is None else tags
+
+
+@dataclass
+class _Losses:
+    """Forward passes with the draws of their rows in the step that runs."""
+
+    model: nn.Module
+    examples: Examples
+    draws: RowDraws
+    step: int = 0
+
+    def of(self, rows: Sequence[int]) -> Callable[[], Tensor]:
+        """Runs one physical batch: the same draws each time."""
+
+        def run() -> Tensor:
+            with using(self.draws.of(self.step, rows)):
+                return self.examples.losses(self.model, self.examples.batch(rows))
+
+        return run
+
+
 @contextmanager
-def _training_mode(model: nn.Module, seed: SecretSeed) -> Iterator[None]:
-    """Dropout on, drawn from its own stream; torch's generators and the model's mode are put back afterwards."""
+def _training_mode(model: nn.Module) -> Iterator[None]:
+    """Dropout on; the model's mode is put back afterwards."""
     modes = [(module, module.training) for module in model.modules()]
-    cuda = [p.device for p in model.parameters() if p.device.type == "cuda"][:1]
-    with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed.derive("dropout").integer())
-        model.train()
-        try:
-            yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
+    model.train()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
-def _losses(model: nn.Module, examples: Examples, rows: Sequence[int]) -> Callable[[], Tensor]:
-    return lambda: examples.losses(model, examples.batch(rows))
+@contextmanager
+def _torch_draws_nothing(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Raises ContractError afterwards if a layer drew from torch: 32 bits in batch order drive no private draw.
+
+    It depends on the layers alone, never on data.
+    """
+    devices = {p.device for p in parameters if p.device.type == "cuda"}
+
+    def states() -> list[Tensor]:
+        return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices)]
+
+    before = states()
+    yield
+    if not all(map(torch.equal, before, states())):
+        raise ContractError("a layer draws from torch's generator", next_step="use privacy.dp.dropout in its place")
 
 
 def _record(step: int, drawn: Sequence[Sequence[int]], measured: Measured, began: float) -> StepRecord:

@@ -19,9 +19,10 @@ from client.tasks import Reading
 from client.training import TextExamples, count, predict, prepare
 from privacy import parts
 from privacy.dp import clipping
+from privacy.dp.draws import RowDraws, tags_by_place, using
 from privacy.errors import ContractError, SettingsError
 from privacy.exchange.plans import TaskPlan, TrainingPlan
-from privacy.randomness import PublicSeed
+from privacy.randomness import PublicSeed, SecretSeed
 from privacy.text.records import AnonymizedRecord, Span
 
 NAMES = parts.names("client.tasks")
@@ -138,14 +139,18 @@ def test_an_examples_loss_and_prediction_depend_on_it_alone(tiny: Pretrained, na
     )
 
 
+def drawn(rows: int) -> RowDraws:
+    """The draws of a training of so many rows."""
+    return RowDraws(SecretSeed(bytes([3]) * 32), [[row] for row in range(rows)], tags_by_place(rows))
+
+
 @pytest.mark.parametrize("scope", ["head", "top", "lora", "bitfit", "full"])
 @pytest.mark.parametrize("name", NAMES)
 def test_private_gradients_of_a_task_equal_a_loop_over_its_examples(tiny: Pretrained, name: str, scope: str) -> None:
     examples = made(tiny, name, scope, numbers=5)
     network = examples.features.model.network.train()
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
+    with using(drawn(5).of(0, list(range(5)))):
         batch = examples.batch(list(range(5)))
     clipper = clipping.attach("bookkeeping", network, 0.1)
     _, norms = clipper.accumulate(lambda: examples.losses(network, batch), 5)
@@ -170,15 +175,14 @@ def test_a_task_is_learnt(tiny: Pretrained, name: str) -> None:
     rows, network = list(range(8)), model.network
     optimizer = torch.optim.Adam([parameter for parameter in network.parameters() if parameter.requires_grad], 0.01)
     before, losses = count(model, examples), []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        network.train()
-        for _ in range(150):
-            optimizer.zero_grad()
+    network.train()
+    for step in range(150):
+        optimizer.zero_grad()
+        with using(drawn(8).of(step, rows)):
             loss = examples.losses(network, examples.batch(rows)).mean()
-            loss.backward()
-            optimizer.step()
-            losses.append(float(loss.detach()))
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
     after = count(model, examples)
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
     assert after.accuracy is not None

@@ -97,13 +97,14 @@ class FixedSize(PoissonUnits):
     """As many units as are expected, drawn without replacement."""
 
     def draw(self) -> list[list[int]]:
-        order = np.argsort(self._membership.words(len(self._units)), kind="stable")
+        self._step += 1
+        order = np.argsort(self._membership.of_all(self._step)[:, 0], kind="stable")
         return [[row] for row in sorted(int(at) for at in order[: len(self._units) // 5])]
 
 
 class TooOften(PoissonUnits):
-    def __init__(self, seed: SecretSeed, units: Any, sample_rate: Any, notes_per_unit: int = 1) -> None:
-        super().__init__(seed, units, "0.23", notes_per_unit)
+    def __init__(self, seed: SecretSeed, units: Any, sample_rate: Any, *others: Any) -> None:
+        super().__init__(seed, units, "0.23", *others)
 
 
 class Sticky(PoissonUnits):

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
+from client.attention import KEYED
+from privacy.dp.dropout import keyed
 from privacy.randomness import SecretSeed
 
 LABELS = 3
@@ -30,10 +32,11 @@ class TinyBert(nn.Module):
             max_position_embeddings=40,
             hidden_dropout_prob=dropout,
             attention_probs_dropout_prob=dropout,
-            attn_implementation=attention,
+            attn_implementation=KEYED if dropout else attention,
         )
         self.bert = BertModel(config, add_pooling_layer=False)
         self.head = nn.Linear(32, LABELS)
+        keyed(self)
         self.to(dtype)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:

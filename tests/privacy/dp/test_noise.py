@@ -181,12 +181,12 @@ def test_a_drawn_patient_brings_one_note_each_as_often_as_the_other():
     assert stats.chisquare(seen[4:]).pvalue > 1e-3
 
 
-def test_integers_below_a_bound_are_unbiased_and_the_same_seed_replays():
-    stream = KeyStream(key(1), "test")
-    drawn = [stream.below(7) for _ in range(7000)]
+def test_the_note_of_a_unit_is_chosen_without_bias_and_the_same_seed_replays():
+    units = [list(range(7)), [7]]
+    draws, again = PoissonUnits(key(1), units, "1"), PoissonUnits(key(1), units, "1")
+    drawn = [draws.draw()[0][0] for _ in range(7000)]
     assert stats.chisquare(np.bincount(drawn, minlength=7)).pvalue > 1e-3
-    again = KeyStream(key(1), "test")
-    assert [again.below(7) for _ in range(10)] == drawn[:10]
+    assert [again.draw()[0][0] for _ in range(10)] == drawn[:10]
     pair = [PoissonUnits(key(1), records(50), "0.2") for _ in range(2)]
     assert [next(pair[0]) for _ in range(5)] == [next(pair[1]) for _ in range(5)]
 

@@ -54,7 +54,7 @@ class TenthOfTheNoise(GaussianStream):
 
 class EveryoneAlways(PoissonUnits):
     def draw(self) -> list[list[int]]:
-        return [self._rows(unit) for unit in self._units]
+        return [list(unit)[: self._most] for unit in self._units]
 
 
 class OneSeedForAll(GaussianStream):
