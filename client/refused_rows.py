@@ -76,10 +76,21 @@ def to_mend(folder: SiteFolder, corpus: Corpus) -> dict[str, str]:
         found["refused rows"] = f"{total} of {report.read}, listed by line in {shown(folder)}"
         for reason, count in sorted(report.refused.items(), key=lambda one: (-one[1], one[0])):
             found[f"{reason} {count}"] = ADVICE[reason] + _encodings(folder, corpus, reason)
+    if twofold := _twofold_ids(corpus):
+        found["patient ids"] = (
+            f"{twofold} occur both as a number and with .0 behind it (12, 12.0): one patient would count as two; write "
+            "them alike in all files"
+        )
     for file in corpus.files:
         for column in file.never if file.rows else ():
             found[f"{file.name}: {column}"] = f"no row has a value in this column, which {_setting(data, column)} names"
     return found
+
+
+def _twofold_ids(corpus: Corpus) -> int:
+    """Patients who may stand under two ids, as spreadsheets write a column of numbers that has a gap."""
+    ids = {row.patient_id for row in corpus.rows}
+    return sum(f"{one}.0" in ids for one in ids if one is not None and one.isdecimal())
 
 
 def _encodings(folder: SiteFolder, corpus: Corpus, reason: str) -> str:

@@ -118,6 +118,16 @@ def test_every_reason_for_a_refusal_says_what_to_set() -> None:
     assert set(get_args(Refused)) == set(refused_rows.ADVICE)
 
 
+def test_a_patient_under_two_forms_of_one_number_is_said_first(
+    make_site: MakeSite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_site(
+        [row | {"who": f"{at % 4}{'.0' * (at < 2)}"} for at, row in enumerate(notes(["a"] * 8))], NO_FLOORS
+    )
+    folder.toml.write_text(folder.toml.read_text().replace('"id"\n', '"id"\npatient_column = "who"\n'))
+    assert checked(capsys)["to mend"]["patient ids"].startswith("2 occur both as a number and with .0 behind it")
+
+
 @pytest.mark.parametrize("rows", [[], [None] * 8])
 def test_nothing_left_and_a_column_that_no_row_has_are_said_first(
     make_site: MakeSite, capsys: pytest.CaptureFixture[str], rows: list[None]
