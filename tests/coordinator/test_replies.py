@@ -75,6 +75,11 @@ def other_events(body: Any) -> Any:
     return body.model_copy(update={"spent": body.spent.model_copy(update={"events": (*body.spent.events, event)})})
 
 
+def paid(body: Any) -> Any:
+    """More epsilon than any of it costs."""
+    return body.model_copy(update={"spent": body.spent.model_copy(update={"epsilon": "100"})})
+
+
 def flipped(data: bytes, at: int = 5) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
@@ -149,6 +154,7 @@ ATTACKS: dict[str, tuple[Twist, str]] = {
     "no privacy claimed": (with_body(lambda b: b.model_copy(update={"spent": None})), "malformed"),
     "no event claimed": (claims(events=(), epsilon="0"), "malformed"),
     "an event that nobody asked for": (with_body(other_events), "malformed"),
+    "an event that nobody asked for, though it is paid": (with_body(lambda b: paid(other_events(b))), "malformed"),
     "less epsilon than it cost": (claims(epsilon="0.01"), "malformed"),
     "epsilon at another delta": (claims(delta="0.1"), "malformed"),
     "epsilon for another unit": (claims(unit="record"), "malformed"),

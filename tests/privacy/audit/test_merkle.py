@@ -104,3 +104,18 @@ def test_a_tree_answers_only_for_what_it_holds(tree: Tree) -> None:
     ):
         with pytest.raises(ValueError, match=r"leaves|leaf|shrink|size"):
             call()
+
+
+def test_leaves_and_nodes_are_told_apart_as_the_rfc_says() -> None:
+    """The first roots of the reference trees of Certificate Transparency (RFC 6962), for its own four entries."""
+    tree, roots = Tree(), []
+    for leaf in (b"", b"\x00", b"\x10", b"\x20\x21"):
+        tree.append(leaf)
+        roots.append(tree.root().hex())
+    assert roots == [
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    ]
+    assert node_hash(leaf_hash(b""), leaf_hash(b"\x00")) == bytes.fromhex(roots[1])
