@@ -7,15 +7,17 @@ allows: found with the fast accountant, then confirmed with the one that charges
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from client.settings import SiteFolder
 from privacy.canonical import decimal_string
+from privacy.dp.composition import as_one_sequence
 from privacy.dp.ledger import Ledger, Reservation
 from privacy.dp.params import PrivacyEvent, Unit, epsilon_string
+from privacy.dp.reservations import FirstRun
 
 MOST_ROUNDS: Final = 10_000
 
@@ -48,21 +50,33 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Account:
-    """One data set under one unit. `epsilon_limit` and what follows from it only where the settings name it now."""
+    """One data set under one unit. `epsilon_limit` and what follows from it only where the settings name it now.
+
+    `epsilon_spent` is the larger of PRV and PLD where they differ, by `accountant`; `epsilon_filter` holds whatever
+    later runs choose by earlier outputs. `binds` says which of them the limit holds for the last run, of which
+    `epsilon_left` is left; `epsilon_left_next` is what is left for a run that was not charged yet, by the filter.
+    """
 
     dataset: str
     unit: Unit
     delta: str
     withdrawn: bool
+    closed: bool
+    in_sequence: bool
     releases: int
     unsettled: int
     epsilon_spent: str
     epsilon_prv: str
     epsilon_pld: str
+    accountant: str
+    epsilon_filter: str
+    binds: str
     epsilon_limit: str | None
     epsilon_left: str | None
+    epsilon_left_next: str | None
     runs: tuple[RunSpent, ...]
     history: tuple[Reservation, ...]
+    first_run: FirstRun
 
 
 def accounts(folder: SiteFolder) -> list[Account]:
@@ -78,23 +92,35 @@ def _account(folder: SiteFolder, ledger: Ledger, dataset: str, unit: Unit) -> Ac
 
     policy, history = folder.settings.policy, ledger.history(dataset, unit)
     delta = ledger.delta(dataset, unit) or decimal_string(policy.delta)
-    found = bounds([event for row in history for event in row.events], float(delta))
+    sequence = ledger.in_sequence(dataset, unit)
+    events = [event for row in history for event in row.events]
+    found = bounds(as_one_sequence(events) if sequence else events, float(delta))
     current = (dataset, unit) == (folder.settings.data.dataset, policy.unit)
     spent, limit = epsilon_string(found.shown), decimal_string(policy.epsilon_limit) if current else None
+    bound = decimal_string(policy.epsilon_limit)
+    last, new = (ledger.standing(dataset, unit, bound, run_id) for run_id in (history[-1].run_id, ""))
+    binding = max(last.binding[0], spent, key=float)
     return Account(
         dataset=dataset,
         unit=unit,
         delta=delta,
-        withdrawn=ledger.withdrawn(dataset, unit),
+        withdrawn=ledger.withdrawn(dataset),
+        closed=ledger.withdrawn(dataset) or len([one for one in ledger.accounts() if one[0] == dataset]) > 1,
+        in_sequence=sequence,
         releases=len(history),
         unsettled=len(ledger.unsettled(dataset, unit)),
         epsilon_spent=spent,
         epsilon_prv=epsilon_string(found.prv),
         epsilon_pld=epsilon_string(found.pld),
+        accountant=found.accountant,
+        epsilon_filter=new.by_filter,
+        binds="filter" if float(binding) > float(spent) else found.accountant,
         epsilon_limit=limit,
-        epsilon_left=None if limit is None else left(spent, limit),
+        epsilon_left=None if limit is None else left(binding, limit),
+        epsilon_left_next=None if limit is None else left(max(new.binding[0], spent, key=float), limit),
         runs=_runs(ledger, history, delta),
         history=history,
+        first_run=ledger.first_run(dataset) or FirstRun((), ()),
     )
 
 
@@ -121,8 +147,9 @@ def balance(folder: SiteFolder) -> str:
     policy, dataset = folder.settings.policy, folder.settings.data.dataset
     history = Ledger(folder.ledger).history(dataset, policy.unit)
     limit = decimal_string(policy.epsilon_limit)
-    spent = history[-1].epsilon_after if history else "0"
-    return f"ledger of {dataset}: epsilon {spent} of {limit} spent, {left(spent, limit)} left (unit: {policy.unit})"
+    spent, by = (history[-1].binding_epsilon, history[-1].binding) if history else ("0", "prv")
+    whose = f"unit: {policy.unit}, by {by}"
+    return f"ledger of {dataset}: epsilon {spent} of {limit} spent, {left(spent, limit)} left ({whose})"
 
 
 def last_round(account: Account) -> PrivacyEvent | None:
@@ -132,26 +159,33 @@ def last_round(account: Account) -> PrivacyEvent | None:
 
 
 def forecast(account: Account, event: PrivacyEvent) -> Forecast:
-    """How many more rounds like `event` the account allows; 0 for one that is closed or has no limit now."""
+    """How many more rounds like `event` the account allows to a run that was not charged yet, by the accountants and by
+    the filter; 0 for an account that is closed or has no limit now."""
     from privacy.dp import accounting, pld
+    from privacy.dp.filtering import epsilon_filter
 
-    if account.epsilon_limit is None or account.withdrawn:
+    if account.epsilon_limit is None or account.closed:
         return Forecast(event, 0)
+    limit, delta, first = float(account.epsilon_limit), float(account.delta), account.first_run
+    composed = as_one_sequence if account.in_sequence else list[PrivacyEvent]
     spent = [one for row in account.history for one in row.events]
-    limit, delta = float(account.epsilon_limit), float(account.delta)
+    if epsilon_filter(composed(first.planned), delta, first.favourite) > limit:
+        return Forecast(event, 0)
 
-    def more(rounds: int) -> list[PrivacyEvent]:
-        return [*spent, event.model_copy(update={"steps": event.steps * rounds})]
+    def fits(epsilon: Callable[[Sequence[PrivacyEvent], float], float], rounds: int) -> bool:
+        more = composed([*spent, event.model_copy(update={"steps": event.steps * rounds})])
+        found = max(epsilon(more, delta), epsilon_filter(more, delta, first.favourite))
+        return float(epsilon_string(found)) <= limit
 
     low, high = 0, 1
-    while high <= MOST_ROUNDS and pld.epsilon_pld(more(high), delta) <= limit:
+    while high <= MOST_ROUNDS and fits(pld.epsilon_pld, high):
         low, high = high, high * 2
     high = min(high, MOST_ROUNDS + 1)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if pld.epsilon_pld(more(middle), delta) <= limit else (low, middle)
-    while low > 0 and accounting.epsilon(more(low), delta) > limit:
+        low, high = (middle, high) if fits(pld.epsilon_pld, middle) else (low, middle)
+    while low > 0 and not fits(accounting.epsilon, low):
         low -= 1
-    while low < MOST_ROUNDS and accounting.epsilon(more(low + 1), delta) <= limit:
+    while low < MOST_ROUNDS and fits(accounting.epsilon, low + 1):
         low += 1
     return Forecast(event, low)

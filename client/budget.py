@@ -8,18 +8,21 @@ train and dev is the one that the budget was spent under, else the maximum over 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 from client.enrolment import SiteIdentity
 from client.material import Material
 from client.settings import SiteSettings
 from client.state import SiteState
+from privacy.audit.entries import RunOpened
 from privacy.canonical import DecimalString, decimal_string
-from privacy.dp.ledger import Ledger, Reservation
+from privacy.dp.ledger import Charge, Cost, Ledger, Reservation, Split, check_limit
 from privacy.dp.params import PrivacyEvent, PrivacySpent
 from privacy.errors import IntegrityError
+from privacy.exchange.outline import RunOutline
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.identifiers import Digest
+from privacy.identifiers import Digest, RunId
 from privacy.randomness import SEED_BYTES, SecretSeed
 
 
@@ -39,12 +42,42 @@ def check_memories(ledger: Ledger, state: SiteState) -> None:
         )
     for row in rows:
         seen = state.seen(row.log_origin) if row.log_origin else None
-        if seen is not None and seen.size < row.seen_tree_size:
+        size = 0 if seen is None else seen.size  # a memory that is missing has seen nothing
+        if size < row.seen_tree_size:
             raise IntegrityError(
-                f"this site's memory of the log {row.log_origin} is an old copy: the ledger was charged at size "
-                f"{row.seen_tree_size}, and size {seen.size} is remembered; nothing was trained",
+                f"this site's memory of the log {row.log_origin} is an old copy, or missing: the ledger was charged at "
+                f"size {row.seen_tree_size}, and size {size} is remembered; nothing was trained",
                 next_step="bring back the newest state.sqlite with its folder state/",
             )
+
+
+def planned_events(outline: RunOutline | None, settings: SiteSettings) -> tuple[PrivacyEvent, ...]:
+    """All that a whole planned run releases at this site: updates and evaluations, but none that its policy keeps home.
+
+    Nothing for a run that is not private, for an evaluator, and for a run that was opened without an outline.
+    """
+    if outline is None or settings.site.role == "evaluator":
+        return ()
+    return tuple(one for one in outline.events() if settings.policy.send_metrics or one.partition == "train")
+
+
+def cost_of_run(
+    ledger: Ledger, settings: SiteSettings, split: Split | None, run_id: str, outline: RunOutline | None
+) -> Cost:
+    """What the data set comes to once the whole run is over: what the run was charged before counts once.
+
+    A round that was charged twice, because an attempt failed, counts twice. Raises PlanRefused where the ledger would.
+    """
+    dataset, policy = settings.data.dataset, settings.policy
+    planned = planned_events(outline, settings)
+    done = {
+        (row.server_round, row.purpose): row.events
+        for row in ledger.history(dataset, policy.unit)
+        if row.run_id == run_id
+    }
+    left = Counter(planned) - Counter(event for events in done.values() for event in events)
+    limit, delta = decimal_string(policy.epsilon_limit), decimal_string(policy.delta)
+    return ledger.cost(dataset, policy.unit, Charge(run_id, tuple(left.elements()), limit, delta, split, planned))
 
 
 class Budget:
@@ -57,9 +90,11 @@ class Budget:
         identity: SiteIdentity,
         material: Material,
         seen: Callable[[], tuple[str, int]] = lambda: ("", 0),
+        opened: Callable[[RunId], RunOpened | None] = lambda run_id: None,
     ) -> None:
         self._ledger, self._identity, self._material, self._seen = ledger, identity, material, seen
-        self._dataset, self._policy = settings.data.dataset, settings.policy
+        self._opened = opened
+        self._settings, self._dataset, self._policy = settings, settings.data.dataset, settings.policy
         self._open: Reservation | None = None
 
     def fresh_nonce(self, asked: Digest) -> bytes:
@@ -73,15 +108,35 @@ class Budget:
         """The root of an attempt's secret streams."""
         return SecretSeed.for_attempt(self._identity.site_key, nonce, asked)
 
+    def check_run(self, run_id: RunId, opened: RunOpened) -> None:
+        """Say no to a run that does not fit as a whole, before anything of it is charged.
+
+        Raises BudgetExceeded with the figures, PlanRefused for what no charge could pass. Nothing is written.
+        """
+        outline = opened.outline
+        if not planned_events(outline, self._settings):
+            return
+        cost = cost_of_run(self._ledger, self._settings, self._material.split(), run_id, outline)
+        limit, name = decimal_string(self._policy.epsilon_limit), self._identity.name
+        check_limit(cost, limit, name, 0, self._policy.unit, what=f"run {run_id} as a whole")
+
     def charge_round(self, plan: RoundPlan, asked: Digest, nonce: bytes) -> PrivacySpent | None:
         """Charge a round of training; None in a run that is not private. Raises BudgetExceeded before anything is."""
         if plan.privacy is None:
             return None
         return self._charge(plan, (plan.privacy.event(),), plan.privacy.target_delta, "train", asked, nonce)
 
-    def charge_search(self, plan: RoundPlan, events: tuple[PrivacyEvent, ...], asked: Digest, nonce: bytes) -> None:
-        """Charge one trial of a search at this site: all that it looks at in the data."""
-        self._charge(plan, events, decimal_string(self._policy.delta), "search", asked, nonce)
+    def charge_search(
+        self,
+        plan: RoundPlan,
+        events: tuple[PrivacyEvent, ...],
+        asked: Digest,
+        nonce: bytes,
+        whole: Mapping[RunId, tuple[PrivacyEvent, ...]],
+    ) -> None:
+        """Charge one trial of a search at this site: all that it looks at in the data. `whole`: each trial's events."""
+        planned = tuple(event for trial in whole.values() for event in trial)
+        self._reserve(plan, events, "search", asked, nonce, planned, tuple(whole))
 
     def charge_counts(
         self, plan: EvaluationPlan, noise_multiplier: DecimalString, asked: Digest, nonce: bytes
@@ -100,12 +155,25 @@ class Budget:
         nonce: bytes,
     ) -> PrivacySpent:
         """Reserve (fsync) before any release is computed. Returns what this run spent so far."""
-        unit = self._policy.unit
+        opened = self._opened(plan.run_id)
+        planned = planned_events(None if opened is None else opened.outline, self._settings)
+        self._reserve(plan, events, purpose, asked, nonce, planned)
+        return self._ledger.spent(self._dataset, self._policy.unit, delta, run_id=plan.run_id)
+
+    def _reserve(
+        self,
+        plan: RoundPlan | EvaluationPlan,
+        events: tuple[PrivacyEvent, ...],
+        purpose: str,
+        asked: Digest,
+        nonce: bytes,
+        planned: tuple[PrivacyEvent, ...],
+        planned_as: tuple[RunId, ...] = (),
+    ) -> None:
         self._check_first_plan(plan, purpose, asked)
-        self._ledger.pin_split(self._dataset, unit, self._material.split_digest())
         self._open = self._ledger.reserve(
             self._dataset,
-            unit,
+            self._policy.unit,
             decimal_string(self._policy.delta),
             decimal_string(self._policy.epsilon_limit),
             events,
@@ -116,8 +184,10 @@ class Budget:
             plan_digest=asked,
             nonce=nonce,
             seen=self._seen(),
+            split=self._material.split(),
+            planned=planned,
+            planned_as=planned_as,
         )
-        return self._ledger.spent(self._dataset, unit, delta, run_id=plan.run_id)
 
     def _check_first_plan(self, plan: RoundPlan | EvaluationPlan, purpose: str, asked: Digest) -> None:
         here = (plan.run_id, plan.server_round, purpose)

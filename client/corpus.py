@@ -14,13 +14,14 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final, Literal
 
 from client.formats import DataFile, HowToRead, RawRow, Unreadable
 from client.marks import MalformedMarks, join, read_spans, read_tags
 from client.settings import DataSection, SiteFolder
+from client.unit_table import UnitTable
 from privacy.dp.params import Unit
 from privacy.errors import SettingsError
 from privacy.text.records import Span, TextRow
@@ -67,6 +68,8 @@ class CorpusReport:
     labels: Mapping[str, int]
     repeated_anywhere: int
     """Rows whose text stands in an earlier row of any unit, but for letter case, digits and punctuation: only told."""
+    held: int = 0
+    """Units that would have moved to another part since they were first used, and stayed where they were."""
 
     def as_json(self) -> dict[str, int | dict[str, int]]:
         return {
@@ -78,6 +81,7 @@ class CorpusReport:
             "most_notes": dict(self.most_notes),
             "labels": dict(self.labels),
             "repeated_anywhere": self.repeated_anywhere,
+            "held": self.held,
         }
 
 
@@ -120,9 +124,10 @@ class Corpus:
         return "Corpus(hidden)"
 
 
-def load_corpus(folder: SiteFolder, split_key: bytes) -> Corpus:
+def load_corpus(folder: SiteFolder, split_key: bytes, units: UnitTable | None = None) -> Corpus:
     """The site's corpus. `split_key` (32 bytes, derived from the site's SecretSeed) fixes ids and splits.
 
+    `units` keeps each unit where it was; None where the site has no key, and so trains nothing.
     An evaluator's rows are all test. Raises SettingsError for a missing file or column and for a file that is broken as
     a whole: for what depends on no row. Rows that cannot be used are refused, each for a reason, even if none is left.
     """
@@ -131,6 +136,7 @@ def load_corpus(folder: SiteFolder, split_key: bytes) -> Corpus:
     read = [(file, *row) for file in files for row in file.rows()]
     raw = [row for _, _, row in read]
     treatments = treat(raw, data, unit, split_key, everything_is_test=folder.settings.site.role == "evaluator")
+    treatments, held = (treatments, 0) if units is None else pinned(treatments, units)
     kept: dict[Split, list[TextRow]] = {split: [] for split in SPLITS}
     for treatment in treatments:
         if treatment.row is not None and treatment.split is not None:
@@ -140,7 +146,7 @@ def load_corpus(folder: SiteFolder, split_key: bytes) -> Corpus:
         for (file, number, _), treatment in zip(read, treatments, strict=True)
         if treatment.reason is not None
     )
-    report, counts = _report(treatments, kept), Counter(id(file) for file, *_ in read)
+    report, counts = replace(_report(treatments, kept), held=held), Counter(id(file) for file, *_ in read)
     told = tuple(FileRead(one.path.name, one.taken, counts[id(one)], tuple(sorted(one.never))) for one in files)
     return Corpus(tuple(kept["train"]), tuple(kept["dev"]), tuple(kept["test"]), report, told, refused)
 
@@ -193,6 +199,17 @@ def treat(
     return treatments
 
 
+def unit_name(row: TextRow) -> str:
+    """The name of a row's privacy unit, from which its split follows."""
+    return f"patient:{row.patient_id}" if row.patient_id is not None else f"record:{row.record_id}"
+
+
+def pinned(treatments: Sequence[Treatment], units: UnitTable) -> tuple[list[Treatment], int]:
+    """The treatments with each unit in the part that it is in, and how many units that held."""
+    found = units.pin({unit_name(t.row): t.split for t in treatments if t.row is not None and t.split is not None})
+    return [t if t.row is None else replace(t, split=found.parts[unit_name(t.row)]) for t in treatments], found.held
+
+
 def split_of(unit_id: str, split_key: bytes, *, test_fraction: float, dev_fraction: float) -> Split:
     """The split of a unit: a keyed hash of its id as a number in [0, 1). Test first, then dev, the rest is train."""
     position = int.from_bytes(_keyed(split_key, "split", unit_id)[:6], "big") / (1 << 48)
@@ -232,7 +249,7 @@ def _alone(raw: RawRow | Unreadable, data: DataSection, unit: Unit, key: bytes) 
     content = (patient or "", label or "", text, *((pair,) if pair is not None else ()))
     record = _name(raw, data.record_column) or raw.name or _keyed(key, "record", *content).hex()[:32]
     split = split_of(
-        f"patient:{patient}" if patient is not None else f"record:{record}",
+        unit_name(TextRow(record, text, label, patient)),
         key,
         test_fraction=data.test_fraction,
         dev_fraction=data.dev_fraction,

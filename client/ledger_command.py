@@ -94,13 +94,13 @@ def _event(here: Account | None, noise_multiplier: str, sample_rate: str, steps:
 
 
 def _as_json(account: Account, ahead: Forecast | None) -> dict[str, object]:
-    row = {name: value for name, value in asdict(account).items() if name != "history"}
+    row = {name: value for name, value in asdict(account).items() if name not in ("history", "first_run")}
     told = None if ahead is None else {"rounds": ahead.rounds, **ahead.event.model_dump()}
     return {**row, "forecast": told}
 
 
 def _print(site: str, found: list[Account]) -> None:
-    columns = ("dataset", "unit", "releases", "unsettled", "epsilon spent", "epsilon limit", "epsilon left", "delta")
+    columns = ("dataset", "unit", "releases", "unsettled", "epsilon spent", "by filter", "limit", "left", "delta")
     rows = [
         (
             one.dataset + (" (withdrawn)" if one.withdrawn else ""),
@@ -108,6 +108,7 @@ def _print(site: str, found: list[Account]) -> None:
             one.releases,
             one.unsettled,
             one.epsilon_spent,
+            one.epsilon_filter,
             one.epsilon_limit,
             one.epsilon_left,
             one.delta,
@@ -122,6 +123,33 @@ def _print(site: str, found: list[Account]) -> None:
             say(f"{one.dataset}: {one.unsettled} attempts were charged and never answered; they stay charged.")
         if one.epsilon_spent != one.epsilon_prv:
             say(f"{one.dataset}: PRV says {one.epsilon_prv}, PLD says {one.epsilon_pld}; the larger one is shown.")
+        say(f"{one.dataset}: {_which_binds(one)}.")
+        if one.in_sequence:
+            say(
+                f"{one.dataset}: settings that name its units were changed: train and dev compose in sequence for good."
+            )
+
+
+def _which_binds(account: Account) -> str:
+    """Whose figure is held against the limit."""
+    by = account.accountant.upper()
+    if account.binds == "filter":
+        return (
+            f"the filter binds ({account.epsilon_filter}; {by} says {account.epsilon_spent}): it holds whatever a run "
+            "chooses by what came out of an earlier one"
+        )
+    if account.epsilon_left_next is None or not account.first_run.planned:
+        return f"{by} binds"
+    if float(account.epsilon_left_next) == 0:
+        return (
+            f"{by} binds for run {account.first_run.run_ids[0]}, whose plan was fixed before anything came out. It was "
+            f"planned up to {account.epsilon_filter} by the filter: no other run may follow it, even if it ends early"
+        )
+    first = account.first_run.run_ids[0]
+    return (
+        f"{by} binds for run {first}, whose plan was fixed before anything came out; for another run the filter does, "
+        f"with {account.epsilon_left_next} left"
+    )
 
 
 def _draw(account: Account, plot: Path) -> None:
@@ -136,13 +164,13 @@ def withdraw(context: typer.Context, yes: Annotated[bool, typer.Option("--yes", 
     from privacy.dp.ledger import Ledger
 
     folder = site_of(context)
-    dataset, unit = folder.settings.data.dataset, folder.settings.policy.unit
+    dataset = folder.settings.data.dataset
     if not yes:
         if not sys.stdin.isatty():
             raise SettingsError("a withdrawal cannot be taken back and nobody is here to agree", next_step="add --yes")
-        if not typer.confirm(f"Close {dataset} (unit: {unit}) for good?", default=False):
+        if not typer.confirm(f"Close {dataset} for good, under every unit?", default=False):
             say("Nothing was changed.")
             return
     folder.create()
-    Ledger(folder.ledger).withdraw(dataset, unit)
-    say(f"{dataset} (unit: {unit}) is closed for good. Models that learnt from it before stay as they are.")
+    Ledger(folder.ledger).withdraw(dataset)
+    say(f"{dataset} is closed for good. Models that learnt from it before stay as they are.")

@@ -25,10 +25,13 @@ from client.corpus import CorpusReport, load_corpus
 from client.evaluation import Counts
 from client.features import ALONE, BATCH_TOKENS
 from client.model import SharedBert, build, load_arrays, trainable_arrays
+from client.naming import split_of_site
 from client.pretrained import Pretrained, find_pretrained, load_pretrained
 from client.settings import SiteFolder
 from client.training import TextExamples, count, prepare, run_round
-from privacy.canonical import decimal_string, digest_of
+from client.unit_table import unit_table
+from privacy.canonical import digest_of
+from privacy.dp.reservations import Split as PinnedSplit
 from privacy.dp.training import StepRecord
 from privacy.errors import IntegrityError
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
@@ -130,7 +133,8 @@ class Material:
         return self._anonymized
 
     def _anonymize(self) -> Anonymized:
-        corpus = load_corpus(self._folder, self._key.derive("split").expose("split"))
+        units = unit_table(self._folder, self._key)
+        corpus = load_corpus(self._folder, self._key.derive("split").expose("split"), units)
         by_split: dict[Split, tuple[TextRow, ...]] = {"train": corpus.train, "dev": corpus.dev, "test": corpus.test}
         rows = [row for split in SPLITS for row in by_split[split]]
         # A row that cannot be anonymized costs itself: a share of such rows that may not be passed would let one row
@@ -153,16 +157,9 @@ class Material:
             self._nothing = nothing
         return self._nothing
 
-    def split_digest(self) -> Digest:
-        """What fixes which unit is in which partition: the split's key (committed to) and its fractions."""
-        data = self._settings.data
-        return digest_of(
-            {
-                "key": self._key.derive("split").commit("split"),
-                "dev_fraction": decimal_string(data.dev_fraction),
-                "test_fraction": decimal_string(data.test_fraction),
-            }
-        )
+    def split(self) -> PinnedSplit:
+        """What fixes which unit is in which part: key and fractions, and the settings that name a unit."""
+        return split_of_site(self._settings, self._key)
 
     def all_records(self) -> list[AnonymizedRecord]:
         """Every anonymized record, of all splits."""

@@ -22,10 +22,14 @@ def patient_epsilon_of(folder: SiteFolder) -> PatientEpsilon | None:
     notes = _most_notes(folder)
     if policy.unit != "record" or not folder.ledger.exists() or not any(notes.values()):
         return None
+    from privacy.dp.composition import as_one_sequence
     from privacy.dp.ledger import Ledger
     from privacy.dp.patient_epsilon import patient_epsilon
 
-    events = [event for row in Ledger(folder.ledger).history(data.dataset, "record") for event in row.events]
+    ledger = Ledger(folder.ledger)
+    events = [event for row in ledger.history(data.dataset, "record") for event in row.events]
+    if ledger.in_sequence(data.dataset, "record"):  # notes of one patient may have been in both parts
+        events, notes = as_one_sequence(events), {"train": sum(notes.values())}
     return patient_epsilon(events, notes, policy.delta) if events else None
 
 

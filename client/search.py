@@ -9,7 +9,7 @@ result is there is not repeated; one that was interrupted stays charged and is c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -26,12 +26,12 @@ from client.pretrained import Pretrained
 from client.settings import SiteFolder
 from privacy.audit.scores import federation_scores
 from privacy.canonical import DecimalString, decimal_string, digest_of
-from privacy.dp.ledger import Ledger
-from privacy.dp.params import PrivacyEvent, PrivacyParams, epsilon_string
+from privacy.dp.ledger import Charge, Cost, Ledger, check_limit
+from privacy.dp.params import PrivacyEvent, PrivacyParams
 from privacy.exchange.model_request import ModelRequest
 from privacy.exchange.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TrainingPlan
 from privacy.files import write_whole
-from privacy.identifiers import Digest, sha256
+from privacy.identifiers import Digest, RunId, sha256
 from privacy.randomness import PublicSeed
 from privacy.settings_file import settings_digest
 from privacy.update.delta import ModelContract, model_vector
@@ -81,13 +81,15 @@ class SearchSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Price:
-    """What a search costs the data set: epsilon before and after, of the limit, and the noise that this buys."""
+    """What a search costs the data set: epsilon before and after, of the limit, by what binds (`accountant`: prv, pld,
+    rdp or filter), and the noise that this buys."""
 
     trials: int
     unit: str
     epsilon_before: DecimalString
     epsilon_after: DecimalString
     epsilon_limit: DecimalString
+    accountant: str
     noise_multiplier: DecimalString
 
 
@@ -185,22 +187,40 @@ class Search:
 
     def price(self, trials: Sequence[Trial]) -> Price:
         """What the trials that are not done yet would cost, on top of the data set's history."""
-        from privacy.dp.accounting import epsilon
-
-        policy, done = self._settings.policy, self.results()
-        spent = self._ledger.spent(self._settings.data.dataset, policy.unit, decimal_string(policy.delta))
-        left = [trial for trial in trials if trial.digest not in done]
-        events = [event for trial in left for event in self._events(trial.plan)]
+        policy = self._settings.policy
+        limit = decimal_string(policy.epsilon_limit)
+        before = self._ledger.standing(self._settings.data.dataset, policy.unit, limit, trials[0].plan.run_id)
+        left = self._left(trials)
+        after = self._cost(trials) if left else before
         noise = trials[0].plan.privacy
         assert noise is not None
         return Price(
             trials=len(left),
             unit=policy.unit,
-            epsilon_before=spent.epsilon,
-            epsilon_after=epsilon_string(epsilon([*spent.events, *events], policy.delta)),
-            epsilon_limit=decimal_string(policy.epsilon_limit),
+            epsilon_before=before.binding[0],
+            epsilon_after=after.binding[0],
+            epsilon_limit=limit,
+            accountant=after.binding[1],
             noise_multiplier=noise.noise_multiplier,
         )
+
+    def _left(self, trials: Sequence[Trial]) -> list[Trial]:
+        done = self.results()
+        return [trial for trial in trials if trial.digest not in done]
+
+    def _cost(self, trials: Sequence[Trial]) -> Cost:
+        """What the data set comes to with the trials that are not done yet."""
+        policy, whole = self._settings.policy, self._whole(trials)
+        charge = Charge(
+            run_id=trials[0].plan.run_id,
+            events=tuple(event for trial in self._left(trials) for event in self._events(trial.plan)),
+            limit=decimal_string(policy.epsilon_limit),
+            delta=decimal_string(policy.delta),
+            split=self._material.split(),
+            planned=tuple(event for trial in whole.values() for event in trial),
+            planned_as=tuple(whole),
+        )
+        return self._ledger.cost(self._settings.data.dataset, policy.unit, charge)
 
     def results(self) -> dict[Digest, TrialResult]:
         """The trials that are done, by their plan's digest."""
@@ -208,20 +228,23 @@ class Search:
         return {one["plan_digest"]: TrialResult(**one) for one in found}
 
     def run(self, trials: Sequence[Trial], tell: Callable[[TrialResult], None]) -> list[TrialResult]:
-        """All trials in order, each reserved before it trains. Raises BudgetExceeded before one is too much."""
-        done = self.results()
+        """All trials in order, each reserved before it trains. Raises BudgetExceeded before any if all are too much."""
+        done, policy = self.results(), self._settings.policy
+        limit, site = decimal_string(policy.epsilon_limit), self._settings.site.name
+        if self._left(trials):
+            check_limit(self._cost(trials), limit, site, 1, policy.unit, what=f"{self._name} as a whole")
         for trial in trials:
             if trial.digest not in done:
-                done[trial.digest] = self._try(trial)
+                done[trial.digest] = self._try(trial, self._whole(trials))
                 write_whole(self._file, json.dumps([asdict(one) for one in done.values()], indent=1).encode())
             tell(done[trial.digest])
         return [done[trial.digest] for trial in trials]
 
-    def _try(self, trial: Trial) -> TrialResult:
+    def _try(self, trial: Trial, whole: Mapping[RunId, tuple[PrivacyEvent, ...]]) -> TrialResult:
         plan, contract = trial.plan, trial.contract
         self._material.examples(contract, plan.public_seed, "train")
         nonce = self._budget.fresh_nonce(trial.digest)
-        self._budget.charge_search(plan, self._events(plan), trial.digest, nonce)
+        self._budget.charge_search(plan, self._events(plan), trial.digest, nonce, whole)
         seed = self._budget.seed(nonce, trial.digest)
         trained = self._material.train(plan, contract, plan.public_seed, trial.first_model, seed, lambda step: None)
         counts = self._material.count(contract, plan.public_seed, trained.vector)
@@ -250,6 +273,10 @@ class Search:
             target_delta=decimal_string(self._settings.policy.delta),
             figures="per_class",
         )
+
+    def _whole(self, trials: Sequence[Trial]) -> dict[RunId, tuple[PrivacyEvent, ...]]:
+        """What the whole search releases, by trial: fixed before the first of them."""
+        return {trial.plan.run_id: self._events(trial.plan) for trial in trials}
 
     def _events(self, plan: RoundPlan) -> tuple[PrivacyEvent, ...]:
         """What a trial releases: its training, and its counts."""

@@ -88,7 +88,8 @@ def _say_price(price: Price, *, as_json: bool) -> None:
     )
     say(
         f"It brings the data set's epsilon from {price.epsilon_before} to {price.epsilon_after} of "
-        f"{price.epsilon_limit} (unit: {price.unit}, accountant: PRV). Nothing of it comes back, whatever is found."
+        f"{price.epsilon_limit} (unit: {price.unit}, by {price.accountant}). Nothing of it comes back, whatever is "
+        "found."
     )
 
 

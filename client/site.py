@@ -91,7 +91,8 @@ class Site:
         self.reports = SiteReports(folder.reports)
         self.door = Door(self.settings, identity, self.state, self.reports)
         self.material = Material(folder, identity.site_key)
-        self.budget = Budget(self.ledger, self.settings, identity, self.material, self.door.last_checkpoint)
+        seen = self.door.last_checkpoint
+        self.budget = Budget(self.ledger, self.settings, identity, self.material, seen, self.state.run)
         self.self_check = RunSelfCheck(self.settings, identity.site_key, self.state, self.reports.self_checked)
         self.mechanism = RunMechanismCheck(self.settings, identity.site_key, self.reports.mechanism_checked)
         self._reported: set[RunId] = set()

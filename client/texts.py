@@ -18,6 +18,7 @@ from functools import cached_property
 
 from client.corpus import CorpusReport, Split, load_corpus, nothing_left
 from client.settings import SiteFolder
+from client.unit_table import unit_table
 from privacy.dp.params import Unit
 from privacy.identifiers import Digest
 from privacy.randomness import SEED_BYTES, SecretSeed
@@ -120,7 +121,8 @@ def open_texts(folder: SiteFolder, site_key: SecretSeed | None, *, workers: int 
     and loading raise: SettingsError, AnonymizationError; and SettingsError where no row is left.
     """
     key = site_key or SecretSeed(secrets.token_bytes(SEED_BYTES))
-    corpus = load_corpus(folder, key.derive("split").expose("split"))
+    units = None if site_key is None else unit_table(folder, key)
+    corpus = load_corpus(folder, key.derive("split").expose("split"), units)
     if not corpus.rows:
         raise nothing_left(corpus.report)
     text = folder.settings.text

@@ -61,14 +61,26 @@ class PlanRefused(CollabError):
 class BudgetExceeded(PlanRefused):
     """A release would bring epsilon over the limit; nothing was trained or released.
 
-    `epsilon_after` is what the history plus the planned events would cost, `epsilon_limit` the site's bound,
-    both at the ledger's fixed delta and for its unit.
+    `epsilon_after` is what the history plus the planned events would cost by `accountant` (prv, pld, rdp, or the filter
+    that binds across runs; `also` then says what the accountant finds), `epsilon_limit` the site's bound, both at the
+    ledger's fixed delta and for its unit. `what` is refused: "round 3", or a whole run.
     """
 
-    def __init__(self, *, site: str, server_round: int, epsilon_after: float, epsilon_limit: float, unit: str) -> None:
+    def __init__(
+        self,
+        *,
+        site: str,
+        server_round: int,
+        epsilon_after: float,
+        epsilon_limit: float,
+        unit: str,
+        accountant: str = "prv",
+        also: str = "",
+        what: str = "",
+    ) -> None:
         super().__init__(
-            f"site {site} refuses round {server_round}: it would bring epsilon to {epsilon_after:.2f} of "
-            f"{epsilon_limit:.2f} (unit: {unit}); nothing was trained",
+            f"site {site} refuses {what or f'round {server_round}'}: it would bring epsilon to {epsilon_after:.4f} of "
+            f"{epsilon_limit:.4f} (unit: {unit}, by {accountant}{also and f'; {also}'}); nothing was trained",
             reason="budget_exceeded",
             next_step="plan less noise-hungry rounds or fewer of them; only the site can raise its own limit",
         )
@@ -77,6 +89,7 @@ class BudgetExceeded(PlanRefused):
         self.epsilon_after = epsilon_after
         self.epsilon_limit = epsilon_limit
         self.unit = unit
+        self.accountant = accountant
 
 
 class ContractError(CollabError):

@@ -4,7 +4,8 @@
 Train and dev hold disjoint privacy units, and which part a unit is in depends on that unit's own keyed hash alone.
 Adding or removing a unit therefore changes one part only, the other part's releases are the same in law, and the
 whole history costs the MAXIMUM over partitions (parallel composition, McSherry 2009). Inside a partition all events
-compose. This holds while the site keeps its split: a new split key or new shares would move units between parts.
+compose. This holds while the site keeps its split and the names of its units: where the ledger knows of another name,
+all partitions compose as one (`as_one_sequence`).
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ def segments(events: Sequence[PrivacyEvent], partition: Partition) -> tuple[Segm
             key = (float(event.noise_multiplier), float(event.sample_rate))
             steps[key] = steps.get(key, 0) + event.steps
     return tuple((noise, rate, count) for (noise, rate), count in sorted(steps.items()))
+
+
+def as_one_sequence(events: Sequence[PrivacyEvent]) -> list[PrivacyEvent]:
+    """The same releases, as if all had read one part: what holds once a unit may have been in both."""
+    return [event.model_copy(update={"partition": PARTITIONS[0]}) for event in events]
 
 
 def over_partitions(

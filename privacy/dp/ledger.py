@@ -2,30 +2,26 @@
 """What a site has spent, for good: reserve (on disk) -> train or count -> settle. A crash in between stays charged.
 
 The entries lie in one hash chain with a head beside it (privacy.dp.ledger_chain). Epsilon is recomputed from the whole
-history of a declared data set and unit, across rounds, restarts, runs and coordinators, at the delta of its first
-charge; epsilons are never added up. Settling gives nothing back; a withdrawal closes a data set. No entry holds a time.
+history of a declared data set, across rounds, restarts, runs and coordinators, for its one unit and at the delta of its
+first charge; epsilons are never added up. Whether one more charge fits is privacy.dp.admission's word. Settling gives
+nothing back; a withdrawal closes a data set. No entry holds a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from privacy.canonical import DecimalString
-from privacy.dp.composition import Accounted
-from privacy.dp.ledger_chain import LOCK_SECONDS, Chain
+from privacy.canonical import DecimalString, Json
+from privacy.dp.admission import Accounting, Charge, Cost, check_open, cost_of, first_run
+from privacy.dp.composition import Accounted, as_one_sequence
+from privacy.dp.ledger_chain import LOCK_SECONDS, Chain, Page
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit, epsilon_string
-from privacy.dp.reservations import Account, Book, Reservation
-from privacy.errors import BudgetExceeded, ContractError, IntegrityError, PlanRefused
+from privacy.dp.reservations import Account, Book, FirstRun, Reservation, Split
+from privacy.errors import BudgetExceeded, IntegrityError
 from privacy.identifiers import Digest, RunId, SiteId
 
-__all__ = ["LOCK_SECONDS", "Account", "Ledger", "Reservation"]
-
-Accounting = Callable[[Sequence[PrivacyEvent], float], Accounted]
-"""The epsilon of events at a delta and whose it is, as privacy.dp.accounting.account gives it."""
-
-ACCOUNTANT_ERROR = 0.03
-"""How far two sound answers may lie apart (PRV's own error, PLD beyond 5000 steps): less is a contradiction."""
+__all__ = ["LOCK_SECONDS", "Account", "Charge", "Cost", "Ledger", "Reservation", "Split"]
 
 
 class Ledger:
@@ -54,28 +50,32 @@ class Ledger:
         plan_digest: Digest,
         nonce: bytes,
         seen: tuple[str, int] = ("", 0),
+        split: Split | None = None,
+        planned: Sequence[PrivacyEvent] = (),
+        planned_as: Sequence[RunId] = (),
     ) -> Reservation:
         """Charge `events` and return when that is on disk; only then may the release be computed.
 
-        `seen` is origin and size of the last signed checkpoint. Raises BudgetExceeded, with the figures and before
-        anything is written, if the whole history with `events` would cost more than `epsilon_limit` at `delta`;
-        PlanRefused for a withdrawn data set and for another delta than that of the first charge; ContractError when the
-        accountant contradicts itself; IntegrityError for a nonce that was used before.
+        `seen` is origin and size of the last signed checkpoint; `planned` all that the run (or all of `planned_as`)
+        fixed at its opening, which counts at a data set's first charge alone. Another `split.named` than before makes
+        all partitions one sequence, for good.
+
+        Raises BudgetExceeded, with the figures and before anything is written, if the whole history with `events` would
+        cost more than `epsilon_limit` at `delta`; PlanRefused for a withdrawn data set, another unit, delta or
+        `split.drawn` than that of the first charge; ContractError when the accountant contradicts itself;
+        IntegrityError for a nonce that was used before.
         """
         if not events or len(nonce) != 32:
             raise ValueError("a reservation has events and a nonce of 32 bytes")
+        account = (dataset, unit)
+        charge = Charge(run_id, tuple(events), epsilon_limit, delta, split, tuple(planned), tuple(planned_as))
         with self._chain.transaction() as page:
-            book, account = Book(page.entries), (dataset, unit)
-            _check_open(book, account, delta, nonce)
-            reported = self._after(book.of(account), delta, events)
-            if float(reported) > float(epsilon_limit):
-                raise BudgetExceeded(
-                    site=site,
-                    server_round=server_round,
-                    epsilon_after=float(reported),
-                    epsilon_limit=float(epsilon_limit),
-                    unit=unit,
-                )
+            book = Book(page.entries)
+            _check_nonce(book, nonce)
+            check_open(book, account, charge)
+            cost = cost_of(book, account, charge, self._account)
+            check_limit(cost, epsilon_limit, site, server_round, unit)
+            _keep_what_is_new(page, book, account, charge)
             reservation = Reservation(
                 len(book.reservations) + 1,
                 dataset,
@@ -89,42 +89,36 @@ class Ledger:
                 plan_digest,
                 nonce,
                 epsilon_limit,
-                reported,
+                cost.epsilon,
                 *seen,
+                filter_after=cost.by_filter,
+                binding=cost.binding[1],
             )
             page.append("reservation", reservation.body())
         return reservation
 
-    def _after(
-        self, rows: Sequence[Reservation], delta: DecimalString, events: Sequence[PrivacyEvent]
-    ) -> DecimalString:
-        """Epsilon with `events`, rounded up; never below what the last reservation came to at the same delta."""
-        after = epsilon_string(self._account([*(e for row in rows for e in row.events), *events], float(delta)).epsilon)
-        before = next((row.epsilon_after for row in reversed(rows) if row.delta == delta), "0")
-        if float(after) < float(before) - ACCOUNTANT_ERROR:
-            raise ContractError(
-                f"the accountant contradicts itself: more releases cost epsilon {after}, fewer cost {before}; "
-                "nothing was trained",
-                next_step="keep the ledger as it is, and report the plan's noise, sample rate and steps as a bug",
-            )
-        return max(after, before, key=float)
+    def cost(self, dataset: str, unit: Unit, charge: Charge) -> Cost:
+        """What `reserve` would bring the data set to; nothing is written. Raises as `reserve` does, but for the limit.
 
-    def pin_split(self, dataset: str, unit: Unit, split: Digest) -> None:
-        """Hold the data set to the first `split` (of its units into train and dev) that it was charged under.
-
-        Epsilon is the maximum over partitions, which is true only while no unit moves from one to another. Raises
-        PlanRefused for any other split; nothing is trained then.
+        Without events: what it has come to.
         """
-        with self._chain.transaction() as page:
-            pinned = Book(page.entries).splits.get((dataset, unit))
-            if pinned is None:
-                page.append("split", {"dataset": dataset, "unit": unit, "digest": split})
-        if pinned not in (None, split):
-            raise PlanRefused(
-                f"the split of {dataset} into train and dev is not the one its budget was spent under",
-                reason="policy",
-                next_step="restore data.dev_fraction, data.test_fraction and the site's key; nothing was trained",
-            )
+        book, account = self._book(), (dataset, unit)
+        check_open(book, account, charge)
+        return cost_of(book, account, charge, self._account)
+
+    def standing(self, dataset: str, unit: Unit, epsilon_limit: DecimalString, run_id: str = "") -> Cost:
+        """What the data set has come to as a run finds it, `run_id` or any other; of a closed one as well."""
+        book, account = self._book(), (dataset, unit)
+        charge = Charge(run_id, (), epsilon_limit, book.delta(account) or "0.00001")
+        return cost_of(book, account, charge, self._account)
+
+    def first_run(self, dataset: str) -> FirstRun | None:
+        """The data set's first run with its plan; None before a charge, and where the file is older than such plans."""
+        return self._book().first_runs.get(dataset)
+
+    def in_sequence(self, dataset: str, unit: Unit) -> bool:
+        """Whether all partitions of the data set compose as one, because the names of its units were changed."""
+        return self._book().in_sequence((dataset, unit))
 
     def settle(self, reservation: Reservation) -> None:
         """Note that the release was made. It changes nothing about the charge; a second call changes nothing at all."""
@@ -132,15 +126,15 @@ class Ledger:
             if reservation.number not in Book(page.entries).settled:
                 page.append("settlement", {"reservation": reservation.number})
 
-    def withdraw(self, dataset: str, unit: Unit) -> None:
-        """Close the data set under the unit for good; its history stays. A second call changes nothing."""
+    def withdraw(self, dataset: str) -> None:
+        """Close the data set for good, for every unit; its history stays. A second call changes nothing."""
         with self._chain.transaction() as page:
-            if (dataset, unit) not in Book(page.entries).withdrawn:
-                page.append("withdrawal", {"dataset": dataset, "unit": unit})
+            if dataset not in Book(page.entries).withdrawn:
+                page.append("withdrawal", {"dataset": dataset})
 
-    def withdrawn(self, dataset: str, unit: Unit) -> bool:
-        """Whether the data set was closed under the unit."""
-        return (dataset, unit) in self._book().withdrawn
+    def withdrawn(self, dataset: str) -> bool:
+        """Whether the data set was closed."""
+        return dataset in self._book().withdrawn
 
     def accounts(self) -> list[Account]:
         """The data sets and units that were ever charged, sorted."""
@@ -169,9 +163,10 @@ class Ledger:
 
     def spent(self, dataset: str, unit: Unit, delta: DecimalString, *, run_id: RunId | None = None) -> PrivacySpent:
         """What the whole history cost at `delta`; with `run_id`, what that run alone cost."""
-        rows = self.history(dataset, unit)
-        events = tuple(event for row in rows if run_id in (None, row.run_id) for event in row.events)
-        found = self._account(events, float(delta)) if events else Accounted(0.0, "prv")
+        book, account = self._book(), (dataset, unit)
+        events = tuple(event for row in book.of(account) if run_id in (None, row.run_id) for event in row.events)
+        composed = as_one_sequence(events) if book.in_sequence(account) else events
+        found = self._account(composed, float(delta)) if events else Accounted(0.0, "prv")
         return PrivacySpent(
             epsilon=epsilon_string(found.epsilon), delta=delta, unit=unit, accountant=found.accountant, events=events
         )
@@ -181,23 +176,38 @@ class Ledger:
             return Book(page.entries)
 
 
-def _check_open(book: Book, account: Account, delta: DecimalString, nonce: bytes) -> None:
-    """Raises what forbids a reservation before any accounting."""
+def check_limit(
+    cost: Cost, epsilon_limit: DecimalString, site: SiteId, server_round: int, unit: Unit, what: str = ""
+) -> None:
+    """Raises BudgetExceeded if what binds is above the limit."""
+    after, accountant = cost.binding
+    if float(after) > float(epsilon_limit):
+        raise BudgetExceeded(
+            site=site,
+            server_round=server_round,
+            epsilon_after=float(after),
+            epsilon_limit=float(epsilon_limit),
+            unit=unit,
+            accountant=accountant,
+            also=f"{cost.accountant} says {cost.epsilon}" if accountant == "filter" else "",
+            what=what,
+        )
+
+
+def _keep_what_is_new(page: Page, book: Book, account: Account, charge: Charge) -> None:
+    """With a charge: the data set's first run, and a split that was not the last one."""
     dataset, unit = account
-    if account in book.withdrawn:
-        raise PlanRefused(
-            f"the data set {dataset} was withdrawn (unit: {unit}): nothing is trained on it any more",
-            reason="policy",
-            next_step="leave the run, or declare other people's data under another name",
-        )
-    pinned = book.delta(account)
-    if pinned not in (None, delta):
-        raise PlanRefused(
-            f"epsilon of {dataset} is counted at delta {pinned} since its first charge, and the policy now says "
-            f"{delta}: epsilons at two deltas cannot be compared with one limit; nothing was trained",
-            reason="policy",
-            next_step=f"set policy.delta back to {pinned}",
-        )
+    if not book.of(account):
+        first = first_run(book, account, charge)
+        planned: Json = [event.model_dump(mode="json") for event in first.planned]
+        body: dict[str, Json] = {"dataset": dataset, "run_ids": list(first.run_ids), "planned": planned}
+        page.append("first_run", body | {"favourite": first.favourite})
+    split = charge.split
+    if split is not None and book.splits.get(account, [None])[-1] != (split.drawn, split.named):
+        page.append("split", {"dataset": dataset, "unit": unit, "digest": split.drawn, "named": split.named})
+
+
+def _check_nonce(book: Book, nonce: bytes) -> None:
     if any(row.nonce == nonce for row in book.reservations):
         raise IntegrityError(
             "a nonce was used before: two attempts would share their noise",

@@ -26,12 +26,15 @@ from privacy.errors import IntegrityError, StorageFailed
 from privacy.files import sync_folder, write_private
 from privacy.identifiers import Digest
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""Of the entries' meaning: an older collab, which would not know all of them, refuses a file of this one."""
+
+READABLE = (2, SCHEMA_VERSION)
 
 LOCK_SECONDS = 300
 """How long a second process waits while the first one reserves (accounting included)."""
 
-Kind = Literal["migration", "reservation", "settlement", "split", "withdrawal"]
+Kind = Literal["migration", "first_run", "reservation", "settlement", "split", "withdrawal"]
 
 NO_PREDECESSOR = "0" * 64
 _SCHEMA = {
@@ -222,11 +225,14 @@ def _read(db: sqlite3.Connection) -> list[Entry]:
     """All entries, after a check of the schema and that each is the successor of the one before."""
     if dict(db.execute("SELECT name, sql FROM sqlite_master")) != _SCHEMA:
         raise _damaged("the structure of the privacy ledger was altered or removed", _RESTORE)
-    if db.execute("PRAGMA user_version").fetchone()[0] != SCHEMA_VERSION:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version not in READABLE:
         raise _damaged(
             f"the privacy ledger does not say that it is of version {SCHEMA_VERSION}",
             "if a newer collab wrote it, use that one; else restore the ledger from its backup",
         )
+    if version != SCHEMA_VERSION:
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     entries: list[Entry] = []
     previous = NO_PREDECESSOR
     for number, kind, body, digest in db.execute("SELECT number, kind, body, digest FROM entry ORDER BY number"):

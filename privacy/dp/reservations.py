@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ledger's entries say: reservations, what was settled, splits and withdrawals, by data set and unit."""
+"""What the ledger's entries say: reservations, what was settled, first runs, splits and withdrawals, by data set."""
 
 from __future__ import annotations
 
@@ -23,8 +23,35 @@ _EVENTS = TypeAdapter(tuple[PrivacyEvent, ...])
 
 
 @dataclass(frozen=True)
+class Split:
+    """What fixes which unit is in which part of the data.
+
+    `drawn`: the key of the split and its fractions, which never change once something was charged. `named`: the
+    settings that give a unit its name; under another name a unit may be drawn into another part.
+    """
+
+    drawn: Digest
+    named: Digest
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """The run that a data set was charged for first, with all that it planned then; nothing where no plan is known.
+
+    `run_ids`: of a search at the site one for each trial, else the run's own. `favourite` is the filter's member that
+    suits the plan (privacy.dp.filtering), fixed with it.
+    """
+
+    run_ids: tuple[str, ...]
+    planned: tuple[PrivacyEvent, ...]
+    favourite: int = 0
+
+
+@dataclass(frozen=True)
 class Reservation:
-    """A release that is paid for, whether or not it happened. `epsilon_after` is the whole history with this one.
+    """A release that is paid for, whether or not it happened. `epsilon_after` is the whole history with this one,
+    `filter_after` the same by the filter, and `binding` whose figure was held against the limit (a file from before
+    there was a filter says "0" and "prv").
 
     `log_origin` and `seen_tree_size`: the last signed checkpoint that the site had seen then; "" and 0 without one.
     """
@@ -44,10 +71,17 @@ class Reservation:
     epsilon_after: DecimalString
     log_origin: str = ""
     seen_tree_size: int = 0
+    filter_after: DecimalString = "0"
+    binding: str = "prv"
 
     @property
     def account(self) -> Account:
         return self.dataset, self.unit
+
+    @property
+    def binding_epsilon(self) -> DecimalString:
+        """What was held against the limit."""
+        return self.filter_after if self.binding == "filter" else self.epsilon_after
 
     def body(self) -> Json:
         """As an entry holds it."""
@@ -61,8 +95,9 @@ class Book:
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.reservations: list[Reservation] = []
         self.settled: set[int] = set()
-        self.splits: dict[Account, Digest] = {}
-        self.withdrawn: set[Account] = set()
+        self.splits: dict[Account, list[tuple[Digest, Digest | None]]] = {}
+        self.first_runs: dict[str, FirstRun] = {}
+        self.withdrawn: set[str] = set()
         for entry in entries:
             if entry.kind == "reservation":
                 self.reservations.append(_reservation(entry.body))
@@ -72,13 +107,26 @@ class Book:
                 case "settlement":
                     self.settled.add(body["reservation"])
                 case "split":
-                    self.splits[body["dataset"], body["unit"]] = body["digest"]
-                case "withdrawal":
-                    self.withdrawn.add((body["dataset"], body["unit"]))
+                    pinned = self.splits.setdefault((body["dataset"], body["unit"]), [])
+                    pinned.append((body["digest"], body.get("named")))
+                case "first_run":
+                    planned = _EVENTS.validate_json(json.dumps(body["planned"]))
+                    self.first_runs[body["dataset"]] = FirstRun(tuple(body["run_ids"]), planned, body["favourite"])
+                case "withdrawal":  # a file from before names a unit as well: it is closed for every unit all the same
+                    self.withdrawn.add(body["dataset"])
 
     def of(self, account: Account) -> list[Reservation]:
         """The account's reservations, oldest first."""
         return [row for row in self.reservations if row.account == account]
+
+    def units(self, dataset: str) -> list[Unit]:
+        """The units that the data set was charged for, in order: one, but in a file from before there was that law."""
+        return list(dict.fromkeys(row.unit for row in self.reservations if row.dataset == dataset))
+
+    def in_sequence(self, account: Account, split: Split | None = None) -> bool:
+        """Whether units may have changed parts: they had more than one set of names, that of `split` included."""
+        names = {named for _, named in self.splits.get(account, ()) if named is not None}
+        return len(names | ({split.named} if split is not None else set())) > 1
 
     def delta(self, account: Account) -> DecimalString | None:
         """The delta at which the account is counted: that of its first reservation; None before there is one.

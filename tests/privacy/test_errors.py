@@ -62,5 +62,5 @@ def test_a_sentence_ends_with_the_next_step() -> None:
 
 def test_a_budget_says_its_figures() -> None:
     error = errors.BudgetExceeded(site="a", server_round=3, epsilon_after=8.126, epsilon_limit=8, unit="patient")
-    assert "site a refuses round 3: it would bring epsilon to 8.13 of 8.00 (unit: patient)" in str(error)
+    assert "site a refuses round 3: it would bring epsilon to 8.1260 of 8.0000 (unit: patient, by prv)" in str(error)
     assert error.reason == "budget_exceeded"

@@ -49,7 +49,7 @@ def test_the_commitment_to_the_report_is_new_in_each_run_and_tells_nothing(make_
 
 def test_a_changed_split_is_refused_after_budget_was_spent_under_the_old_one(make_clinic: MakeClinic) -> None:
     clinic = make_clinic()
-    assert material(clinic).split_digest() == clinic.site.material.split_digest()
+    assert material(clinic).split() == clinic.site.material.split()
     data = clinic.folder.settings.data.model_copy(update={"dev_fraction": 0.5})
     clinic.hello()
     assert clinic.ask(1).envelope.kind == "site_update"

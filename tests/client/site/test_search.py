@@ -89,13 +89,13 @@ def test_trials_are_charged_and_those_done_are_not_repeated(searched: Any, capsy
     assert purposes(clinic) == ["search", "search"]
 
 
-def test_a_search_that_is_too_dear_is_refused_before_the_trial_that_is(
+def test_a_search_that_is_too_dear_is_refused_before_anything_of_it_is_charged(
     searched: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clinic, code = searched("--yes", policy={"epsilon_limit": 3.0})
     assert code == 3
-    assert "3" in capsys.readouterr().err
-    assert purposes(clinic) == ["search"]
+    assert "as a whole: it would bring epsilon to" in capsys.readouterr().err
+    assert purposes(clinic) == []
 
 
 def test_a_search_keeps_the_sites_own_policy(searched: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,15 +11,15 @@ import stat
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
 from privacy.dp import pld
 from privacy.dp.composition import Accounted
 from privacy.dp.ledger import Ledger
-from privacy.dp.params import PrivacyEvent
+from privacy.dp.params import PrivacyEvent, epsilon_string
 from privacy.dp.pld import epsilon_pld
+from privacy.dp.reservations import Split
 from privacy.errors import BudgetExceeded, CollabError, ContractError, IntegrityError, PlanRefused
 
 DELTA = "0.00001"
@@ -29,7 +29,23 @@ def event(steps=10, partition="train", noise="1", rate="0.1"):
     return PrivacyEvent(noise_multiplier=noise, sample_rate=rate, steps=steps, partition=partition)
 
 
-def reserve(ledger, number, *, events=None, limit="8", dataset="notes", unit="patient", run_id="run-1", nonce=None):
+PLAN = (event(80), event(9, "dev", noise="2", rate="1"))
+"""What run-1 is planned for, unless a test says otherwise."""
+
+
+def reserve(
+    ledger,
+    number,
+    *,
+    events=None,
+    limit="8",
+    dataset="notes",
+    unit="patient",
+    run_id="run-1",
+    nonce=None,
+    planned=(),
+    **more,
+):
     return ledger.reserve(
         dataset,
         unit,
@@ -42,6 +58,8 @@ def reserve(ledger, number, *, events=None, limit="8", dataset="notes", unit="pa
         purpose="train",
         plan_digest=f"{number:064x}",
         nonce=nonce or number.to_bytes(32, "big"),
+        planned=planned or PLAN,
+        **more,
     )
 
 
@@ -69,7 +87,8 @@ def test_a_reservation_over_the_limit_is_refused_with_the_figures_and_writes_not
     before = ledger.history("notes", "patient")
     with pytest.raises(BudgetExceeded) as refused:
         reserve(ledger, 2, limit="2.5")
-    assert refused.value.epsilon_after == pytest.approx(epsilon_pld([event(20)], 1e-5), abs=1e-3)
+    assert refused.value.epsilon_after > epsilon_pld([event(20)], 1e-5)
+    assert f"by filter; pld says {epsilon_string(epsilon_pld([event(20)], 1e-5))})" in str(refused.value)
     assert (refused.value.epsilon_limit, refused.value.site, refused.value.server_round) == (2.5, "hospital_a", 2)
     assert ledger.history("notes", "patient") == before
 
@@ -84,12 +103,24 @@ def test_the_history_outlives_the_process_the_run_and_the_limit(path):
     assert one_run < float(again.spent("notes", "patient", DELTA).epsilon)
 
 
-def test_datasets_and_units_have_ledgers_of_their_own(ledger):
+def test_datasets_have_ledgers_of_their_own(ledger):
     first = reserve(ledger, 1)
     assert reserve(ledger, 2, dataset="letters").epsilon_after == first.epsilon_after
-    assert reserve(ledger, 3, unit="record").epsilon_after == first.epsilon_after
+    assert reserve(ledger, 3, dataset="rows", unit="record").epsilon_after == first.epsilon_after
     assert len(ledger.history("notes", "patient")) == 1
     assert ledger.spent("unknown", "record", DELTA).epsilon == "0"
+
+
+@pytest.mark.parametrize(("first", "other"), [("patient", "record"), ("record", "patient")])
+def test_a_data_set_has_one_unit_and_the_other_is_refused(ledger, first, other):
+    """An account of the other unit would start at 0, though it is the same people's data."""
+    reserve(ledger, 1, unit=first)
+    before = ledger.reservations()
+    with pytest.raises(PlanRefused, match=f"charged under unit {first}, and the policy now says {other}") as refused:
+        reserve(ledger, 2, unit=other)
+    assert refused.value.reason == "policy"
+    assert ledger.reservations() == before
+    assert reserve(ledger, 3, unit=first).number == 2
 
 
 def test_a_crash_between_reserving_and_settling_stays_charged(path):
@@ -187,7 +218,7 @@ def test_a_full_disk_refuses_and_keeps_what_was_there(path, monkeypatch):
     with monkeypatch.context() as disk:
         disk.setattr(sqlite3, "connect", full)
         with pytest.raises(CollabError, match="full") as refused:
-            reserve(ledger, 2, events=[event()] * 200)
+            reserve(ledger, 2, events=[event()] * 200, limit="1000")
     assert "free disk space" in str(refused.value)
     assert len(ledger.history("notes", "patient")) == 1
     reserve(ledger, 2)
@@ -222,7 +253,7 @@ def test_two_processes_cannot_both_spend_what_is_left(path):
         sys.stdin.readline()
         try:
             row = ledger.reserve("notes", "record", "0.00001", limit, [event], site="hospital_a", run_id="run",
-                server_round=me, purpose="train", plan_digest="0" * 64, nonce=bytes([me]) * 32)
+                server_round=me, purpose="train", plan_digest="0" * 64, nonce=bytes([me]) * 32, planned=[event])
             print(json.dumps(["charged", float(row.epsilon_after)]))
         except BudgetExceeded as refused:
             print(json.dumps(["refused", refused.epsilon_after]))
@@ -239,7 +270,8 @@ def test_two_processes_cannot_both_spend_what_is_left(path):
         process.stdin.flush()
     answers = sorted(json.loads(process.communicate(timeout=60)[0]) for process in processes)
     assert [verdict for verdict, _ in answers] == ["charged", "refused"]
-    assert [figure for _, figure in answers] == pytest.approx([one, both], abs=1e-3)
+    assert answers[0][1] == pytest.approx(one, abs=1e-3)
+    assert answers[1][1] >= both
     assert len(Ledger(path, accountant=pld.account).history("notes", "record")) == 1
 
 
@@ -258,10 +290,77 @@ def test_what_is_signed_is_the_label_of_the_accountant_that_answered(path):
     assert (spent.epsilon, spent.accountant) == ("0.7268", "pld")
 
 
-def test_a_data_set_keeps_the_split_that_its_budget_was_spent_under(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.pin_split("notes", "patient", "1" * 64)
-    ledger.pin_split("notes", "patient", "1" * 64)
-    ledger.pin_split("notes", "record", "2" * 64)
-    with pytest.raises(PlanRefused, match="split of notes"):
-        Ledger(tmp_path / "ledger.sqlite").pin_split("notes", "patient", "2" * 64)
+# The split ------------------------------------------------------------------------------------------------------------
+
+
+def split(drawn="1", named="a"):
+    return Split(drawn * 64, named * 64)
+
+
+def test_a_data_set_keeps_the_key_and_fractions_that_its_budget_was_spent_under(path):
+    reserve(Ledger(path, accountant=pld.account), 1, split=split())
+    for number, other in ((2, "2"), (3, "3")):
+        before = Ledger(path, accountant=pld.account).reservations()
+        with pytest.raises(PlanRefused, match="split of notes"):
+            reserve(Ledger(path, accountant=pld.account), number, split=split(drawn=other))
+        assert Ledger(path, accountant=pld.account).reservations() == before
+    reserve(Ledger(path, accountant=pld.account), 4, split=split())
+
+
+def test_under_new_names_train_and_dev_compose_in_sequence_for_good(path):
+    """A unit that got another name may have been in both parts: the maximum over them would be too low."""
+    train, dev = event(20), event(1, "dev", noise="2", rate="1")
+    ledger = Ledger(path, accountant=pld.account)
+    reserve(ledger, 1, events=[train], limit="50", split=split())
+    apart = reserve(ledger, 2, events=[dev], limit="50", split=split())
+    assert float(apart.epsilon_after) == pytest.approx(epsilon_pld([train, dev], 1e-5), abs=1e-4)
+    assert not ledger.in_sequence("notes", "patient")
+    renamed = reserve(ledger, 3, events=[dev], limit="50", split=split(named="b"))
+    together = epsilon_pld([train, event(2, "train", noise="2", rate="1")], 1e-5)
+    assert float(renamed.epsilon_after) == pytest.approx(together, abs=1e-4)
+    assert float(renamed.epsilon_after) > float(apart.epsilon_after) + 0.5
+    back = reserve(Ledger(path, accountant=pld.account), 4, events=[dev], limit="50", split=split())
+    assert float(back.epsilon_after) > float(renamed.epsilon_after)
+    assert Ledger(path, accountant=pld.account).in_sequence("notes", "patient")
+    assert ledger.spent("notes", "patient", DELTA).epsilon == back.epsilon_after
+    assert float(back.filter_after) > float(back.epsilon_after)
+
+
+def test_new_names_that_are_refused_change_nothing(path):
+    """Only a charge under new names moves units between parts."""
+    ledger = Ledger(path, accountant=pld.account)
+    reserve(ledger, 1, split=split())
+    for refused in ({"limit": "0.5"}, {"unit": "record"}, {"nonce": (1).to_bytes(32, "big")}):
+        with pytest.raises(CollabError):
+            reserve(ledger, 2, split=split(named="b"), **refused)
+    assert not ledger.in_sequence("notes", "patient")
+    reserve(ledger, 2, dataset="letters", split=split(named="b"))
+    assert not ledger.in_sequence("notes", "patient")
+
+
+# The limit ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("over", [0, 0.0001, 0.01])
+def test_the_limit_is_the_limit_and_not_a_hair_more(path, over):
+    """What is reported is rounded up to four places: a history that comes to the limit exactly is the last to fit."""
+    after = 1.2345 + over
+    ledger = Ledger(path, accountant=lambda events, delta: Accounted(after, "prv"))
+    if over == 0:
+        assert reserve(ledger, 1, limit="1.2345", planned=[event()]).epsilon_after == "1.2345"
+        return
+    with pytest.raises(BudgetExceeded):
+        reserve(ledger, 1, limit="1.2345", planned=[event()])
+    assert ledger.reservations() == ()
+
+
+def test_a_refusal_says_whose_figure_binds(path):
+    ledger = Ledger(path, accountant=pld.account)
+    with pytest.raises(BudgetExceeded, match=r"of 1\.0000 \(unit: patient, by filter; pld says 3\.\d+\)") as refused:
+        reserve(ledger, 1, limit="1", events=[event(20)], planned=[event(20)])
+    assert refused.value.accountant == "filter"
+    late = Ledger(path, accountant=lambda events, delta: Accounted(3.0 if len(events) > 1 else 0.5, "prv"))
+    reserve(late, 1, limit="1", events=[event(1)], planned=[event(20)])
+    with pytest.raises(BudgetExceeded, match=r"to 3\.0000 of 1\.0000 \(unit: patient, by prv\)") as refused:
+        reserve(late, 2, limit="1", events=[event(1)])
+    assert refused.value.accountant == "prv"

@@ -19,7 +19,8 @@ from privacy.canonical import digest_of
 from privacy.dp.composition import Accounted
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent
-from privacy.errors import BudgetExceeded, CollabError, ContractError, IntegrityError, PlanRefused
+from privacy.dp.reservations import Split
+from privacy.errors import CollabError, IntegrityError, PlanRefused
 
 DELTA = "0.00001"
 EVENT = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=10, partition="train")
@@ -34,10 +35,22 @@ def opened(path):
     return Ledger(path, accountant=steps)
 
 
-def reserve(ledger, number, *, delta=DELTA, dataset="notes", limit="8", purpose="train", run_id="run", events=(EVENT,)):
+def reserve(
+    ledger,
+    number,
+    *,
+    delta=DELTA,
+    dataset="notes",
+    limit="80",
+    purpose="train",
+    run_id="run",
+    events=(EVENT,),
+    unit="patient",
+    split=None,
+):
     return ledger.reserve(
         dataset,
-        "patient",
+        unit,
         delta,
         limit,
         events,
@@ -47,6 +60,7 @@ def reserve(ledger, number, *, delta=DELTA, dataset="notes", limit="8", purpose=
         purpose=purpose,
         plan_digest=f"{number:064x}",
         nonce=number.to_bytes(32, "big"),
+        split=split,
     )
 
 
@@ -126,10 +140,9 @@ def whole(tmp_path_factory):
     """A ledger with every kind of entry, its log written back into the one file."""
     path = tmp_path_factory.mktemp("whole") / "ledger.sqlite"
     ledger = opened(path)
-    ledger.pin_split("notes", "patient", "a" * 64)
-    ledger.settle(reserve(ledger, 1))
+    ledger.settle(reserve(ledger, 1, split=Split("a" * 64, "b" * 64)))
     reserve(ledger, 2, dataset="letters")
-    ledger.withdraw("letters", "patient")
+    ledger.withdraw("letters")
     db = sqlite3.connect(path)
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
@@ -139,7 +152,7 @@ def whole(tmp_path_factory):
 def told(ledger):
     """All that a ledger says."""
     accounts = [("notes", "patient"), ("letters", "patient")]
-    return [(ledger.history(*one), ledger.unsettled(*one), ledger.withdrawn(*one)) for one in accounts]
+    return [(ledger.history(*one), ledger.unsettled(*one), ledger.withdrawn(one[0])) for one in accounts]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -162,7 +175,7 @@ def test_a_flipped_bit_is_found_or_changes_nothing_that_the_ledger_says(whole, t
     assert found == told(opened(whole))
 
 
-@pytest.mark.parametrize("kind", ["reservation", "settlement", "split", "withdrawal"])
+@pytest.mark.parametrize("kind", ["first_run", "reservation", "settlement", "split", "withdrawal"])
 def test_a_changed_letter_in_any_kind_of_entry_is_found(whole, tmp_path, kind):
     shutil.copytree(whole.parent, tmp_path / "copy")
     path = tmp_path / "copy" / "ledger.sqlite"
@@ -251,14 +264,14 @@ CREATE TABLE split (
 """
 
 
-def first_version(path: Path, *, altered: bool = False) -> None:
+def first_version(path: Path, *, altered: bool = False, units: tuple[str, str] = ("patient", "patient")) -> None:
     """A file as the code before this wrote it: two reservations, the first settled, and a pinned split."""
     db = sqlite3.connect(path)
     db.executescript(FIRST_VERSION)
     previous = "0" * 64
     events = '[{"noise_multiplier":"1","sample_rate":"0.1","steps":10,"partition":"train"}]'
     for number in (1, 2):
-        values = [number, "notes", "patient", DELTA, events, "hospital_a", "run", number, "train"]
+        values = [number, "notes", units[number - 1], DELTA, events, "hospital_a", "run", number, "train"]
         values += [f"{number:064x}", number.to_bytes(32, "big").hex(), "8", f"0.{number}"]
         previous = digest_of({"previous": previous, "row": values})
         values[11] = "80" if altered else "8"
@@ -279,9 +292,12 @@ def test_a_ledger_of_the_first_version_is_taken_over_with_all_that_it_said(path)
     ]
     assert ledger.unsettled("notes", "patient") == history[1:]
     with pytest.raises(PlanRefused, match="split of notes"):
-        ledger.pin_split("notes", "patient", "b" * 64)
-    assert reserve(ledger, 3).epsilon_after == "0.375"
-    assert len(opened(path).history("notes", "patient")) == 3
+        reserve(ledger, 3, split=Split("b" * 64, "c" * 64))
+    assert reserve(ledger, 3, split=Split("a" * 64, "c" * 64)).epsilon_after == "0.375"
+    assert not ledger.in_sequence("notes", "patient")
+    reserve(ledger, 4, split=Split("a" * 64, "d" * 64))
+    assert ledger.in_sequence("notes", "patient")
+    assert len(opened(path).history("notes", "patient")) == 4
 
 
 def test_an_altered_ledger_of_the_first_version_is_not_taken_over(path):
@@ -290,56 +306,11 @@ def test_an_altered_ledger_of_the_first_version_is_not_taken_over(path):
         opened(path)
 
 
-# Rules ----------------------------------------------------------------------------------------------------------------
-
-
-def test_a_withdrawn_data_set_is_closed_for_good_and_keeps_its_history(path):
+def test_a_file_in_which_both_units_were_charged_is_closed_under_both(path):
+    """No epsilon of either covers what was released for the other."""
+    first_version(path, units=("patient", "record"))
     ledger = opened(path)
-    reserve(ledger, 1)
-    ledger.withdraw("notes", "patient")
-    ledger.withdraw("notes", "patient")
-    with pytest.raises(PlanRefused, match="withdrawn") as refused:
-        reserve(opened(path), 2)
-    assert refused.value.reason == "policy"
-    assert len(opened(path).history("notes", "patient")) == 1
-    assert reserve(ledger, 3, dataset="letters").number == 2
-
-
-def test_the_delta_of_the_first_charge_stays(path):
-    ledger = opened(path)
-    reserve(ledger, 1)
-    assert ledger.delta("notes", "patient") == DELTA
-    for other in ("0.0001", "0.000001"):
-        with pytest.raises(PlanRefused, match=r"at delta 0\.00001 since its first charge"):
-            reserve(ledger, 2, delta=other)
-    reserve(ledger, 3, dataset="letters", delta="0.0001")
-
-
-def test_another_run_another_coordinator_and_another_task_add_to_the_same_history(path):
-    for number, (run_id, purpose) in enumerate(
-        [("spring", "train"), ("of-another-coordinator", "train"), ("x", "search")], 1
-    ):
-        last = reserve(opened(path), number, run_id=run_id, purpose=purpose)
-        assert last.epsilon_after == f"{number / 8:g}"
-    with pytest.raises(BudgetExceeded):
-        reserve(opened(path), 9, limit="0.45")
-
-
-def test_an_accountant_that_contradicts_itself_releases_nothing(path):
-    reserve(opened(path), 1)
-    forgetful = Ledger(path, accountant=lambda events, delta: Accounted(0.01, "prv"))
-    with pytest.raises(ContractError, match="contradicts itself"):
-        reserve(forgetful, 2)
-    assert len(opened(path).history("notes", "patient")) == 1
-
-
-def test_a_clock_that_jumps_changes_nothing(path, monkeypatch):
-    """No entry holds a time, and none is looked at but to wait for a lock."""
-    ledger = opened(path)
-    for number, now in enumerate((2e9, 0.0, 4e9), 1):
-        monkeypatch.setattr(time, "time", lambda now=now: now)
-        ledger.settle(reserve(ledger, number))
-    monkeypatch.undo()
-    assert [row.server_round for row in opened(path).history("notes", "patient")] == [1, 2, 3]
-    bodies = sqlite3.connect(path).execute("SELECT body FROM entry").fetchall()
-    assert not any("time" in body or "_at" in body for (body,) in bodies)
+    assert ledger.accounts() == [("notes", "patient"), ("notes", "record")]
+    for unit in ("patient", "record"):
+        with pytest.raises(PlanRefused, match="under both units by an earlier version"):
+            reserve(ledger, 3, unit=unit)
