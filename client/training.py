@@ -222,6 +222,7 @@ def run_round(
             physical_batch_size=training.physical_batch_size,
             on_step=on_step,
             tags=examples.tags(plan.unit),
+            longest=1 if model.entry == "pooled" else plan.task.max_tokens,
         )
         return
     train_plain(

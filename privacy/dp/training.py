@@ -27,9 +27,13 @@ from privacy.dp.batches import Measured, clipped, physical
 from privacy.dp.draws import RowDraws, Tags, tags_by_place, using
 from privacy.dp.noise import GaussianStream, sensitivity_of_rounding
 from privacy.dp.params import PrivacyParams, Unit
+from privacy.dp.rounding import order_error
 from privacy.dp.sampling import PoissonUnits
 from privacy.errors import ContractError
 from privacy.randomness import SecretSeed
+
+LONGEST = 512
+"""Steps of a row at the most, where a caller says no less."""
 
 MakeOptimizer = Callable[[list[nn.Parameter]], Optimizer]
 """Builds the optimizer of exactly these parameters, in groups of its own choice."""
@@ -113,16 +117,23 @@ class SeededDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         """`add_noise` already divided, before the cast."""
 
 
-def clip_bound(params: PrivacyParams, size: int) -> float:
-    """What a unit's gradient of `size` values is clipped to: max_grad_norm less what rounding to the grid may add.
+def clip_bound(params: PrivacyParams, size: int, order: float = 0.0) -> float:
+    """What a unit's gradient of `size` values is clipped to: max_grad_norm less what rounding may add to it.
 
-    Raises ContractError where the noise is so large that its grid leaves less than nine tenths.
+    That is what rounding to the noise's grid adds, and the share `order` for the sum's order (privacy.dp.rounding).
+
+    Raises ContractError where that leaves less than nine tenths. It depends on the plan alone.
     """
     bound = float(params.max_grad_norm)
-    left = bound - sensitivity_of_rounding(float(params.noise_multiplier) * bound, size)
-    if left < 0.9 * bound:
-        raise ContractError("the noise is too large for so many trained values: its grid would swallow the gradients")
-    return left
+    of_grid = sensitivity_of_rounding(float(params.noise_multiplier) * bound, size)
+    if of_grid + order * bound > 0.1 * bound:
+        raise ContractError(
+            "the noise is too large for so many trained values: its grid would swallow the gradients"
+            if of_grid > order * bound
+            else "the physical batches are too large for so many units: rounding would swallow the gradients",
+            next_step="train fewer values, or in smaller physical batches",
+        )
+    return bound - of_grid - order * bound
 
 
 def train(
@@ -137,13 +148,15 @@ def train(
     physical_batch_size: int,
     on_step: OnStep,
     tags: Tags | None = None,
+    longest: int = LONGEST,
 ) -> None:
     """Train the model's trainable parameters in place with `params.num_steps` steps of DP-SGD.
 
     `units[i]` are the rows of privacy unit i (one row under "record"), `tags[i]` is its name (privacy.dp.draws; its
     place where there are none): its draws follow from `seed` and name alone. A drawn unit brings up to
-    `params.notes_per_unit` of them, and their summed gradient is clipped as one. What the trainable parameters become
-    is (epsilon, delta)-private as `params.event()` says, towards whoever does not know `seed`; nothing else here is.
+    `params.notes_per_unit` of them, and their summed gradient is clipped as one. No row has more than `longest` steps
+    (1 where a head reads a single vector). What the trainable parameters become is (epsilon, delta)-private as
+    `params.event()` says, towards whoever does not know `seed`; nothing else here is.
     The same arguments, machine and thread count give the same bits. Raises ContractError where arguments do not fit
     each other; the model is then half-trained and must be thrown away. No value in the data raises anything, and no
     value of the model: they may end as NaN or infinity, which is a function of what was noised.
@@ -154,7 +167,9 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     expected = float(params.sample_rate) * size_bucket
     optimizer = SeededDPOptimizer(_own(make_optimizer, parameters), params, expected, seed.derive("noise"))
-    clipper = clipping.attach(params.clipping, model, clip_bound(params, sum(p.numel() for p in parameters)))
+    order = order_error(physical_batch_size, longest, expected)
+    bound = clip_bound(params, sum(p.numel() for p in parameters), order)
+    clipper = clipping.attach(params.clipping, model, bound)
     draws = PoissonUnits(seed.derive("poisson"), units, params.sample_rate, params.notes_per_unit, tags)
     losses = _Losses(model, examples, RowDraws(seed.derive("dropout"), units, _named(units, tags)))
 

@@ -22,6 +22,10 @@ HALVED_FROM = 32
 PARTS = 4
 """A power of two."""
 
+LEAST = 1e-30
+"""A squared length that counts as at least so much where rounding is bounded: below it float32 begins to lose it, and
+with a long factor beside it (1e-20 times 1e19) the product would be said to be 0."""
+
 Compare = Callable[[Tensor, Tensor], Tensor]
 """Of (N, m, ...) and (N, n, ...) every pair of steps: (N, m, n)."""
 
@@ -41,7 +45,7 @@ class Gram:
         total = torch.stack(
             [times * (a * b).sum(1) for (a, times), (b, _) in zip(self.blocks, other.blocks, strict=True)]
         ).sum(0)
-        lengths = (self.diagonal * other.diagonal).clamp(min=0).sqrt().sum(1)
+        lengths = (self.diagonal.clamp(min=LEAST) * other.diagonal.clamp(min=LEAST)).sqrt().sum(1)
         return total, lengths.square()
 
 

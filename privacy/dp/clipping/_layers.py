@@ -16,40 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from privacy.dp.clipping._gram import Grams, gram
+from privacy.dp.clipping._gram import LEAST, Grams, gram
+from privacy.dp.clipping._sums import Sums
 
 SMALL_TABLE = 4
 """Up to so many embeddings (token types) a row's whole table is built."""
 
 LONG = 1024
 """From so many steps on (several notes of a patient) an embedding's rows take less than its Gram matrix."""
-
-
-class Sums:
-    """The running sum of each trainable parameter; what came first is taken over, not added to zeros."""
-
-    def __init__(self) -> None:
-        self._held: dict[int, Tensor] = {}
-
-    def of(self, parameter: Tensor) -> Tensor:
-        """The parameter's sum, to be added to in place; zeros at first."""
-        if id(parameter) not in self._held:
-            self._held[id(parameter)] = torch.zeros_like(parameter)
-        return self._held[id(parameter)]
-
-    def add(self, parameter: Tensor, value: Tensor) -> None:
-        """Add `value`, which nobody else uses, of the parameter's shape."""
-        if id(parameter) in self._held:
-            self._held[id(parameter)] += value
-        else:
-            self._held[id(parameter)] = value.to(parameter.dtype)
-
-    def add_product(self, parameter: Tensor, left: Tensor, right: Tensor) -> None:
-        """Add the matrix `left` @ `right`."""
-        if id(parameter) in self._held:
-            self._held[id(parameter)].addmm_(left, right)
-        else:
-            self._held[id(parameter)] = left @ right
 
 
 class RowGradients(Protocol):
@@ -94,8 +68,8 @@ class OfLinear:
 
     def _of_weight(self, grams: Grams) -> tuple[Tensor, Tensor]:
         if self._x.shape[1] == 1:
-            squared = self._x.square().sum((1, 2)) * self._g.square().sum((1, 2))
-            return squared, squared
+            of_x, of_g = self._x.square().sum((1, 2)), self._g.square().sum((1, 2))
+            return of_x * of_g, of_x.clamp(min=LEAST) * of_g.clamp(min=LEAST)
         if self._builds:
             self._built = torch.bmm(self._g.transpose(1, 2), self._x)
             squared = self._built.square().sum((1, 2))
@@ -132,7 +106,7 @@ class OfLinear:
                 x, g = self._x, self._g
                 each = factors.to(x.dtype)[:, None, None]
                 x, g = (x * each, g) if x.shape[2] <= g.shape[2] else (x, g * each)
-                sums.add_product(self._weight, g.flatten(0, 1).T, x.flatten(0, 1))
+                sums.add(self._weight, g.flatten(0, 1).T @ x.flatten(0, 1))
         if self._bias is not None:
             assert self._of_bias is not None
             sums.add(self._bias, factors.to(self._of_bias.dtype) @ self._of_bias)
@@ -156,8 +130,9 @@ class OfEmbedding:
             squared = self._built.square().sum((1, 2))
             return squared, squared
         if self._ids.shape[1] >= LONG:
-            squared = self._g.new_tensor([self.exact(row) for row in range(len(self._ids))])
-            return squared, squared
+            pairs = [self._exact_and_uncancelled(row) for row in range(len(self._ids))]
+            squared, uncancelled = self._g.new_tensor(pairs).reshape(-1, 2).unbind(1)
+            return squared, uncancelled
         left = self._ids if self._counts is None else self._ids.masked_fill(~self._counts, -1)
         return grams.of(self._g).inner(gram(left, self._ids, self._same))
 
@@ -180,20 +155,25 @@ class OfEmbedding:
 
     def exact(self, row: int) -> float:
         """See RowGradients."""
+        return self._exact_and_uncancelled(row)[0]
+
+    def _exact_and_uncancelled(self, row: int) -> tuple[float, float]:
+        """One row's squared norm in float64, and what it were if the steps of each index were aligned."""
         kept = self._ids[row] >= 0 if self._counts is None else self._counts[row]
         used, places = torch.unique(self._ids[row][kept], return_inverse=True)
-        gradient = self._g.new_zeros((len(used), self._g.shape[2]), dtype=torch.float64)
-        return float(gradient.index_add_(0, places, self._g[row][kept].double()).square().sum())
+        each = self._g[row][kept].double()
+        gradient = each.new_zeros((len(used), each.shape[1])).index_add_(0, places, each)
+        lengths = each.new_zeros(len(used)).index_add_(0, places, each.norm(dim=1))
+        return float(gradient.square().sum()), float(lengths.square().sum())
 
     def add(self, factors: Tensor, sums: Sums) -> None:
         """See RowGradients."""
         if self._built is not None:
             sums.add(self._table, torch.tensordot(factors.to(self._built.dtype), self._built, dims=1))
             return
-        total = sums.of(self._table)
         each = factors.to(self._g.dtype)[:, None]
         each = each.expand(self._ids.shape) if self._counts is None else each * self._counts
-        total.index_add_(0, self._ids.flatten(), (self._g * each[..., None]).flatten(0, 1).to(total.dtype))
+        sums.add_rows(self._table, self._ids.flatten(), (self._g * each[..., None]).flatten(0, 1))
 
 
 class OfTied:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-import torch
 from opacus.grad_sample import GradSampleHooks
 from torch import Tensor, nn
+
+from privacy.dp.clipping._sums import Sums
 
 # Expected wherever the trainable part starts at a frozen input; the hook still sees the right gradient.
 warnings.filterwarnings("ignore", message="Full backward hook is firing when gradients are computed")
@@ -22,12 +23,12 @@ class OpacusClipper:
         self._hooks = hooks
         self._max_grad_norm = max_grad_norm
         self._parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        self._sums: list[Tensor] = []
+        self._sums = Sums()
 
     def clipped_sum(self) -> list[Tensor]:
         """See privacy.dp.clipping.Clipper."""
-        sums, self._sums = self._sums, []
-        return sums or [torch.zeros_like(parameter) for _, parameter in self._parameters]
+        sums, self._sums = self._sums, Sums()
+        return [sums.of(parameter) for _, parameter in self._parameters]
 
     def close(self) -> None:
         """See privacy.dp.clipping.Clipper."""
@@ -40,7 +41,5 @@ class OpacusClipper:
                     delattr(module, left)
 
     def _add(self, gradients: Sequence[Tensor]) -> None:
-        if not self._sums:
-            self._sums = list(gradients)
-        else:
-            torch._foreach_add_(self._sums, list(gradients))
+        for (_, parameter), gradient in zip(self._parameters, gradients, strict=True):
+            self._sums.add(parameter, gradient)

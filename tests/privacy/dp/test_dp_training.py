@@ -10,6 +10,7 @@ from torch import nn
 from privacy.dp import clipping, training
 from privacy.dp.noise import GaussianStream, grid
 from privacy.dp.params import PrivacyParams
+from privacy.dp.rounding import order_error
 from privacy.dp.sampling import PoissonUnits
 from privacy.errors import ContractError
 from privacy.randomness import SecretSeed
@@ -53,7 +54,9 @@ def test_a_step_is_the_clipped_sum_plus_the_stream_over_the_expected_batch_size(
     rows, model = tiny.TokenRows(24), tiny.build(torch.float64, scope)
     start = trainable(model).clone()
     drawn = next(PoissonUnits(seed.derive("poisson"), RECORDS, "0.25"))
-    clipper = clipping.attach(method, model, training.clip_bound(params(), start.numel()))
+    clipper = clipping.attach(
+        method, model, training.clip_bound(params(), start.numel(), order_error(4, training.LONGEST, 8.0))
+    )
     clipper.accumulate(lambda: rows.losses(model, rows.batch(drawn)), len(drawn))
     clipped = torch.cat([total.flatten() for total in clipper.clipped_sum()])
     clipper.close()
@@ -108,14 +111,15 @@ def test_dropout_is_on_in_training_and_follows_the_seed_alone(tiny, seed):
 
 
 def test_the_physical_batch_size_does_not_change_the_result(tiny, seed):
+    """But for what it takes off the bound (privacy.dp.rounding)."""
     rows = tiny.TokenRows(24)
     ends = []
     for size in (1, 3, 100):
         model = tiny.build(torch.float64, "top_1")
         run(model, rows, seed, params(), physical_batch_size=size)
         ends.append(trainable(model))
-    assert torch.allclose(ends[0], ends[1], rtol=1e-9, atol=1e-12)
-    assert torch.allclose(ends[0], ends[2], rtol=1e-9, atol=1e-12)
+    assert torch.allclose(ends[0], ends[1], rtol=0, atol=5e-4)
+    assert torch.allclose(ends[0], ends[2], rtol=0, atol=5e-4)
 
 
 def test_a_physical_batch_holds_rows_of_like_length(tiny, seed):

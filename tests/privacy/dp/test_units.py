@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from privacy.dp import clipping, training
 from privacy.dp.noise import GaussianStream
 from privacy.dp.params import PrivacyParams
+from privacy.dp.rounding import order_error
 from privacy.dp.sampling import PoissonUnits
 from privacy.errors import ContractError
 from privacy.randomness import SecretSeed
@@ -211,7 +212,7 @@ def test_a_step_is_the_sum_over_patients_clipped_each_and_one_who_owns_half_the_
     picked = [row for unit in drawn for row in unit]
     batch = rows.batch(picked)
     units = truth(model, lambda at: rows.losses(model, {k: v[at] for k, v in batch.items()}), list(map(len, drawn)))
-    bound = training.clip_bound(params(), units.shape[1])
+    bound = training.clip_bound(params(), units.shape[1], order_error(size, training.LONGEST, 8.0))
     noised = clipping.clip_factors(units.norm(dim=1), bound) @ units
     GaussianStream(seed.derive("noise")).add(noised.numpy(), 0.75)
     start = flat(p.detach() for p in model.parameters() if p.requires_grad)
