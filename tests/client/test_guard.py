@@ -145,6 +145,7 @@ ROUND_LIES: dict[str, tuple[RoundPlan, str, list[str]]] = {
         ["round 5"],
     ),
     "more rounds than the run": (plan(planned_rounds=4), "policy", ["more rounds"]),
+    "rounds that the run was not opened for": (plan(planned_rounds=6), "policy", ["more rounds"]),
     "a round after the last": (plan(server_round=6), "policy", ["more rounds"]),
     "no noise at all": (plan().model_copy(update={"privacy": None}), "policy", ["no differential privacy"]),
     "a scope that is not allowed": (plan(training=TRAINING_OTHER), "policy", ["full", "head, top"]),
