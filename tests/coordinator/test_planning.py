@@ -6,8 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from coordinator.phases import History
 from coordinator.planning import evaluation_plan, members, round_plan
+from privacy.errors import Unreachable
 
 MakeStage = Callable[..., Any]
 
@@ -34,3 +37,16 @@ def test_the_same_log_gives_the_same_plan(make_stage: MakeStage) -> None:
     plans = [round_plan(stage.recipe, History(opened=stage.recipe.opened), 1, ("alder", "birch")) for _ in range(2)]
     assert plans[0] == plans[1]
     assert {site: member.size_bucket for site, member in plans[0].cohort.items()} == {"alder": 100, "birch": 200}
+
+
+def test_a_round_that_was_aborted_is_not_evaluated_for_its_model_is_the_one_before(make_stage: MakeStage) -> None:
+    """Counts of the same model again would cost every site epsilon and tell nothing."""
+    stage = make_stage()
+    for site in ("alder", "birch", "cedar"):
+        stage.players[site].away = {("update", 1)}
+    with pytest.raises(Unreachable):
+        stage.run()
+    for player in stage.players.values():
+        player.away = set()
+    assert stage.run().rounds_aggregated == 1
+    assert [entry.server_round for entry in stage.entries() if entry.body.kind == "evaluation_planned"] == [0, 2]
