@@ -37,7 +37,6 @@ FIRST_BYTE_SECONDS: Final = 5.0
 HANDSHAKE_SECONDS: Final = 5.0
 HEADER_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 30
-HEADER_BYTES: Final = 16 << 10
 BACKLOG: Final = 1024
 SWEEP_SECONDS: Final = 0.5
 """How soon a connection whose certificate was revoked is cut; its requests are refused at once."""

@@ -35,6 +35,7 @@ CERTIFICATE_PATH: Final = "/v1/collab/certificate"
 """Our own: the site's newest certificate, over the one that it has."""
 NODES_PATH: Final = "/v1/collab/nodes"
 END_PATH: Final = "/v1/collab/end"
+HEADER_BYTES: Final = 16 << 10
 _SMALL: Final = 8 << 10
 _LONG: Final = 256 << 10
 _OBJECT: Final = (5 << 20) + (64 << 10)
@@ -101,7 +102,9 @@ class Gate:
             return
         limit = self._limits.get((scope["method"], scope["path"]))
         headers = dict(scope["headers"])
-        if limit is None:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+            await refuse(send, 431)
+        elif limit is None:
             await refuse(send, 404)
         elif (status := self._head(scope, headers)) != PASS:
             await refuse(send, status)

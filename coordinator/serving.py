@@ -22,9 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coordinator.admissions import Admitted
-from coordinator.door import HEADER_BYTES, IDLE_SECONDS, SWEEP_SECONDS, Acceptor, SiteProtocol, Visitors, server_context
+from coordinator.door import IDLE_SECONDS, SWEEP_SECONDS, Acceptor, SiteProtocol, Visitors, server_context
 from coordinator.fleet import Fleet
-from coordinator.gate import END_PATH, NODES_PATH, Gate, SiteGate, answer, inside, outside
+from coordinator.gate import END_PATH, HEADER_BYTES, NODES_PATH, Gate, SiteGate, answer, inside, outside
 from coordinator.slots import Slots
 from privacy.identifiers import SiteId
 

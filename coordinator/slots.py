@@ -96,6 +96,7 @@ class Slots:
         if file is not None:
             self._read(file)
             self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.write(self._file, b"\n")  # ends a line that was cut off
 
     def know(self, nodes: Mapping[SiteId, int]) -> None:
         """Which node each site has: kept for the next process."""
@@ -216,9 +217,12 @@ class Slots:
             os.write(self._file, json.dumps({what: value}).encode() + b"\n")
 
     def _read(self, file: Path) -> None:
-        """What an earlier process wrote; the last line may be cut off where it was killed."""
-        for line in file.read_bytes().split(b"\n")[:-1] if file.exists() else []:
-            (what, value), *_ = json.loads(line).items()
+        """What earlier processes wrote; a line may be cut off where one was killed."""
+        for line in file.read_bytes().split(b"\n") if file.exists() else []:
+            try:
+                (what, value), *_ = json.loads(line).items()
+            except ValueError:
+                continue
             if what == "nodes":
                 self.nodes.update(value)
             elif what == "asked":

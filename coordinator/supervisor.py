@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from coordinator.bounded_log import BoundedLog
 from privacy.errors import SettingsError, Unreachable
 
 PAUSE_SECONDS: Final = 0.5
@@ -42,7 +43,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 class Supervised:
-    """`command`, kept running until `close`. Its output is appended to `log` (0600)."""
+    """`command`, kept running until `close`. Its output is appended to `log` (0600), bounded."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Supervised:
         self._sockets = list(sockets)
         self._environment = dict(environment)
         self._log = log
+        self._output = BoundedLog(log)
         self._closing = threading.Event()
         self._process = self._spawn()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -96,7 +98,7 @@ class Supervised:
             held.close()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        output = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        output = self._output.pipe()
         try:
             process = subprocess.Popen(
                 self._command,

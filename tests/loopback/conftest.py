@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_ssh_private_key
+from flwr.supernode.fleet_http_client import FleetHttpClient
+from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from coordinator import admissions, certificates
 from coordinator.courier import Courier
@@ -109,6 +112,18 @@ class Loopback:
             )
         self.stack.callback(lambda: (process.kill(), process.wait()))
         return process
+
+    def tls(self, name: str) -> ssl.SSLContext:
+        """TLS as the holder of this certificate makes it."""
+        context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
+        context.load_cert_chain(self.folder / f"{name}.crt", self.folder / f"{name}.tls")
+        return context
+
+    def fleet(self, name: str) -> FleetHttpClient:
+        """Flower's own client, with this site's keys and certificate: what a site that turned on us would use."""
+        key = load_ssh_private_key((self.folder / f"{name}.key").read_bytes(), None)
+        identity = NodeAuthHttpInterceptor(key, key.public_key())
+        return FleetHttpClient(f"https://{self.address}", interceptors=[identity], verify=self.tls(name))
 
     def events(self, site: str) -> list[str]:
         return (self.folder / f"{site}.events").read_text().splitlines()
