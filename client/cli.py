@@ -6,6 +6,7 @@ Heavy rooms (torch, presidio, flwr) are imported by the commands that need them.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -106,6 +107,8 @@ def enroll(context: typer.Context) -> None:
             else f"Made keys in {_shown(folder)}/keys: back them up, secretly."
         )
     say(f"Fingerprint of {folder.name}: {fingerprint_of(made.keys.signing)}")
+    if (advice := enrolment.bucket_advice(made.size_bucket)) is not None:
+        say(advice)
     say(f"Next: send {_shown(folder)}/enrolment.json to the coordinator; nothing in it is secret.")
 
 
@@ -291,6 +294,8 @@ def _site_first(arguments: Sequence[str]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point. Without `arguments` they are this process's own, and it ends here."""
     given = _site_first(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        os.umask(0o077)  # whatever our commands write is its owner's alone, whoever set the umask to what
     code = run_command_line(app, "collab-client", given)
     return end(code) if arguments is None else code
 

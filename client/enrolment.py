@@ -116,6 +116,14 @@ def enroll(folder: SiteFolder, *, simulation: PublicSeed | None = None) -> Enrol
     return enrolment
 
 
+def bucket_advice(size_bucket: int) -> str | None:
+    """What to say of a declared size that tells more than it must: a power of two tells the least that still weighs."""
+    below = 1 << (size_bucket.bit_length() - 1)
+    if size_bucket == below:
+        return None
+    return f"policy.size_bucket is {size_bucket}; a power of two, {below} or {2 * below}, would say less of your data."
+
+
 def keys_are_known(folder: SiteFolder) -> bool:
     """True where the keys follow a known seed. The keys carry the mark too, so that they are known wherever they go."""
     return folder.simulated or (folder.keys / SIMULATED_MARKER).exists()

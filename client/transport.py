@@ -81,15 +81,15 @@ def serve(
     site: SiteId,
     stop: threading.Event,
     on_event: Callable[[str], None],
-    on_sent: Callable[[Envelope], None] = lambda envelope: None,
+    on_sent: Callable[[Envelope, int], None] = lambda envelope, sent_bytes: None,
     max_payload_bytes: int = MAX_MODEL_BYTES,
 ) -> None:
     """Answer the SuperLink at `address` ("host:port") with `app` until `stop` is set; then leave cleanly.
 
     `node_key` is the file of an OpenSSH P-384 private key whose public key the coordinator knows. `on_event` gets one
     line for each change of state, without any content, in the thread of this call; `on_sent` the envelope of each
-    parcel of which every byte was taken by the other side. Raises SettingsError for a key or CA that is none; whatever
-    happens on the network, it waits and tries again.
+    parcel of which every byte was taken by the other side, and how many bytes those are. Raises SettingsError for a key
+    or CA that is none; whatever happens on the network, it waits and tries again.
     """
     line = _Line(app, address, credentials, node_key, site, stop, on_event, on_sent, max_payload_bytes)
     threading.Thread(target=line.beat, daemon=True).start()
@@ -121,7 +121,7 @@ class _Line:
         site: SiteId,
         stop: threading.Event,
         on_event: Callable[[str], None],
-        on_sent: Callable[[Envelope], None],
+        on_sent: Callable[[Envelope, int], None],
         max_payload_bytes: int,
     ) -> None:
         key = _load_key(node_key)
@@ -157,7 +157,7 @@ class _Line:
             self._say(f"round {head.metadata.group_id}: the coordinator does not wait for this answer any more")
             return True
         if not reply.has_error():
-            self._sent(envelope_of(reply.content))
+            self._sent(*envelope_of(reply.content))
         self._say(f"round {head.metadata.group_id}: {'failed' if reply.has_error() else 'answered'}")
         return True
 

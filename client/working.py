@@ -86,6 +86,9 @@ def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
             site=folder.name,
             stop=stop,
             on_event=_say_now,
+            on_sent=lambda envelope, sent_bytes: site.reports.sent(
+                envelope.run_id, envelope.server_round, envelope.phase, sent_bytes
+            ),
         )
 
 

@@ -6,6 +6,7 @@ Heavy rooms (flwr, the rounds) are imported by `run` alone.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -287,6 +288,8 @@ def _say_now(sentence: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point. Without `arguments` they are this process's own, and it ends here."""
+    if arguments is None:
+        os.umask(0o077)  # whatever our commands write is its owner's alone, whoever set the umask to what
     code = run_command_line(app, "collab-coordinator", arguments)
     return end(code) if arguments is None else code
 

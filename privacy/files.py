@@ -31,8 +31,11 @@ def write_secret(path: Path, data: bytes) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put `data` at `path` (mode 0644) in one step: a reader, or a crash, sees the old file or the new one."""
-    _replace(path, data, 0o644)
+    """Put `data` at `path` in one step: a reader, or a crash, sees the old file or the new one.
+
+    Its mode is 0644 as far as the umask allows: 0600 in our commands, whose files are for their owner alone.
+    """
+    _replace(path, data, 0o644 & ~_umask())
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -52,6 +55,13 @@ def _replace(path: Path, data: bytes, mode: int) -> None:
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _umask() -> int:
+    """This process's. The one way to ask without changing it for other threads is the kernel's own account."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1], 8) for line in lines if line.startswith("Umask:")), 0o022)
 
 
 def sync_folder(folder: Path) -> None:

@@ -122,6 +122,24 @@ def test_admit_compares_fingerprints_and_writes_a_kit(here: Path, capsys: pytest
     assert cli.main(["admit", "lung", file, "--fingerprint", shown]) == 0
 
 
+def test_what_the_commands_write_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    (tmp_path / "hospital_a.toml").write_text(SITE.format(name="hospital_a"))
+    tools = Path(sys.executable).parent
+    script = (
+        f"umask 000; {tools}/collab-coordinator init lung --host localhost &&"
+        f" {tools}/collab-client --site hospital_a --sites-folder . enroll &&"
+        f" {tools}/collab-coordinator admit lung hospital_a/enrolment.json --yes &&"
+        f" {tools}/collab-client --site hospital_a --sites-folder . join lung/kits/hospital_a.json --yes &&"
+        f" {tools}/collab-coordinator task lung"
+    )
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made = [path for root in ("lung", "hospital_a") for path in [tmp_path / root, *(tmp_path / root).rglob("*")]]
+    assert len(made) > 20
+    open_to_others = [path.name for path in made if path.stat().st_mode & 0o077]
+    assert open_to_others == []
+
+
 def test_certificates_are_listed_revoked_and_given_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def listed() -> list[dict[str, str]]:
         capsys.readouterr()

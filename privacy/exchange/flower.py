@@ -87,12 +87,13 @@ def to_content(parcel: Parcel, pieces: ArrayRecord | None = None) -> RecordDict:
     return content
 
 
-def envelope_of(content: RecordDict) -> Envelope:
-    """Whose parcel `content` holds, and to what it belongs. Raises ContractError where there is none."""
-    head = content.get(_HEAD)
-    if type(head) is not ConfigRecord or type(head.get("envelope")) is not bytes:
-        raise ContractError("a message does not hold a parcel", next_step=_ASK)
-    return parse(Envelope, head["envelope"])
+def envelope_of(content: RecordDict) -> tuple[Envelope, int]:
+    """The envelope of the parcel in `content` (of `to_content`), and the bytes of envelope, body and payload."""
+    head = content[_HEAD]
+    envelope, body, total = head["envelope"], head["body"], head["payload_bytes"]
+    if type(envelope) is not bytes or type(body) is not bytes or type(total) is not int:
+        raise ContractError("a parcel's fields have wrong types", next_step=_ASK)
+    return parse(Envelope, envelope), len(envelope) + len(body) + total
 
 
 def from_content(content: RecordDict, max_payload_bytes: int) -> Parcel:

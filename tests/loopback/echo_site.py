@@ -67,7 +67,7 @@ def main() -> None:
         site=site,
         stop=stop,
         on_event=lambda event: print(event, flush=True),
-        on_sent=lambda envelope: print(f"sent {envelope.kind}", flush=True),
+        on_sent=lambda envelope, count: print(f"sent {envelope.kind} of {count} bytes", flush=True),
     )
     print("left", flush=True)
 
