@@ -15,6 +15,7 @@ from client.policy import PolicySection
 from client.pretrained import PACKAGED_DIGEST, load_packaged, load_pretrained, pretrained_digest
 from client.rehearsal import Records, Rehearsal, rehearse
 from client.settings import SiteFolder, SiteSettings
+from client.unit_table import unit_table
 from privacy.canonical import Json
 from privacy.errors import AnonymizationError, IntegrityError
 from privacy.exchange.model_request import ModelRequest
@@ -59,7 +60,7 @@ def examine(
     for a model whose digest is another.
     """
     key = secrets.token_bytes(SEED_BYTES) if site_key is None else site_key.derive("split").expose("split")
-    corpus = load_corpus(folder, key)
+    corpus = load_corpus(folder, key, None if site_key is None else unit_table(folder, site_key))
     refused_rows.write_list(folder, corpus.refused)
     sections: Sections = {"to mend": dict(refused_rows.to_mend(folder, corpus)), "files": _files(corpus)}
     sections["corpus"] = _flat(corpus.report.as_json()) | _listed(folder, corpus)

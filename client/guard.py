@@ -14,6 +14,7 @@ from privacy.audit.entries import RunOpened
 from privacy.audit.keys import VerifyKey
 from privacy.canonical import digest_of
 from privacy.errors import ContractError, PlanRefused
+from privacy.exchange.outline import RunOutline
 from privacy.exchange.plans import EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
 from privacy.identifiers import Digest
 from privacy.update.clip import LEAST_BOUND
@@ -58,7 +59,7 @@ def check_round(plan: RoundPlan, opened: RunOpened, settings: SiteSettings) -> N
         raise _refuse(f"the round asks {len(plan.cohort)} sites, this site wants {policy.min_cohort} at least")
     if plan.planned_rounds != opened.planned_rounds or plan.server_round > plan.planned_rounds:
         raise _refuse("the plan has more rounds than the run was opened with")
-    _check_training(plan, policy)
+    check_training(plan, policy)
     _check_encoding(plan, sum(one.weight for one in plan.cohort.values()))
 
 
@@ -68,8 +69,8 @@ def check_search(plan: RoundPlan, settings: SiteSettings) -> None:
     _check_privacy(plan, settings.policy)
 
 
-def _check_training(plan: RoundPlan, policy: PolicySection) -> None:
-    """What a run's rounds ask for, whoever is in them."""
+def check_training(plan: RoundPlan | RunOutline, policy: PolicySection) -> None:
+    """What a run's rounds ask for, whoever is in them. Raises PlanRefused."""
     if plan.planned_rounds > policy.max_rounds:
         raise _refuse(f"{plan.planned_rounds} rounds are planned, this site allows {policy.max_rounds}")
     if (steps := plan.planned_rounds * plan.num_steps) > policy.max_steps:
@@ -117,7 +118,7 @@ def check_evaluations(others: int, settings: SiteSettings) -> None:
         raise _refuse(f"the run asked for {others} evaluations already, this site allows as many")
 
 
-def _check_privacy(plan: RoundPlan, policy: PolicySection) -> None:
+def _check_privacy(plan: RoundPlan | RunOutline, policy: PolicySection) -> None:
     private = plan.privacy
     if private is None:
         if not policy.allow_non_private:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from client import account, device, guard, tasks
+from client.budget_command import forecast, read_plan
 from client.contract import describe_pretrained
 from client.corpus import SPLITS, Split
 from client.pieces import read_pieces
@@ -55,11 +56,16 @@ class Rehearsal:
 
 
 def rehearse(folder: SiteFolder, request: ModelRequest, contract_file: Path, records: Records) -> Rehearsal:
-    """What a run on `request` would meet here. `contract_file`: model.json as `describe` wrote it, if it is there."""
+    """What a run on `request` would meet here.
+
+    `contract_file`: model.json as `describe` wrote it, if it is there; plan.json beside it is the whole run.
+    """
     found = Rehearsal({"task": request.task.name, "labels": len(request.task.labels), "scope": request.training.scope})
     _policy(found, request, folder.settings.policy)
     _try(found, "device", lambda: device.choose(folder.settings.compute))
     _budget(found, folder)
+    if (plan := contract_file.with_name("plan.json")).exists() and folder.settings.site.role == "trainer":
+        _try(found, "plan", lambda: _whole_run(found, folder, plan))
     pretrained: list[Pretrained] = []
     _try(found, "model", lambda: pretrained.append(_model(found, folder, request, contract_file)))
     if pretrained:
@@ -96,6 +102,19 @@ def _budget(found: Rehearsal, folder: SiteFolder) -> None:
             found.refused["budget"] = f"the data set {data.dataset} is withdrawn for good"
         elif one.epsilon_left == "0":
             found.refused["budget"] = "nothing is left of policy.epsilon_limit"
+
+
+def _whole_run(found: Rehearsal, folder: SiteFolder, plan: Path) -> None:
+    """The whole run as it would be opened, against policy and budget."""
+    _, outline = read_plan(plan)
+    guard.check_training(outline, folder.settings.policy)
+    ahead = forecast(folder, "", outline)
+    found.facts["the whole run"] = (
+        f"{ahead.rounds} rounds, {ahead.evaluations} evaluations: epsilon {ahead.epsilon_after} of "
+        f"{ahead.epsilon_limit}, {ahead.epsilon_left} left then"
+    )
+    if not ahead.fits:
+        found.refused["budget"] = f"the whole run would bring epsilon to {ahead.epsilon_after} of {ahead.epsilon_limit}"
 
 
 def _model(found: Rehearsal, folder: SiteFolder, request: ModelRequest, contract_file: Path) -> Pretrained:

@@ -13,10 +13,13 @@ import pytest
 
 from client import cli, device, refused_rows, rehearsal
 from client.settings import SiteFolder
+from privacy.canonical import canonical_bytes
 from privacy.dp.ledger import Ledger
-from privacy.dp.params import PrivacyEvent
-from privacy.exchange.model_request import ModelRequest, write_request
-from privacy.exchange.plans import TaskPlan, TrainingPlan
+from privacy.dp.params import PrivacyEvent, PrivacyParams
+from privacy.exchange.model_request import ModelRequest, read_request, write_request
+from privacy.exchange.outline import RunOutline
+from privacy.exchange.plans import EncodingPlan, TaskPlan, TrainingPlan
+from privacy.exchange.recall import AnonymizationPlan
 from privacy.randomness import PublicSeed
 
 MakeSite = Callable[..., SiteFolder]
@@ -242,8 +245,57 @@ def test_a_missing_device_a_floor_and_a_spent_budget_are_found_here_and_not_at_t
     found = checked(capsys, "--task", task, code=3)
     assert found["task"]["epsilon left"].endswith("spent)")
     assert not found["task"]["epsilon left"].startswith("8 of")
-    Ledger(folder.ledger).withdraw("notes", "record")
+    Ledger(folder.ledger).withdraw("notes")
     assert "withdrawn" in checked(capsys, "--task", task, code=3)["to mend"]["a run would be refused: budget"]
+
+
+def test_a_whole_run_that_lies_beside_the_task_is_held_against_policy_and_budget(
+    make_site: MakeSite, tmp_path: Path, capsys: pytest.CaptureFixture[str], training_plan: Callable[..., TrainingPlan]
+) -> None:
+    make_site(notes(["cardiology"] * 30), NO_FLOORS)
+    task = request(tmp_path, training_plan)
+
+    def write(noise: str, rounds: int) -> None:
+        private = PrivacyParams(
+            sample_rate="0.1",
+            noise_multiplier=noise,
+            max_grad_norm="1",
+            target_epsilon="8",
+            target_delta="0.00001",
+            num_steps=10,
+            unit="record",
+        )
+        outline = RunOutline(
+            planned_rounds=rounds,
+            min_sites=1,
+            task=read_request(Path(task)).task,
+            pretrained_digest="d" * 64,
+            tokenizer_digest="e" * 64,
+            training=training_plan("head"),
+            unit="record",
+            sample_rate="0.1",
+            num_steps=10,
+            privacy=private,
+            update_clip_norm="0.5",
+            encoding=EncodingPlan(dtype="int32", scale_log2=20),
+            aggregation="weighted_sum",
+            anonymization=AnonymizationPlan(self_check_notes=30, min_recall={}),
+            server_momentum=None,
+            evaluate_every=1,
+            figures="accuracy",
+            evaluation_noise_multiplier="20",
+            target_delta="0.00001",
+        )
+        (tmp_path / "model/plan.json").write_bytes(canonical_bytes(outline) + b"\n")
+
+    write("4", 2)
+    assert checked(capsys, "--task", task)["task"]["the whole run"].startswith("2 rounds, 3 evaluations: epsilon ")
+    write("1", 50)
+    told = checked(capsys, "--task", task, code=3)["to mend"]
+    assert told["a run would be refused: budget"].startswith("the whole run would bring epsilon to ")
+    write("0.01", 1)
+    told = checked(capsys, "--task", task, code=3)["to mend"]
+    assert "noise_multiplier is 0.01" in told["a run would be refused: plan"]
 
 
 def test_a_model_that_is_not_here_or_was_made_for_another_task_is_told(
