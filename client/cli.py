@@ -16,7 +16,15 @@ from typing import Annotated, Final, cast
 
 import typer
 
-from client import budget_command, ledger_command, review_command, search_command, text_commands, working
+from client import (
+    budget_command,
+    decline_command,
+    ledger_command,
+    review_command,
+    search_command,
+    text_commands,
+    working,
+)
 from client.settings import SiteFolder
 from privacy.errors import SettingsError, Unreachable
 from privacy.exchange.enrolment import fingerprint_of, read_start_kit
@@ -269,6 +277,7 @@ def replay(
 
 ledger_command.register(app)
 budget_command.register(app)
+decline_command.register(app)
 text_commands.register(app)
 review_command.register(app)
 search_command.register(app)

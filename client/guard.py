@@ -13,6 +13,7 @@ from client.settings import SiteSettings
 from privacy.audit.entries import RunOpened
 from privacy.audit.keys import VerifyKey
 from privacy.canonical import digest_of
+from privacy.dp.params import Unit
 from privacy.errors import ContractError, PlanRefused
 from privacy.exchange.outline import RunOutline
 from privacy.exchange.plans import EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
@@ -63,6 +64,21 @@ def check_round(plan: RoundPlan, opened: RunOpened, settings: SiteSettings) -> N
     _check_encoding(plan, sum(one.weight for one in plan.cohort.values()))
 
 
+def check_run(outline: RunOutline, settings: SiteSettings) -> None:
+    """Every bound of the policy against a whole planned run, before anything of it is charged. Raises PlanRefused."""
+    policy = settings.policy
+    check_work(outline.task, outline.training, policy)
+    if settings.site.role == "evaluator":
+        return
+    check_training(outline, policy)
+    _check_encoding(outline, total_weight=1)
+    if outline.min_sites < policy.min_cohort:
+        raise _refuse(f"rounds may have {outline.min_sites} sites, this site wants {policy.min_cohort} at least")
+    if outline.evaluations and policy.send_metrics:
+        check_evaluations(outline.evaluations - 1, settings)
+        _check_counts(outline.evaluation_noise_multiplier, outline.unit, outline.target_delta, policy)
+
+
 def check_search(plan: RoundPlan, settings: SiteSettings) -> None:
     """A trial of the site's own search keeps the policy like a coordinator's plan. Raises PlanRefused."""
     check_work(plan.task, plan.training, settings.policy)
@@ -81,7 +97,7 @@ def check_training(plan: RoundPlan | RunOutline, policy: PolicySection) -> None:
     _check_privacy(plan, policy)
 
 
-def _check_encoding(plan: RoundPlan, total_weight: int) -> None:
+def _check_encoding(plan: RoundPlan | RunOutline, total_weight: int) -> None:
     """No update can leave the plan's integers, so that whether one does never hangs on the data."""
     if float(plan.update_clip_norm) < LEAST_BOUND:
         raise _refuse(f"an update of at most {plan.update_clip_norm:.40} is no update")
@@ -106,16 +122,23 @@ def check_work(task: TaskPlan, training: TrainingPlan, policy: PolicySection) ->
         )
 
 
+def check_seconds(seconds: float, settings: SiteSettings) -> None:
+    """How long a round would take, as client.pace measured it without data. Raises PlanRefused."""
+    if not seconds <= settings.policy.max_seconds:
+        raise _refuse(f"a round would take about {seconds:.0f} s here, this site allows {settings.policy.max_seconds}")
+
+
 def check_model(largest: float, settings: SiteSettings) -> None:
     """A model's largest absolute number, so that no text can make a sum overflow. Raises PlanRefused."""
     if not largest <= settings.policy.max_weight:
-        raise _refuse(f"the model holds a number of size {largest:g}, this site allows {settings.policy.max_weight:g}")
+        bound = f"{settings.policy.max_weight:.9g}"
+        raise _refuse(f"the model holds a number of size {largest:.9g}, this site allows {bound}")
 
 
 def check_evaluations(others: int, settings: SiteSettings) -> None:
     """One more evaluation of a run that asked for `others` before. Raises PlanRefused."""
     if others >= settings.policy.max_evaluations:
-        raise _refuse(f"the run asked for {others} evaluations already, this site allows as many")
+        raise _refuse(f"the run asks for {others + 1} evaluations, this site allows {settings.policy.max_evaluations}")
 
 
 def _check_privacy(plan: RoundPlan | RunOutline, policy: PolicySection) -> None:
@@ -148,25 +171,29 @@ def check_evaluation(plan: EvaluationPlan, settings: SiteSettings) -> None:
     if not policy.send_metrics:
         raise _refuse("this site's policy keeps its metrics at home")
     check_work(plan.task, plan.training, policy)
-    if settings.site.role == "evaluator":
-        return
-    if plan.noise_multiplier is None:
+    if settings.site.role == "trainer":
+        _check_counts(plan.noise_multiplier, plan.unit, plan.target_delta, policy)
+
+
+def _check_counts(noise_multiplier: str | None, unit: Unit, target_delta: str, policy: PolicySection) -> None:
+    """What protects the counts of private data."""
+    if noise_multiplier is None:
         if not policy.allow_non_private:
             raise _refuse("counts without noise are asked for, and this site's policy demands noise")
         return
-    if plan.unit != policy.unit:
-        raise _refuse(f"the plan protects a {plan.unit}, this site's unit is the {policy.unit}")
-    if Decimal(plan.noise_multiplier) < Decimal(str(policy.min_noise_multiplier)):
+    if unit != policy.unit:
+        raise _refuse(f"the plan protects a {unit}, this site's unit is the {policy.unit}")
+    if Decimal(noise_multiplier) < Decimal(str(policy.min_noise_multiplier)):
         raise _refuse(
-            f"the counts' noise_multiplier is {plan.noise_multiplier}, "
+            f"the counts' noise_multiplier is {noise_multiplier}, "
             f"this site demands at least {policy.min_noise_multiplier}"
         )
-    if Decimal(plan.target_delta) > Decimal(str(policy.delta)):
-        raise _refuse(f"the plan's target_delta is {plan.target_delta}, this site allows at most {policy.delta}")
+    if Decimal(target_delta) > Decimal(str(policy.delta)):
+        raise _refuse(f"the plan's target_delta is {target_delta}, this site allows at most {policy.delta}")
 
 
 def check_contract(
-    plan: RoundPlan | EvaluationPlan, opened: RunOpened, contract: ModelContract, initial: Digest
+    plan: RoundPlan | EvaluationPlan | RunOutline, opened: RunOpened, contract: ModelContract, initial: Digest
 ) -> None:
     """The model that this site would build, and start from, is the one that the run was opened with.
 
@@ -174,7 +201,8 @@ def check_contract(
     """
     said = (plan.task, plan.training, plan.pretrained_digest, plan.tokenizer_digest)
     same_model = said == (contract.task, contract.training, contract.pretrained_digest, contract.tokenizer_digest)
-    same_contract = plan.contract_digest == opened.contract_digest == digest_of(contract)
+    named = opened.contract_digest if isinstance(plan, RunOutline) else plan.contract_digest
+    same_contract = named == opened.contract_digest == digest_of(contract)
     if not (same_model and same_contract) or initial != opened.initial_model_digest:
         raise PlanRefused(
             "the plan's model is not the one that this site builds from its own pretrained files",

@@ -26,6 +26,7 @@ from client.evaluation import Counts
 from client.features import ALONE, BATCH_TOKENS
 from client.model import SharedBert, build, load_arrays, trainable_arrays
 from client.naming import split_of_site
+from client.pace import seconds_of_round
 from client.pretrained import Pretrained, find_pretrained, load_pretrained
 from client.settings import SiteFolder
 from client.training import TextExamples, count, prepare, run_round
@@ -34,6 +35,7 @@ from privacy.canonical import digest_of
 from privacy.dp.reservations import Split as PinnedSplit
 from privacy.dp.training import StepRecord
 from privacy.errors import IntegrityError
+from privacy.exchange.outline import RunOutline
 from privacy.exchange.plans import EvaluationPlan, RoundPlan
 from privacy.identifiers import Digest, HexBytes, RunId, sha256
 from privacy.randomness import PublicSeed, SecretSeed
@@ -173,7 +175,9 @@ class Material:
 
     # -- from records to examples on a model --------------------------------------------------------------------------
 
-    def contract(self, plan: RoundPlan | EvaluationPlan, public_seed: HexBytes) -> tuple[ModelContract, Digest]:
+    def contract(
+        self, plan: RoundPlan | EvaluationPlan | RunOutline, public_seed: HexBytes
+    ) -> tuple[ModelContract, Digest]:
         """What this site itself builds for a plan, and the digest of its first model. `public_seed` is the run's.
 
         It follows from all that the plan says of the model, not from the digest under which the plan names it. Raises
@@ -220,6 +224,13 @@ class Material:
                 on_progress=lambda done, total: self.progress("reading", done, total),
             )
         return bench.examples[split]
+
+    def seconds_of_round(self, outline: RunOutline, contract: ModelContract, public_seed: HexBytes) -> float:
+        """What client.pace measures of the contract's model, without any text."""
+        hides = tasks.load(contract.task.name).HIDES != "never"
+        return seconds_of_round(
+            self._bench(contract, public_seed).model, outline, self._settings.policy.size_bucket, hides=hides
+        )
 
     def _bench(self, contract: ModelContract, public_seed: HexBytes) -> _Workbench:
         key = digest_of({"contract": digest_of(contract), "seed": public_seed})

@@ -24,7 +24,6 @@ from privacy.dp.params import PrivacyParams
 from privacy.dp.training import StepRecord, train
 from privacy.errors import PlanRefused
 from privacy.exchange.mechanism import MechanismCheck, passed
-from privacy.exchange.plans import RoundPlan
 from privacy.identifiers import RunId
 from privacy.leakage.noise import STEPS, STREAM_DRAWS, NoiseTest, noise_self_test
 from privacy.leakage.recorder import RecordingSGD
@@ -44,30 +43,29 @@ class RunMechanismCheck:
         self._settings, self._key, self._measured = settings, site_key, measured
         self._passed: dict[tuple[RunId, PrivacyParams], MechanismCheck] = {}
 
-    def of(self, plan: RoundPlan, opened: RunOpened) -> MechanismCheck | None:
-        """The statement for `plan`; None for a plan without noise.
+    def of(self, run_id: RunId, private: PrivacyParams | None, opened: RunOpened) -> MechanismCheck | None:
+        """The statement for rounds of `private`; None for rounds without noise.
 
         Raises PlanRefused("mechanism_check_failed") where a test fails: the loop would not keep its promise.
         """
-        private = plan.privacy
         if private is None:
             return None
-        known = (plan.run_id, private)
+        known = (run_id, private)
         if known not in self._passed:
-            key = self._key.derive(f"mechanism-check/{plan.run_id}/{digest_of(opened)}")
+            key = self._key.derive(f"mechanism-check/{run_id}/{digest_of(opened)}")
             noise, sampling = measure(
                 private, self._settings.policy.size_bucket, key, device.prepare(self._settings.compute)
             )
-            self._measured(plan.run_id, private, noise, sampling)
-            self._check(plan, noise, sampling)
+            self._measured(run_id, private, noise, sampling)
+            self._check(run_id, noise, sampling)
             self._passed[known] = passed(private, noise.draws)
         return self._passed[known]
 
-    def _check(self, plan: RoundPlan, noise: NoiseTest, sampling: SamplingTest) -> None:
+    def _check(self, run_id: RunId, noise: NoiseTest, sampling: SamplingTest) -> None:
         failed = (*(f"noise: {name}" for name in noise.broken), *(f"sampling: {name}" for name in sampling.broken))
         if failed:
             raise PlanRefused(
-                f"site {self._settings.site.name} refuses round {plan.server_round}: its own noise or sampling failed "
+                f"site {self._settings.site.name} refuses run {run_id}: its own noise or sampling failed "
                 f"the self-test ({', '.join(failed)}); nothing was read or trained",
                 reason="mechanism_check_failed",
                 next_step="docs/leakage.md, Mechanism check: do not train with this installation; compare its version "

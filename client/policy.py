@@ -75,6 +75,13 @@ class PolicySection(BaseModel):
     max_steps: int = Field(
         100_000, ge=1, le=100_000_000, description="steps that one run may plan, over all its rounds; 1 to 100000000"
     )
+    max_seconds: float = Field(
+        86_400.0,
+        gt=0,
+        le=31_536_000,
+        description="seconds that the expected examples of one round may take, as measured on invented texts of the "
+        "plan's longest length when a run opens; above 0, at most 31536000",
+    )
     max_physical_batch: int = Field(
         4096, ge=1, le=4096, description="examples that a plan may have in memory at once; 1 to 4096"
     )

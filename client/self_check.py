@@ -15,7 +15,6 @@ from client.state import SiteState
 from privacy.audit.entries import RunOpened
 from privacy.canonical import digest_of
 from privacy.errors import PlanRefused
-from privacy.exchange.plans import RoundPlan
 from privacy.exchange.recall import AnonymizationPlan, SelfCheck, faults, tightened
 from privacy.identifiers import RunId
 from privacy.randomness import SecretSeed
@@ -35,26 +34,26 @@ class RunSelfCheck:
         self._settings, self._key, self._state, self._measured = settings, site_key, state, measured
         self._known: dict[RunId, SelfCheck] = {}
 
-    def of(self, plan: RoundPlan, opened: RunOpened) -> SelfCheck:
-        """The run's figures, which hold the site's floors and the plan's.
+    def of(self, run_id: RunId, planned: AnonymizationPlan | None, opened: RunOpened) -> SelfCheck:
+        """The run's figures, which hold the site's floors and the planned ones.
 
         Raises PlanRefused: with the code `policy` for a plan of an older version, which asks for no self-check, and
         `recall_below_floor` where a floor does not hold. Nothing of the site's texts is read for it.
         """
-        if plan.anonymization is None:
+        if planned is None:
             raise PlanRefused(
                 "the plan asks for no self-check of anonymization; nothing was read or trained",
                 reason="policy",
                 next_step="the coordinator runs an older version: ask for an upgrade",
             )
-        asked = tightened(plan.anonymization, self._settings.policy.min_recall)
-        if plan.run_id not in self._known:
-            self._known[plan.run_id] = self._find(plan.run_id, opened, asked)
-        check = self._known[plan.run_id]
+        asked = tightened(planned, self._settings.policy.min_recall)
+        if run_id not in self._known:
+            self._known[run_id] = self._find(run_id, opened, asked)
+        check = self._known[run_id]
         if wrong := faults(check, asked):
             listed = "; ".join(fault.sentence for fault in wrong)
             raise PlanRefused(
-                f"site {self._settings.site.name} refuses round {plan.server_round}: its anonymizer is below a floor "
+                f"site {self._settings.site.name} refuses run {run_id}: its anonymizer is below a floor "
                 f"on {check.notes} invented notes ({listed}); nothing was read or trained",
                 reason="recall_below_floor",
                 next_step="docs/anonymization.md, Self-check: a model in text.names finds more names; only the site "

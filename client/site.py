@@ -10,9 +10,9 @@ that was answered gets the same bytes again and is never trained twice.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +29,7 @@ from client.material import Material, Trained
 from client.mechanism_check import RunMechanismCheck
 from client.payload import encode_update
 from client.privately import answer_privately, unblamed
+from client.readiness import Readiness
 from client.reports import SiteReports
 from client.self_check import RunSelfCheck
 from client.settings import SiteFolder
@@ -95,7 +96,7 @@ class Site:
         self.budget = Budget(self.ledger, self.settings, identity, self.material, seen, self.state.run)
         self.self_check = RunSelfCheck(self.settings, identity.site_key, self.state, self.reports.self_checked)
         self.mechanism = RunMechanismCheck(self.settings, identity.site_key, self.reports.mechanism_checked)
-        self._reported: set[RunId] = set()
+        self.readiness = Readiness(folder, self.material, self.budget, self.self_check, self.mechanism, self.reports)
         check_memories(self.ledger, self.state)
 
     # -- a parcel in, a parcel out ------------------------------------------------------------------------------------
@@ -136,10 +137,17 @@ class Site:
     def _hello(self, parcel: Parcel, opened: RunOpened, asked: Digest) -> Parcel:
         """Say what this site runs on. Not stored: it may be asked again after an upgrade."""
         key = self.identity.signing_key.verify_key()
+        run_id = parcel.envelope.run_id
+        self._check_not_declined(run_id)
         guard.check_opened(opened, self.settings, key, self.identity.simulated)
-        if self.state.run(parcel.envelope.run_id) not in (None, opened):
+        if self.state.run(run_id) not in (None, opened):
             raise IntegrityError("this run was opened before with another recipe", reason="replayed")
-        self.state.remember_run(parcel.envelope.run_id, opened)
+        with self._leaving(run_id):
+            contract = self.readiness.check(run_id, opened)
+        if self.state.run(run_id) is None:
+            self.state.rejoin_run(run_id)  # it was refused before, and fits now
+        self.state.remember_run(run_id, opened)
+        self.readiness.prepare(run_id, opened, contract)
         machine = device.describe(self.settings.compute)
         hello = SiteHello(
             context_digest=asked,
@@ -158,12 +166,11 @@ class Site:
 
     def _update(self, parcel: Parcel, plan: RoundPlan, asked: Digest) -> Parcel:
         """Train one round: the way of the data from anonymized records to a signed int32 payload."""
-        try:
+        last = self.state.last_trained(plan.run_id)
+        if last is not None and last[0] < plan.server_round and last[1] == plan.model_digest:
+            self.reports.not_taken(plan.run_id, plan.server_round, answered=last[0])
+        with self._leaving(plan.run_id):
             accepted = self._accept(plan, asked, self._run(parcel), parcel.payload)
-        except PlanRefused as refused:
-            if refused.reason in LEAVES_FOR_GOOD:
-                self.state.leave_run(plan.run_id, refused.reason)
-            raise
         told = partial(self.reports.answered_without_data, plan.run_id, plan.server_round, "update")
         answer_privately(lambda material: self._write_attempt(accepted, material), self.material, told)
         made = answer_privately(lambda material: self._train(accepted, material), self.material, told)
@@ -178,8 +185,8 @@ class Site:
         guard.check_contract(plan, opened, contract, initial)
         model_in = self._model(contract, payload, plan.model_digest)
         device.prepare(self.settings.compute)  # before the attempt is written down: it says what it computes on
-        self_check = self.self_check.of(plan, opened)
-        mechanism_check = self.mechanism.of(plan, opened)
+        self_check = self.self_check.of(plan.run_id, plan.anonymization, opened)
+        mechanism_check = self.mechanism.of(plan.run_id, plan.privacy, opened)
         self.state.keep_model(plan.model_digest, payload, most=self.settings.replay.models_kept)
         nonce = self.budget.fresh_nonce(asked)
         spent = self.budget.charge_round(plan, asked, nonce)
@@ -189,7 +196,7 @@ class Site:
     def _train(self, accepted: _Accepted, material: Material) -> _Made:
         """The data's part of an update: private by its noise, or committed to."""
         plan = accepted.plan
-        self._prepared(plan.run_id, material)
+        self.readiness.report(plan.run_id, material)
         trained = material.train(
             plan,
             accepted.contract,
@@ -271,13 +278,6 @@ class Site:
 
     # -- what the site itself is told ---------------------------------------------------------------------------------
 
-    def _prepared(self, run_id: RunId, material: Material) -> None:
-        """Report once a run what was read and removed; the figures stay here."""
-        if run_id not in self._reported:
-            done = material.anonymized()
-            self._reported.add(run_id)
-            self.reports.prepared(run_id, dict(done.corpus.as_json()), json.loads(done.report.to_json()))
-
     def _on_step(self, plan: RoundPlan) -> Callable[[StepRecord], None]:
         def tell(record: StepRecord) -> None:
             self.reports.progress(plan.run_id, plan.server_round, record.step, plan.num_steps, record.mean_loss)
@@ -287,21 +287,37 @@ class Site:
     # -- small things -------------------------------------------------------------------------------------------------
 
     def _run(self, parcel: Parcel) -> RunOpened:
-        opened = self.state.run(parcel.envelope.run_id)
+        run_id = parcel.envelope.run_id
+        self._check_not_declined(run_id)
+        opened = self.state.run(run_id)
         if opened is None:
-            self._check_stays(parcel.envelope.run_id)
+            self._check_stays(run_id)
             raise PlanRefused("this run was never opened at this site", reason="run_unknown")
         return opened
+
+    def _check_not_declined(self, run_id: RunId) -> None:
+        if self.state.left_run(run_id) == "declined":
+            self._check_stays(run_id)
 
     def _check_stays(self, run_id: RunId) -> None:
         """Raises PlanRefused with the code for which this site left the run, so that nothing more is charged for it."""
         reason = self.state.left_run(run_id)
         if reason is not None:
             raise PlanRefused(
-                f"this site has no part in {run_id} any more ({reason})",
+                f"this site has no part in {run_id} any more ({reason}); nothing was read or charged",
                 reason=reason,
-                next_step="nothing was read or charged",
+                next_step="look for why in the run's report; `collab-client decline --undo` takes a `declined` back",
             )
+
+    @contextmanager
+    def _leaving(self, run_id: RunId) -> Iterator[None]:
+        """A no by budget or policy, to a run or to a round of it, is one to the run's evaluations as well."""
+        try:
+            yield
+        except PlanRefused as refused:
+            if refused.reason in LEAVES_FOR_GOOD:
+                self.state.leave_run(run_id, refused.reason)
+            raise
 
     def _model(self, contract: ModelContract, payload: bytes, digest: Digest) -> NDArray[np.float32]:
         if sha256(payload) != digest:

@@ -115,9 +115,9 @@ class SiteState:
             db.execute("insert or ignore into left_runs values (?, ?)", (run_id, reason))
 
     def rejoin_run(self, run_id: RunId) -> None:
-        """The site's people take part in a run after all that they had declined; another reason stays."""
+        """Take part in a run after all: its people say so, or it fits now that it opens."""
         with self._writing() as db:
-            db.execute("delete from left_runs where run_id = ? and reason = 'declined'", (run_id,))
+            db.execute("delete from left_runs where run_id = ?", (run_id,))
 
     def left_run(self, run_id: RunId) -> str | None:
         """The reason code for which this site has no part in a run any more; None: it has."""
@@ -162,6 +162,15 @@ class SiteState:
             "select plan_digest, attempt from attempts where run_id = ? and server_round = ? order by number",
             (run_id, server_round),
         ).fetchall()
+
+    def last_trained(self, run_id: RunId) -> tuple[int, Digest] | None:
+        """The round that was answered last with an update, and the model that it started from; None before one was."""
+        row = self._db.execute(
+            "select server_round, attempt from attempts join replies using (plan_digest) "
+            "where run_id = ? and phase = 'update' order by number desc limit 1",
+            (run_id,),
+        ).fetchone()
+        return None if row is None else (int(row[0]), str(json.loads(row[1])["plan"]["model_digest"]))
 
     def reply(self, plan_digest: Digest, phase: str) -> Parcel | None:
         """The reply that was made to this plan, byte for byte; None before there is one."""

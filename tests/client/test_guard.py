@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client.guard import check_contract, check_evaluation, check_opened, check_round
+from client.guard import (
+    check_contract,
+    check_evaluation,
+    check_evaluations,
+    check_model,
+    check_opened,
+    check_round,
+    check_seconds,
+)
 from client.settings import SiteSettings
 from privacy.audit.entries import RosterSite, RunOpened
 from privacy.audit.keys import SigningKey
@@ -52,6 +61,13 @@ def settings(role: str = "trainer", **policy: Any) -> SiteSettings:
         "max_update_clip_norm": 2.0,
         "max_sample_rate": 0.1,
         "max_rounds": 5,
+        "max_steps": 20,
+        "max_physical_batch": 8,
+        "max_weight": 3.0,
+        "max_evaluations": 2,
+        "max_seconds": 60.0,
+        "min_cohort": 1,
+        "labels": (("maybe", "never"), ("yes", "no")),
         "scopes": ("head", "top"),
         "size_bucket": 256,
     }
@@ -138,7 +154,40 @@ ROUND_LIES: dict[str, tuple[RoundPlan, str, list[str]]] = {
     "a larger delta": (plan(params(target_delta="0.0011")), "policy", ["0.0011", "0.001"]),
     "another unit": (plan(params(unit="record")), "policy", ["record", "patient"]),
     "a longer update": (plan(update_clip_norm="2.001"), "policy", ["2.001", "2.0"]),
-    "another bucket": (plan(cohort={"clinic": CohortMember(weight=1, size_bucket=512)}), "policy", ["512", "256"]),
+    "a bucket that is greater by 1": (
+        plan(cohort={"clinic": CohortMember(weight=1, size_bucket=257)}),
+        "policy",
+        ["257", "256"],
+    ),
+    "a bucket that is smaller by 1": (
+        plan(cohort={"clinic": CohortMember(weight=1, size_bucket=255)}),
+        "policy",
+        ["255", "256"],
+    ),
+    "a hair less noise": (plan(params(noise_multiplier="0.79999999999")), "policy", ["0.79999999999"]),
+    "a hair more of everybody": (plan(params(sample_rate="0.10000000001")), "policy", ["0.10000000001"]),
+    "a hair longer update": (plan(update_clip_norm="2.00000000001"), "policy", ["2.00000000001"]),
+    "a hair longer gradient": (plan(params(max_grad_norm="1.00000000001")), "policy", ["1.00000000001"]),
+    "a hair more delta": (plan(params(target_delta="0.00100000001")), "policy", ["0.00100000001"]),
+    "one step a round more": (plan(params(num_steps=5)), "policy", ["25 steps", "20"]),
+    "one example more at once": (
+        plan(training=TRAINING.model_copy(update={"physical_batch_size": 9})),
+        "policy",
+        ["9 examples", "8"],
+    ),
+    "another label": (plan(task=TASK.model_copy(update={"labels": ("no", "yes", "maybe")})), "policy", ["labels"]),
+    "a label less": (plan(task=TASK.model_copy(update={"labels": ("yes",)})), "policy", ["labels"]),
+    "weights that overflow the sum": (
+        plan(
+            cohort={
+                "clinic": CohortMember(weight=1, size_bucket=256),
+                "other": CohortMember(weight=1023, size_bucket=1),
+            }
+        ),
+        "policy",
+        ["1024"],
+    ),
+    "an update too short to be one": (plan(update_clip_norm="0." + "0" * 30 + "1"), "policy", ["no update"]),
     "a cohort without the site": (
         plan(cohort={"other": CohortMember(weight=1, size_bucket=256)}),
         "not_in_cohort",
@@ -167,6 +216,35 @@ def test_a_plan_beyond_the_policy_is_refused_with_both_figures(name: str) -> Non
     assert all(figure in refused.value.message for figure in figures)
     assert "nothing was read or trained" in refused.value.message
     assert refused.value.next_step
+
+
+def test_a_cohort_of_one_is_refused_where_two_are_wanted() -> None:
+    two = {name: CohortMember(weight=1, size_bucket=256) for name in ("clinic", "other")}
+    check_round(plan(cohort=two), opened(), settings(min_cohort=2))
+    with pytest.raises(PlanRefused, match="asks 1 sites, this site wants 2"):
+        check_round(plan(), opened(), settings(min_cohort=2))
+
+
+def test_a_sum_just_below_31_bits_is_taken() -> None:
+    others = {"clinic": CohortMember(weight=1, size_bucket=256), "other": CohortMember(weight=1022, size_bucket=1)}
+    check_round(plan(cohort=others), opened(), settings())
+
+
+@pytest.mark.parametrize(
+    ("check", "edge", "beyond"),
+    [
+        (check_model, 3.0, math.nextafter(3.0, 4.0)),
+        (check_model, 0.0, math.nan),
+        (check_seconds, 60.0, math.nextafter(60.0, 61.0)),
+        (check_seconds, 0.0, math.nan),
+        (check_evaluations, 1, 2),
+    ],
+)
+def test_a_figure_at_its_bound_is_allowed_and_the_next_one_is_not(check: Any, edge: float, beyond: float) -> None:
+    check(edge, settings())
+    with pytest.raises(PlanRefused) as refused:
+        check(beyond, settings())
+    assert refused.value.reason == "policy"
 
 
 def test_more_rounds_than_the_site_allows_are_refused() -> None:
@@ -256,6 +334,25 @@ def test_an_evaluation_beyond_the_policy_is_refused(changes: dict[str, Any], rea
 
 def test_an_evaluators_public_data_needs_no_noise() -> None:
     check_evaluation(evaluation(noise_multiplier=None), settings(role="evaluator"))
+
+
+@pytest.mark.parametrize("kind", [plan, evaluation])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": TASK.model_copy(update={"counted": 1000})},
+        {"training": TRAINING.model_copy(update={"learning_rate": "0.2"})},
+        {"pretrained_digest": "f" * 64},
+        {"tokenizer_digest": "f" * 64},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_a_plan_says_of_its_model_is_what_the_contract_says(kind: Any, changes: dict[str, Any]) -> None:
+    """Its digest alone was compared: counts were those of the contract, noise and charge those of the plan's word."""
+    check_contract(kind(), opened(), CONTRACT, "a" * 64)
+    with pytest.raises(PlanRefused) as refused:
+        check_contract(kind(**changes), opened(), CONTRACT, "a" * 64)
+    assert refused.value.reason == "model_mismatch"
 
 
 @pytest.mark.parametrize(

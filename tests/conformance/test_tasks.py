@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +232,95 @@ def test_no_examples_give_counts_of_zero(tiny: Pretrained, name: str) -> None:
     counts = count(made(tiny, name).features.model, made(tiny, name), [])
     assert counts.right == counts.actual == counts.predicted == (0,) * plan(name).places
     assert counts.accuracy is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_number_that_is_none_is_counted_within_the_bound_and_stops_nothing(tiny: Pretrained, name: str) -> None:
+    """A model can be made to say NaN of any text; int(floor(NaN)) once stopped an evaluation where that text was."""
+    examples = made(tiny, name, "head")
+    network = examples.features.model.network
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(float("nan"))
+    counts = count(examples.features.model, examples)
+    assert sum(counts.actual) <= len(examples) * (plan(name).counted or 1)
+    assert all(0 <= right <= actual for right, actual in zip(counts.right, counts.actual, strict=True))
+    if name == "regression":
+        assert counts.correct == 0
+        assert counts.incorrect == len(examples) * 10
+
+
+def test_a_share_that_is_no_number_is_none_of_it() -> None:
+    assert tasks.share(float("nan"), plan("regression")) == ([0], [10], [10])
+    assert tasks.share(float("inf"), plan("regression")) == ([10], [10], [10])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_on_which_a_task_stumbles_costs_itself_alone(
+    tiny: Pretrained, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = tasks.load(name)
+    read, tally = task.read, task.tally
+
+    def stumbling(record: AnonymizedRecord, *rest: object) -> object:
+        if record.record_id == "r3":
+            raise RecursionError(record.text)
+        return read(record, *rest)  # type: ignore[arg-type]
+
+    whole = made(tiny, name)
+    monkeypatch.setattr(task, "read", stumbling)
+    less = made(tiny, name)
+    assert (len(less), less.refused) == (len(whole) - 1, whole.refused + 1)
+    seen: list[object] = []
+
+    def stumbling_too(*arguments: object) -> object:
+        seen.append(arguments)
+        if len(seen) == 2:
+            raise ValueError("no count")
+        return tally(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(task, "tally", stumbling_too)
+    one, two = count(less.features.model, less, [0]), count(less.features.model, less, [1])
+    assert sum(one.actual) >= 0
+    assert two.actual == two.predicted == two.right == (0,) * plan(name).places
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        pytest.param([[2, 0, 0, 0], [2, 0, 0, 0], [2, 0, 0, 0]], id="more of one label than the plan says"),
+        pytest.param([[0, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]], id="more of all labels than the plan says"),
+        pytest.param([[1, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]], id="right and not there"),
+        pytest.param([[0, 0, 0, 0], [1, -1, 0, 0], [0, 0, 0, 0]], id="less than nothing"),
+        pytest.param([[0, 0], [1, 0], [1, 0]], id="fewer places"),
+    ],
+)
+def test_what_is_not_bounded_as_the_noise_needs_it_is_not_counted(
+    tiny: Pretrained, added: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = made(tiny, "multi_label")
+    bounded = replace(examples, plan=plan("multi_label", counted=2, counted_per_label=1))
+    monkeypatch.setattr(tasks.load("multi_label"), "tally", lambda *_: added)
+    counts = count(examples.features.model, bounded)
+    assert counts.right == counts.actual == counts.predicted == (0, 0, 0, 0)
+    monkeypatch.setattr(tasks.load("multi_label"), "tally", lambda *_: [[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 1]])
+    assert count(examples.features.model, bounded, [0, 1]).actual == (2, 2, 0, 0)
+
+
+@pytest.mark.parametrize("scope", ["head", "top", "full"])
+@pytest.mark.parametrize("name", ["classification", "token_classification"])
+def test_rows_are_counted_one_by_one_so_that_no_row_moves_anothers_last_bits(
+    tiny: Pretrained, name: str, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a batch a logit's last bits follow from the padding: a model made of near ties counts by them."""
+    examples = made(tiny, name, scope)
+    sizes: list[int] = []
+    batch = TextExamples.batch
+
+    def watched(self: TextExamples, rows: list[int]) -> object:
+        sizes.append(len(rows))
+        return batch(self, rows)
+
+    monkeypatch.setattr(TextExamples, "batch", watched)
+    count(examples.features.model, examples)
+    assert sizes == [1] * len(examples)

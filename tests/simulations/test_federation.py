@@ -89,7 +89,7 @@ def test_a_floor_that_no_anonymizer_reaches_stops_the_run_before_anything_is_cha
     )
     built = build(small.model_copy(update={"federation": federation}), tmp_path / "out", None, fresh=False)
     logged: list[AuditEntry] = []
-    with pytest.raises(Unreachable, match="0 of at least 2 updates"):
+    with pytest.raises(Unreachable, match="0 of at least 2 training sites"):
         Federation(built).rounds(logged.append)
     refused = [entry.body for entry in logged if isinstance(entry.body, ReplyRefused)]
     assert [(body.site, body.by, body.reason) for body in refused] == [

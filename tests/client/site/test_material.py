@@ -7,7 +7,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from client import features
 from client.material import Material
+from privacy.errors import CollabError
 from privacy.randomness import SecretSeed
 
 MakeClinic = Callable[..., Any]
@@ -80,3 +84,42 @@ def test_surrogates_follow_the_sites_key_and_agree_within_a_patient(make_clinic:
     assert len({name for _, name in named}) > 6
     assert not any("Lambertine" in record.text for record in (*one, *other))
     assert {(record.patient_id, record.text.split(",")[0]) for record in other} != named
+
+
+def test_a_contract_follows_from_all_that_a_plan_says_and_not_from_the_digest_it_names(make_clinic: MakeClinic) -> None:
+    """It was cached under the plan's word: after an honest plan any task passed under the honest digest."""
+    clinic = make_clinic()
+    clinic.hello()
+    plan, made = clinic.planned().body.plan, material(clinic)
+    honest, _ = made.contract(plan, "11" * 32)
+    for changes in ({"task": plan.task.model_copy(update={"counted": 7})}, {"pretrained_digest": "0" * 64}):
+        lie = plan.model_copy(update=changes)
+        assert lie.contract_digest == plan.contract_digest
+        if "task" in changes:
+            assert made.contract(lie, "11" * 32)[0].task.counted == 7
+        else:
+            with pytest.raises(CollabError):
+                made.contract(lie, "11" * 32)
+    assert made.contract(plan, "11" * 32)[0] == honest
+    assert made.contract(plan, "22" * 32)[1] != made.contract(plan, "11" * 32)[1]
+
+
+def test_dev_rows_are_read_one_by_one_and_those_of_train_in_batches(
+    make_clinic: MakeClinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: dict[str, set[int]] = {"train": set(), "dev": set()}
+    through = features._through
+    clinic, now = make_clinic(), ["train"]
+
+    def watched(model: Any, batch: Any) -> Any:
+        sizes[now[0]].add(len(batch["input_ids"]))
+        return through(model, batch)
+
+    monkeypatch.setattr(features, "_through", watched)
+    made, outline = material(clinic), clinic.recipe.opened.outline
+    contract, _ = made.contract(outline, "11" * 32)
+    for split in ("train", "dev"):
+        now[0] = split
+        made.examples(contract, "11" * 32, split)
+    assert sizes["dev"] == {1}
+    assert max(sizes["train"]) > 1

@@ -69,6 +69,16 @@ def test_a_delivery_that_the_coordinator_did_not_sign_gets_nothing_signed_and_le
 
 
 @pytest.mark.parametrize(
+    "fields", [{"recipient": "hospital_b"}, {"log_vkey": "collab/other+00000000+AAAA"}, {"recipient": "coordinator"}]
+)
+def test_what_was_written_for_somebody_else_gets_nothing_signed(clinic: Clinic, fields: dict[str, str]) -> None:
+    before = clinic.site.reports.events("spring")
+    with pytest.raises(Unsigned, match="nothing was signed"):
+        clinic.site.answer(clinic.parcel(clinic.planned(), "update", clinic.initial, **fields))
+    assert clinic.site.reports.events("spring") == before
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"run_id": "autumn"},

@@ -166,12 +166,13 @@ def test_every_update_says_that_noise_and_sampling_passed_and_it_is_tested_once(
 
 
 def test_a_site_with_broken_noise_refuses_before_it_reads_or_charges(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+    make_clinic: Callable[..., Clinic], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clinic = make_clinic()
     monkeypatch.setattr(mechanism_check, "measure", inspect.unwrap(mechanism_check.measure))
     monkeypatch.setattr(training, "GaussianStream", TenthOfTheNoise)
     clinic.site.material.anonymized = lambda: pytest.fail("the site read its texts")
-    reply = clinic.ask()
+    reply = clinic.hello()
     assert clinic.reason(reply) == "mechanism_check_failed"
     assert clinic.charged() == ()
     (sentence,) = clinic.sentences()
@@ -193,7 +194,10 @@ def test_what_is_said_depends_on_the_plan_alone_and_no_figure_leaves(make_clinic
     assert said[0] == said[1]
 
 
-def test_the_check_never_draws_from_a_stream_of_training(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_never_draws_from_a_stream_of_training(
+    make_clinic: Callable[..., Clinic], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = make_clinic()
     seeds: dict[str, list[str]] = {"check": [], "training": []}
 
     class Watched(GaussianStream):
@@ -210,6 +214,7 @@ def test_the_check_never_draws_from_a_stream_of_training(clinic: Clinic, monkeyp
     monkeypatch.setattr(mechanism_check, "measure", inspect.unwrap(mechanism_check.measure))
     monkeypatch.setattr(training, "GaussianStream", Watched)
     clinic.site.material.train = trained
+    clinic.hello()
     assert clinic.ask().envelope.kind == "site_update"
     assert len(seeds["check"]) == len(set(seeds["check"])) == 7  # six streams, and one while whom is drawn is watched
     assert len(seeds["training"]) == 1
@@ -219,8 +224,7 @@ def test_the_check_never_draws_from_a_stream_of_training(clinic: Clinic, monkeyp
 def test_a_plan_without_noise_has_no_mechanism_check(make_clinic: Callable[..., Clinic]) -> None:
     clinic = make_clinic()
     clinic.hello()
-    plan = clinic.planned().body.plan.model_copy(update={"privacy": None})
-    assert clinic.site.mechanism.of(plan, clinic.recipe.opened) is None
+    assert clinic.site.mechanism.of("spring", None, clinic.recipe.opened) is None
 
 
 def test_the_result_is_told_at_home(clinic: Clinic) -> None:

@@ -24,10 +24,9 @@ MakeClinic = Callable[..., Any]
 
 def test_a_refusal_by_policy_says_the_figures_at_home_and_a_code_outside(make_clinic: MakeClinic) -> None:
     clinic = make_clinic(policy={"min_noise_multiplier": 3.25})
-    clinic.hello()
-    reply = clinic.ask()
-    assert clinic.reason(reply) == "policy"
-    (sentence,) = clinic.sentences()
+    reply = clinic.hello()
+    assert clinic.reason(reply) == clinic.reason(clinic.ask()) == clinic.reason(clinic.count()) == "policy"
+    sentence = clinic.sentences()[0]
     assert "noise_multiplier is 1.5" in sentence
     assert "at least 3.25" in sentence
     assert b"3.25" not in clinic.wire(reply)
@@ -83,16 +82,16 @@ def test_a_planned_model_with_a_number_that_is_none_is_refused(clinic: Clinic, v
 
 def test_a_pretrained_model_that_is_not_at_the_site_is_a_mismatch(make_clinic: MakeClinic) -> None:
     clinic = make_clinic(model={"paths": {}})
-    clinic.hello()
-    assert clinic.reason(clinic.ask()) == "model_mismatch"
+    assert clinic.reason(clinic.hello()) == "model_mismatch"
+    assert clinic.reason(clinic.ask()) == "run_unknown"
     assert clinic.charged() == ()
 
 
 def test_another_first_model_than_the_site_itself_builds_is_a_mismatch(make_clinic: MakeClinic) -> None:
     clinic = make_clinic()
     clinic.recipe.opened.__dict__["initial_model_digest"] = "0" * 64
-    clinic.hello()
-    assert clinic.reason(clinic.ask(model_digest=sha256(clinic.initial))) == "model_mismatch"
+    assert clinic.reason(clinic.hello()) == "model_mismatch"
+    assert clinic.reason(clinic.ask(model_digest=sha256(clinic.initial))) == "run_unknown"
     assert clinic.charged() == ()
 
 
@@ -111,14 +110,13 @@ def test_a_task_may_have_the_labels_that_the_policy_lists_in_any_order(make_clin
     assert clinic.ask().envelope.kind == "site_update"
 
 
-def test_a_run_gets_only_so_many_evaluations_and_one_of_them_again_is_none_more(make_clinic: MakeClinic) -> None:
+def test_a_run_with_more_evaluations_than_the_policy_allows_is_refused_when_it_opens(make_clinic: MakeClinic) -> None:
     clinic = make_clinic(policy={"max_evaluations": 2})
-    clinic.hello()
-    assert clinic.count(0).envelope.kind == clinic.count(1).envelope.kind == "site_metrics"
-    assert clinic.reason(clinic.count(2)) == "policy"
-    again = clinic.parcel(next(e for e in clinic.journal.entries() if e.body.kind == "evaluation_planned"), "evaluate")
-    assert clinic.site.answer(again).envelope.kind == "site_metrics"
-    assert len(clinic.charged()) == 2
+    assert clinic.reason(clinic.hello()) == "policy"  # the whole run is known when it opens
+    assert "asks for 4 evaluations" in clinic.sentences()[0]
+    for number in (0, 1):
+        assert clinic.reason(clinic.count(number)) == "policy"
+    assert clinic.charged() == ()
 
 
 def test_a_run_that_was_refused_too_often_gets_nothing_signed_any_more(make_clinic: MakeClinic) -> None:

@@ -31,9 +31,7 @@ def made(make_clinic: MakeClinic, *, asked: dict[str, float] | None = None, note
     """A clinic with its own floors, in a run whose plans ask for others. PERSON is at .75 with today's rules."""
     base = dict.fromkeys(DEFAULT_MIN_RECALL, 0.0)
     policy = {"unit": "patient", "epsilon_limit": 20.0, "delta": 1e-3, "size_bucket": 8, "min_recall": base | own}
-    clinic = make_clinic(policy=policy, anonymization={"min_recall": asked or {}, "self_check_notes": notes})
-    clinic.hello()
-    return clinic
+    return make_clinic(policy=policy, anonymization={"min_recall": asked or {}, "self_check_notes": notes})
 
 
 def test_every_update_of_a_run_says_what_the_anonymizer_found_and_it_is_measured_once(clinic: Clinic) -> None:
@@ -59,7 +57,7 @@ def test_below_a_floor_nothing_is_read_trained_or_charged(
 ) -> None:
     clinic = made(make_clinic, asked=asked, notes=12, **own)  # in 2 notes every name is found once in 150 times
     clinic.site.material.anonymized = never
-    reply = clinic.ask()
+    reply = clinic.hello()
     assert clinic.reason(reply) == "recall_below_floor"
     assert clinic.charged() == ()
     (sentence,) = clinic.sentences()
@@ -70,6 +68,7 @@ def test_below_a_floor_nothing_is_read_trained_or_charged(
 
 def test_a_floor_that_holds_lets_the_site_train(make_clinic: MakeClinic) -> None:
     clinic = made(make_clinic, asked={"us_ssn": 0.8}, person=0.3)
+    assert clinic.hello().envelope.kind == "site_hello"
     update = clinic.opened_reply(clinic.ask(), SiteUpdate)
     assert update.self_check.recall["us_ssn"].planted >= 10
     assert update.self_check.notes > 2  # more were invented until the floor could be judged
@@ -128,9 +127,8 @@ def test_a_private_list_leaves_no_trace_in_what_is_sent(make_clinic: MakeClinic)
 
 def test_a_plan_without_a_self_check_is_refused(clinic: Clinic) -> None:
     """An older coordinator's plan cannot even be logged any more, so it is put before the site's own door."""
-    plan = clinic.planned().body.plan.model_copy(update={"anonymization": None})
     with pytest.raises(Exception, match="no self-check") as refused:
-        clinic.site.self_check.of(plan, clinic.recipe.opened)
+        clinic.site.self_check.of("spring", None, clinic.recipe.opened)
     assert refused.value.reason == "policy"  # type: ignore[attr-defined]
 
 
