@@ -37,12 +37,9 @@ def test_a_round_over_the_budget_is_refused_before_any_training(
     make_clinic: MakeClinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clinic = make_clinic(policy={"epsilon_limit": 0.25})
-    clinic.hello()
     monkeypatch.setattr(clinic.site.material, "train", lambda *_: pytest.fail("trained without budget"))
-    reply = clinic.ask()
-    assert clinic.reason(reply) == "budget_exceeded"
-    (sentence,) = clinic.sentences()
-    assert "of 0.25 (unit: patient)" in sentence
+    assert clinic.reason(clinic.hello()) == clinic.reason(clinic.ask()) == "budget_exceeded"
+    assert "of 0.2500 (unit: patient" in clinic.sentences()[0]
     assert clinic.charged() == ()
     assert clinic.reason(clinic.count()) == "budget_exceeded"
     assert clinic.charged() == ()
