@@ -102,6 +102,38 @@ def test_to_enroll_again_keeps_the_keys_and_takes_the_new_facts(site: SiteFolder
     assert again.size_bucket == 1024
 
 
+def test_a_site_from_before_keeps_its_keys_and_gets_the_new_one(site: SiteFolder, federation: FederationFolder) -> None:
+    first = enrolment.enroll(site)
+    (site.keys / "tls.key").unlink()
+    kept = contents(site.keys)
+    with pytest.raises(SettingsError, match="no TLS key") as caught:
+        enrolment.load_identity(site, now=NOW)
+    assert "enroll" in str(caught.value)
+    assert enrolment.site_key_if_any(site) is not None  # what needs no network goes on
+    again = enrolment.enroll(site)
+    assert {name: data for name, data in contents(site.keys).items() if name != "tls.key"} == kept
+    assert (again.keys.signing, again.keys.node) == (first.keys.signing, first.keys.node)
+    assert again.keys.tls != first.keys.tls
+    enrolment.join(site, provision.admit(federation, again, now=NOW), now=NOW)
+
+
+def test_a_kit_with_another_sites_certificate_is_refused(
+    site: SiteFolder, federation: FederationFolder, tmp_path: Path
+) -> None:
+    kit = admitted(site, federation)
+    other = admitted(site_folder(tmp_path / "others", "hospital_b"), federation)
+    ours = read_start_kit(federation.kits / "hospital_a.json", now=NOW)
+    twisted = ours.model_copy(update={"certificate": other.certificate})
+    with pytest.raises(IntegrityError, match="another site, role or key"):
+        enrolment.join(site, sign_start_kit(twisted, federation.coordinator_key()), now=NOW)
+    assert kit.certificate == ours.certificate
+
+
+def test_a_size_that_is_no_power_of_two_is_advised_on() -> None:
+    assert enrolment.bucket_advice(512) is enrolment.bucket_advice(1) is None
+    assert "256 or 512" in str(enrolment.bucket_advice(300))
+
+
 def test_keys_come_all_or_none(site: SiteFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from coordinator import certificates, provision
 from coordinator.folder import FederationFolder
-from privacy.audit.keys import SigningKey
+from privacy.audit.keys import SigningKey, VerifyKey
 from privacy.errors import CollabError, ContractError, IntegrityError, SettingsError
 from privacy.exchange.enrolment import (
     Enrolment,
     KeySlots,
+    check_enrolment,
     check_start_kit,
     encode,
     enrolment_digest,
@@ -149,6 +150,50 @@ def test_an_altered_enrolment_is_refused_and_nothing_is_written(
         provision.admit(folder, altered, now=NOW)
     assert not list(folder.roster.iterdir())
     assert not list(folder.kits.iterdir())
+
+
+def test_every_key_of_an_enrolment_proves_that_the_site_holds_it(folder: FederationFolder) -> None:
+    """A node key or a TLS key copied from another site's enrolment is none of the thief's."""
+    theirs, key, node = enrolment("hospital_b"), SigningKey.generate(), ec.generate_private_key(ec.SECP384R1())
+    for stolen in ("node", "tls"):
+        mine = enrolment("hospital_a", key)
+        slots = mine.keys.model_copy(update={stolen: getattr(theirs.keys, stolen)})
+        for request in (mine.certificate_request, theirs.certificate_request):
+            claimed = {"keys": slots, "certificate_request": request}
+            with pytest.raises(IntegrityError):
+                provision.admit(folder, sign_enrolment(mine.model_copy(update=claimed), key, node), now=NOW)
+    assert not list(folder.roster.iterdir())
+    assert not list(folder.door.iterdir())
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0200000000000000000000000000000000000000000000000000000000000000",
+    ],
+)
+def test_a_signing_key_with_which_one_signature_would_hold_for_all_is_no_key(point: str) -> None:
+    with pytest.raises(SettingsError):
+        VerifyKey.from_hex(point)
+    trivial = enrolment().model_copy(update={"signature": "01" + "00" * 63})
+    slots = trivial.keys.model_copy(update={"signing": point})
+    with pytest.raises(IntegrityError):
+        check_enrolment(trivial.model_copy(update={"keys": slots}))
+
+
+def test_a_size_bucket_is_bounded() -> None:
+    assert enrolment(size_bucket=1 << 24).size_bucket == 1 << 24
+    with pytest.raises(ValueError, match="size_bucket"):
+        enrolment(size_bucket=(1 << 24) + 1)
 
 
 def test_an_enrolment_signed_by_another_key_is_refused(tmp_path: Path) -> None:
