@@ -95,7 +95,10 @@ def _budget(found: Rehearsal, folder: SiteFolder) -> None:
     data, policy = folder.settings.data, folder.settings.policy
     found.facts["epsilon left"] = f"{policy.epsilon_limit:g} of {policy.epsilon_limit:g}"
     for one in account.accounts(folder):
-        if (one.dataset, one.unit) != (data.dataset, policy.unit):
+        if one.dataset != data.dataset:
+            continue
+        if one.unit != policy.unit:
+            found.refused["budget"] = f"{one.dataset} was charged under unit {one.unit}, and a data set has one unit"
             continue
         found.facts["epsilon left"] = f"{one.epsilon_left} of {one.epsilon_limit} ({one.epsilon_spent} spent)"
         if one.withdrawn:
