@@ -32,7 +32,6 @@ OF_NO_NAME: Final = frozenset(
         "over_long",
         "contradictory",
         "near_duplicate_similarity",
-        "unknown_label",
         "test_fraction",
         "dev_fraction",
     }

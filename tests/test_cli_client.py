@@ -27,7 +27,19 @@ from privacy.randomness import PublicSeed
 from privacy.settings_file import parse_toml
 from privacy.update.delta import ModelContract, model_vector
 
-COMMANDS = ["enroll", "join", "describe", "check", "report", "seen", "replay", "ledger", "withdraw", "preview"]
+COMMANDS = [
+    "enroll",
+    "join",
+    "describe",
+    "check",
+    "report",
+    "seen",
+    "replay",
+    "ledger",
+    "withdraw",
+    "budget",
+    "preview",
+]
 COMMANDS += ["anonymize", "review-sample", "search"]
 SITE = """
 [site]
@@ -212,6 +224,7 @@ def test_ledger_shows_spent_and_left(here: Path, capsys: pytest.CaptureFixture[s
         purpose="train",
         plan_digest="ab" * 32,
         nonce=b"n" * 32,
+        planned=(event,),
     )
     assert cli.main([*AT_SITE, "ledger", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

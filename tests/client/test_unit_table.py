@@ -145,7 +145,6 @@ CHANGES: dict[str, object] = {
     "over_long": "refuse",
     "contradictory": "keep",
     "near_duplicate_similarity": 0.5,
-    "unknown_label": "refuse_row",
     "test_fraction": 0.2,
     "dev_fraction": 0.3,
 }
