@@ -31,7 +31,7 @@ from simulations.leakage.update import UpdateInversion
 SEEDS = (1, 2, 3)
 AUDITS = 20
 NOISES = ("0.00001", "0.0001", "0.001", "0.01", "0.1")
-"""Noise multipliers at which the inversion is tried, beside none and the least that a site's policy allows."""
+"""Noise multipliers at which the inversion is tried, beside none and 0.3."""
 
 
 def checked(seed: int, form: Form) -> dict[str, Check]:
@@ -130,7 +130,7 @@ def inversion_rows(found: Sequence[dict[str, Check]], seed: int, *, quick: bool)
             "share",
             reach="as chance",
             beside={"chance": round(chance, 4), "least_p_value": least},
-            note="noise multiplier 0.3, the least that a site's default policy allows",
+            note="noise multiplier 0.3, half of the least that a site's default policy allows",
         ),
     ]
 

@@ -52,7 +52,7 @@ class PolicySection(BaseModel):
         gt=0, lt=0.1, description="delta at which epsilon is counted; above 0, below 0.1, well below 1 / units"
     )
     min_noise_multiplier: float = Field(
-        0.3, ge=0, le=1000, description="least noise, standard deviation over max_grad_norm, of any step; 0 to 1000"
+        0.65, ge=0, le=1000, description="least noise, standard deviation over max_grad_norm, of any step; 0 to 1000"
     )
     max_grad_norm: float = Field(
         10.0, gt=0, le=1e6, description="largest l2 bound of one unit's gradient that a plan may set; above 0"

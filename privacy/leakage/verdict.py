@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Name = Literal["noise", "sampling", "audit", "inversion", "membership"]
+Name = Literal["noise", "sampling", "audit", "inversion", "matching", "membership"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ MEANING: Final[dict[Name, Meaning]] = {
     "inversion": Meaning(
         "whether the words of a batch can be read off the update that leaves a site, by linear algebra",
         "that no stronger attack exists: noise far below any useful epsilon defeats this one too",
+    ),
+    "matching": Meaning(
+        "how often the one note of a batch is told from forty candidates by whoever knows the model, against what "
+        "the noise allows",
+        "that a note hides: at the noise of one step it is guessed more often than by chance, as epsilon says",
     ),
     "membership": Meaning(
         "how often a row's loss gives away that it was trained on, at one false alarm in a hundred",

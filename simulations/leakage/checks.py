@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All checks in order: noise, sampling, one-run audit, inversion, membership. Each is finished before the next begins.
+"""All checks in order: noise, sampling, one-run audit, inversion, matched filter, membership, one after the other.
 
 A check passes where nothing was found that contradicts the claim. With a bug planted, those that see it fail: noise
 and audit see smaller noise; sampling and audit see whom the loop draws; the audit alone sees a seed that is known.
@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Final
 
 from client.mechanism_check import drawn_units, zero_gradient_steps
+from privacy.exchange.plans import Scope
 from privacy.leakage import noise as noise_test
 from privacy.leakage import sampling as sampling_test
 from privacy.leakage.membership import bound
@@ -21,6 +22,7 @@ from privacy.leakage.one_run import Audit
 from privacy.leakage.verdict import Check, Name
 from privacy.randomness import PublicSeed
 from simulations.leakage.canaries import ORDINARY, SIZE_BUCKET, HeadAudit
+from simulations.leakage.matching import CANDIDATES, LEVELS, NoteMatching
 from simulations.leakage.rows import RowMembership
 from simulations.leakage.subject import Claim, Plant, Subject
 from simulations.leakage.update import LEAST_NOISE, NO_NOISE, OTHERS, UpdateInversion
@@ -43,10 +45,14 @@ class Form:
     audits: int
     members: int
     others: int
+    matched: tuple[Scope, ...]
+    """Scopes whose updates the matched filter reads."""
+    tries: int
+    """Updates that it reads at each noise."""
 
 
-QUICK: Final = Form("quick", audits=1, members=200, others=400)
-FULL: Final = Form("full", audits=5, members=300, others=2000)
+QUICK: Final = Form("quick", audits=1, members=200, others=400, matched=("head",), tries=40)
+FULL: Final = Form("full", audits=5, members=300, others=2000, matched=("head", "lora", "top"), tries=80)
 
 
 class Leakage:
@@ -68,6 +74,7 @@ class Leakage:
             "sampling": ("whom the loop draws, over units that do not exist", self.sampling),
             "audit": (f"one-run audit, 1,024 canaries, trainings: {self.form.audits}", self.audit),
             "inversion": ("inversion of an update, without noise and with it", self.inversion),
+            "matching": ("which of forty notes an update was made from, at eight levels of noise", self.matching),
             "membership": ("membership by loss and against shadow models, private and plain training", self.membership),
         }
         for name, (sentence, check) in begun.items():
@@ -122,6 +129,26 @@ class Leakage:
         figures = {f"clipped_only_{name}": value for name, value in asdict(bare).items() if name != "noise_multiplier"}
         figures |= {f"noised_{name}": value for name, value in asdict(noised).items()}
         return _check("inversion", works and hidden, verdict, _figures(figures), began)
+
+    def matching(self) -> Check:
+        """The matched filter without noise, where it must succeed, and with noise against what that noise allows."""
+        began, figures = time.monotonic(), dict[str, object](candidates=CANDIDATES, tries=self.form.tries)
+        works, holds, told = True, True, []
+        for scope in self.form.matched:
+            attack = NoteMatching(self.subject, scope)
+            found = [attack.run(level, self.form.tries) for level in LEVELS]
+            works &= found[0].rate >= RECOVERED
+            holds &= all(one.holds for one in found)
+            for one in found:
+                figures |= {
+                    f"{scope}_{one.noise_multiplier}_{name}": getattr(one, name) for name in ("rate", "mean_rank")
+                }
+                figures[f"allowed_{one.noise_multiplier}"] = one.allowed
+            told.append(f"{scope}: " + ", ".join(f"{one.rate:.1%} at {one.noise_multiplier}" for one in found[1:]))
+        verdict = (
+            f"of {CANDIDATES} notes the right one named (chance: {1 / CANDIDATES:.1%}), by noise: {'; '.join(told)}"
+        )
+        return _check("matching", works and holds, verdict, _figures(figures), began)
 
     def membership(self) -> Check:
         """Both attacks on a private model against what epsilon allows, with a plain model's figures beside them."""

@@ -47,7 +47,7 @@ def leakage_command(
     as_json: terminal.AsJson = False,
     debug: terminal.Debug = False,
 ) -> int:
-    """Measure what leaks: noise and sampling, a lower bound of epsilon, inversion, membership.
+    """Measure what leaks: noise and sampling, a lower bound of epsilon, inversion, a matched filter, membership.
 
     A check that passes proves no privacy: it failed to find a leak. Ends with 4 where one fails.
     """

@@ -34,7 +34,8 @@ RESAMPLES: Final = 9999
 NO_NOISE: Final = "0.0000001"
 """Below the resolution of the payload (2^-22), and as little as the grid of sum and noise can hold."""
 LEAST_NOISE: Final = "0.3"
-"""The least noise multiplier that a site's default policy lets a plan ask for."""
+"""Far below what a site's default policy lets a plan ask for: enough against this attack, not against the matched
+filter (simulations.leakage.matching)."""
 CLIP_NORM, WEIGHT, SCALE_LOG2 = 4.0, 1, 22
 LEARNING_RATE: Final = 1.0
 LAYER: Final = "encoder.layer.0.attention.self."

@@ -75,10 +75,12 @@ def test_the_quick_form_measures_everything(run: Run, capsys: pytest.CaptureFixt
     assert run("--json", "--seed", "2") == 0
     report = json.loads(capsys.readouterr().out)
     figures = {check["check"]: check["figures"] for check in report["checks"]}
-    assert list(figures) == ["noise", "sampling", "audit", "inversion", "membership"]
+    assert list(figures) == ["noise", "sampling", "audit", "inversion", "matching", "membership"]
     assert abs(figures["noise"]["sigma_error"]) <= 1e-3
     assert figures["audit"]["epsilon_lower"] <= figures["audit"]["epsilon_claimed"]
     assert figures["inversion"]["clipped_only_recovered"] >= 0.9
     assert figures["inversion"]["noised_recovered"] < 0.05
+    assert figures["matching"]["head_0.0000001_rate"] == 1
+    assert figures["matching"]["head_0.3_rate"] > 0.4 > 0.2 > figures["matching"]["head_1.5_rate"]
     assert figures["membership"]["plain_shadows_tpr"] > 0.03 > figures["membership"]["private_shadows_low"]
     assert figures["membership"]["plain_train_accuracy"] == 1.0
