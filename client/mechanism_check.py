@@ -153,6 +153,7 @@ def _train(
         seed=seed,
         size_bucket=size_bucket,
         make_optimizer=lambda parameters: RecordingSGD(parameters, 0.0, take),
-        physical_batch_size=1024,
+        physical_batch_size=256,
         on_step=on_step,
+        longest=1,
     )

@@ -89,6 +89,7 @@ class HeadAudit:
             make_optimizer=lambda parameters: RecordingSGD(parameters, LEARNING_RATE, released.append),
             physical_batch_size=2048,
             on_step=lambda record: None,
+            longest=1,
         )
         flat, cut = np.stack(released).astype(np.float64), head.weight.numel()
         weights = flat[:, :cut].reshape(len(flat), *head.weight.shape)

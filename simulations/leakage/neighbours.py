@@ -125,6 +125,7 @@ def _released(
         make_optimizer=lambda parameters: RecordingSGD(parameters, 0.0, released.append),
         physical_batch_size=size,
         on_step=lambda record: None,
+        longest=24,
         tags=examples.tags(params.unit),
     )
     return np.stack(released).astype(np.float64) * (float(params.sample_rate) * 100)

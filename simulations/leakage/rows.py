@@ -68,6 +68,7 @@ class RowMembership:
             self._claim.params(plant),
             size_bucket=self._claim.bucket(self._members, plant),
             seed=self._subject.secret(f"membership/{at}"),
+            longest=1,
             **_LOOP,
         )
         return network

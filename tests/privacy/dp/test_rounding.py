@@ -209,3 +209,9 @@ def test_a_bound_below_what_squares_of_float32_hold_is_kept(method, bound):
     clipper = clipping.attach(method, layer, bound)
     clipper.accumulate(lambda: (layer(torch.full((1, 4), 1e-12)) * 1e-11).sum(1), 1)
     assert float(flat(clipper.clipped_sum()).norm()) <= bound
+
+
+def test_a_site_of_a_hundred_thousand_units_at_rate_one_keeps_most_of_its_bound_and_its_mechanism_check():
+    assert order_error(64, 1, 100_000) < 0.005
+    assert order_error(64, 64, 100_000) < 0.05
+    assert order_error(256, 1, 1_000_000) < 0.1  # what client/mechanism_check.py runs
