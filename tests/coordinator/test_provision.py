@@ -46,9 +46,14 @@ def node_line(curve: ec.EllipticCurve | None = None) -> str:
     return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
-def enrolment(site: str = "hospital_a", key: SigningKey | None = None, **changes: object) -> Enrolment:
+def enrolment(
+    site: str = "hospital_a",
+    key: SigningKey | None = None,
+    node: ec.EllipticCurvePrivateKey | None = None,
+    **changes: object,
+) -> Enrolment:
     key = key or SigningKey.generate()
-    node, tls = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
+    node, tls = node or ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
     facts: dict[str, object] = {
         "site": site,
         "role": "trainer",
@@ -155,8 +160,9 @@ def test_an_altered_enrolment_is_refused_and_nothing_is_written(
 def test_every_key_of_an_enrolment_proves_that_the_site_holds_it(folder: FederationFolder) -> None:
     """A node key or a TLS key copied from another site's enrolment is none of the thief's."""
     theirs, key, node = enrolment("hospital_b"), SigningKey.generate(), ec.generate_private_key(ec.SECP384R1())
+    mine = enrolment("hospital_a", key, node)
+    assert sign_enrolment(mine, key, node) == mine
     for stolen in ("node", "tls"):
-        mine = enrolment("hospital_a", key)
         slots = mine.keys.model_copy(update={stolen: getattr(theirs.keys, stolen)})
         for request in (mine.certificate_request, theirs.certificate_request):
             claimed = {"keys": slots, "certificate_request": request}
