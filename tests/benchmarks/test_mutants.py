@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,9 @@ def test_each_fault_has_its_place_once_and_tests_that_are_there(mutation: Any) -
         assert name.startswith("tests/")
         source = (ROOT / name).read_text(encoding="utf-8")
         assert all(f"def {part.split('[')[0]}(" in source for part in inside), test
+    named = "".join((ROOT / test.split("::")[0]).read_text(encoding="utf-8") for test in mutation.tests)
+    asked = set(mutation.select.split()) - {"and", "or", "not"}
+    assert all(re.search(rf"def test_\w*{word}", named) for word in asked), mutation.select
 
 
 @pytest.mark.slow

@@ -50,3 +50,12 @@ def test_a_round_that_was_aborted_is_not_evaluated_for_its_model_is_the_one_befo
         player.away = set()
     assert stage.run().rounds_aggregated == 1
     assert [entry.server_round for entry in stage.entries() if entry.body.kind == "evaluation_planned"] == [0, 2]
+
+
+def test_an_evaluator_never_counts_as_one_who_trains(make_stage: MakeStage) -> None:
+    """Else a round could be opened with fewer trainers than rounds.min_sites asks for."""
+    stage = make_stage(evaluator=True)
+    stage.run()
+    history = History.read(stage.entries())
+    assert set(history.ready) == {"alder", "birch", "cedar", "public"}
+    assert history.trainers() == ("alder", "birch", "cedar")
