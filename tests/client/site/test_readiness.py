@@ -148,3 +148,11 @@ def test_a_model_that_the_clipping_cannot_train_is_refused_when_the_run_opens(ma
     assert clinic.reason(clinic.hello()) == "policy"
     assert "cannot be trained as it is planned" in clinic.sentences()[0]
     assert make_clinic(privacy={"clipping": "bookkeeping"}, **changes).hello().envelope.kind == "site_hello"
+
+
+@pytest.mark.parametrize("clipping", ["bookkeeping", "hooks", "ghost"])
+def test_a_run_with_dropout_is_taken(make_clinic: MakeClinic, clipping: str) -> None:
+    """How long a round takes is measured without any unit, whose name dropout draws by."""
+    clinic = make_clinic(training={"dropout": 0.2}, privacy={"clipping": clipping})
+    assert clinic.hello().envelope.kind == "site_hello"
+    assert clinic.ask().envelope.kind == "site_update"
