@@ -81,16 +81,16 @@ def attacks(size: Size, folder: Path) -> list[Row]:
 
 def door(size: Size, folder: Path) -> list[Row]:
     """Strangers without a certificate beside honest sites."""
-    from hostile_door import strangers
+    from hostile_door import connections
 
-    return [_row(one) for one in strangers(size.connections)]
+    return [_row(one) for one in connections(size.connections)]
 
 
 def site(size: Size, folder: Path) -> list[Row]:
     """One admitted site that sends what nobody asked for, beside honest ones."""
-    from hostile_door import admitted
+    from hostile_door import messages
 
-    return [_row(one) for one in admitted(size.messages)]
+    return [_row(one) for one in messages(size.messages)]
 
 
 def noise(size: Size, folder: Path) -> list[Row]:
