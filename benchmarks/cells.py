@@ -44,6 +44,7 @@ from coordinator.settings import (
     UpdateSection,
 )
 from privacy.canonical import digest_of
+from privacy.errors import Unreachable
 from privacy.exchange.messages import parse
 from privacy.exchange.plans import TaskPlan
 from privacy.exchange.recall import IDENTIFIERS
@@ -193,6 +194,7 @@ class Bench:
         for name, site in federation.sites.items():
             site.material = SharedMaterial(site.folder, built.identities[name].site_key, self.activations)
         closed = federation.rounds()
+        _check_all_had_data(federation)
         log = federation.audit()
         coordinator = built.federation
         model = (coordinator.blobs / closed.final_model).read_bytes()
@@ -312,6 +314,16 @@ class Bench:
                 rounds=RoundsSection(min_sites=sites, deadline_seconds=100_000.0, evaluate=False),
             ),
         )
+
+
+def _check_all_had_data(federation: Federation) -> None:
+    """A site whose data fail as a whole answers with noise alone, and is no site to measure. Raises Unreachable."""
+    for name, site in federation.sites.items():
+        events = [event for run in site.reports.runs() for event in site.reports.events(run)]
+        if any(event["event"] == "answered_without_data" for event in events):
+            raise Unreachable(
+                f"{name} answered without its data: nothing is measured", next_step="its report in out/ says why"
+            )
 
 
 def _is_of_other_texts(work: Path, digest: str) -> bool:

@@ -149,6 +149,8 @@ def _check_privacy(plan: RoundPlan | RunOutline, policy: PolicySection) -> None:
         return
     if private.unit != policy.unit:
         raise _refuse(f"the plan protects a {private.unit}, this site's unit is the {policy.unit}")
+    if private.clipping not in policy.clipping:
+        raise _refuse(f"the clipping {private.clipping} is not among {', '.join(policy.clipping)}")
     at_least = {"noise_multiplier": (private.noise_multiplier, policy.min_noise_multiplier)}
     at_most = {
         "max_grad_norm": (private.max_grad_norm, policy.max_grad_norm),

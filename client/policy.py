@@ -116,6 +116,12 @@ class PolicySection(BaseModel):
     scopes: tuple[Scope, ...] = Field(
         ("head", "top", "lora", "bitfit", "full"), min_length=1, description="which parts of the model may be trained"
     )
+    clipping: tuple[str, ...] = Field(
+        ("bookkeeping", "hooks"),
+        min_length=1,
+        description="clipping methods that a plan may name: files in privacy/dp/clipping; ghost measures too short a "
+        "row whose enormous terms cancel, so it is for coordinators whose models one trusts",
+    )
     min_recall: dict[Identifier, Floor] = Field(
         default_factory=dict,
         validate_default=True,

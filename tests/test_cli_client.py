@@ -38,6 +38,7 @@ COMMANDS = [
     "ledger",
     "withdraw",
     "budget",
+    "decline",
     "preview",
 ]
 COMMANDS += ["anonymize", "review-sample", "search"]

@@ -58,9 +58,14 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     wal = path.with_name(path.name + "-wal")
     if size_of(wal) == 0:
         before = _state(path, wal)
-        with _connected(path, "mode=ro&immutable=1", bytes_read=path.stat().st_size) as database:
-            _check_holds_a_log(database, path)
-            yield database
+        try:
+            with _connected(path, "mode=ro&immutable=1", bytes_read=path.stat().st_size) as database:
+                _check_holds_a_log(database, path)
+                yield database
+        except (sqlite3.Error, IntegrityError):
+            if _state(path, wal) != before:  # a writer moved its write-ahead log into the file under our eyes
+                raise LogChanged from None
+            raise
         if _state(path, wal) != before:
             raise LogChanged
         return

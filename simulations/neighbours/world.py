@@ -152,6 +152,7 @@ class World:
                     "size_bucket": BUCKET,
                     "tasks": tuple(TASKS),
                     "max_weight": max_weight,
+                    "clipping": ("bookkeeping", "ghost", "hooks"),
                     "min_recall": dict.fromkeys(IDENTIFIERS, 0.0),
                 },
             }

@@ -144,7 +144,7 @@ def test_clipped_gradients_equal_a_loop_over_single_examples(
         atol=1e-5,
     )
     for total, found in zip(expected, clipper.clipped_sum(), strict=True):
-        torch.testing.assert_close(found, total, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found.to(total.dtype), total, rtol=1e-4, atol=1e-5)
     clipper.close()
 
 

@@ -164,7 +164,7 @@ def test_private_gradients_of_a_task_equal_a_loop_over_its_examples(tiny: Pretra
         for total, gradient in zip(expected, gradients, strict=True):
             total += float(clipping.clip_factors(norm[None], 0.1)[0]) * gradient
     for total, found in zip(expected, clipper.clipped_sum(), strict=True):
-        torch.testing.assert_close(found, total, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(found.to(total.dtype), total, rtol=1e-3, atol=1e-5)
     clipper.close()
 
 

@@ -19,6 +19,12 @@ from privacy.audit.note import NoteKey
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(autouse=True)
+def _a_wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How tables fold is tested in test_cli_terminal.py."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def test_verify_says_what_was_checked(true_log: Path, capsys: Capture) -> None:
     assert main(["verify", str(true_log)]) == 0
     printed = capsys.readouterr().out
