@@ -18,7 +18,7 @@ from privacy.exchange.messages import Phase
 from privacy.exchange.outline import RunOutline
 
 SLOW_CORE: Final = 2e10
-"""Floating-point operations a second: a sixth of what one core of a server does in training."""
+"""Floating-point operations a second that are counted on: chosen low, not measured. A deadline may be generous."""
 SMALLEST_BERT: Final = 30_000_000
 """Values of a model whose size nobody tells the coordinator: it knows what is trained alone."""
 OVERHEAD_SECONDS: Final = 60.0
