@@ -29,10 +29,10 @@ from client.pretrained import load_packaged
 from client.settings import SiteFolder
 from client.tasks import Reading
 from client.training import TextExamples
-from privacy.exchange.plans import TaskPlan
-from privacy.identifiers import HexBytes
-from privacy.randomness import SecretSeed
-from privacy.text.records import AnonymizedRecord
+from privacy.base.identifiers import HexBytes
+from privacy.base.randomness import SecretSeed
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
 from privacy.text.report import AnonymizationReport
 from privacy.update.delta import ModelContract
 

@@ -37,8 +37,8 @@ from report import ROOT, Row, write_report
 from settings_used import COUNTRIES, DEFAULT_NAMES, settings_of
 from spans import Document
 
-from privacy.errors import CollabError
-from privacy.identifiers import sha256
+from privacy.base.errors import CollabError
+from privacy.base.identifiers import sha256
 
 PARTS = (*(one.name for one in SETS), "notes", "steadiness", "speed", "patterns")
 

@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from privacy.files import write_whole
+from privacy.base.files import write_whole
 
 
 def tfidf(bench: Bench) -> Scores:

@@ -43,13 +43,13 @@ from coordinator.settings import (
     TrainingSection,
     UpdateSection,
 )
-from privacy.canonical import digest_of
-from privacy.errors import Unreachable
-from privacy.exchange.messages import parse
-from privacy.exchange.plans import TaskPlan
-from privacy.exchange.recall import IDENTIFIERS
-from privacy.files import write_whole
-from privacy.randomness import PublicSeed
+from privacy.base.canonical import digest_of
+from privacy.base.errors import Unreachable
+from privacy.base.files import write_whole
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.messages import parse
+from privacy.protocol.plans import TaskPlan
+from privacy.protocol.recall import IDENTIFIERS
 from privacy.text.settings import TextSettings
 from privacy.update.delta import ModelContract, model_vector, unflatten
 from simulations.build import build

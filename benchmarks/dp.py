@@ -28,12 +28,12 @@ from client.model import build
 from client.pretrained import load_packaged
 from client.schedule import StepsOfRun
 from client.training import build_optimizer
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import clipping
 from privacy.dp.draws import RowDraws, tags_by_place, using
 from privacy.dp.params import PrivacyParams
 from privacy.dp.training import SeededDPOptimizer
-from privacy.exchange.plans import TrainingPlan
-from privacy.randomness import PublicSeed, SecretSeed
+from privacy.protocol.plans import TrainingPlan
 
 BATCH = 32
 LOGICAL = 256

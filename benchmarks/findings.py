@@ -20,12 +20,12 @@ from report import Row
 from spans import Document, Masked
 from stock import StockPresidio
 
-from privacy.canonical import digest_of
-from privacy.files import write_whole
-from privacy.identifiers import Digest, sha256
-from privacy.text import engines
+from privacy.base.canonical import digest_of
+from privacy.base.files import write_whole
+from privacy.base.identifiers import Digest, sha256
 from privacy.text.anonymize import Anonymizer
-from privacy.text.records import TextRow
+from privacy.text.find import engines
+from privacy.text.reading.records import TextRow
 from privacy.text.settings import TextSettings
 
 

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from client.model import Network, build
 from client.pretrained import load_packaged
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import clipping
 from privacy.dp.params import PrivacyParams
 from privacy.dp.training import SeededDPOptimizer, clip_bound
-from privacy.exchange.plans import TrainingPlan
-from privacy.randomness import PublicSeed, SecretSeed
+from privacy.protocol.plans import TrainingPlan
 
 ROWS, LABELS, LONGEST = 16, 4, 48
 PARAMS = PrivacyParams(

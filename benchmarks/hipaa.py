@@ -2,7 +2,7 @@
 """Generated clinical notes, and how much of each of the eighteen HIPAA identifiers in them is masked.
 
 The notes of a release come from carriers that no rule and no model was developed on, and that their authors alone have
-read (privacy/text/generator/templates/held_out.txt), under a seed of their own: a new one each release. Rows are those
+read (privacy/text/invent/templates/held_out.txt), under a seed of their own: a new one each release. Rows are those
 of 45 CFR 164.514(b)(2)(i). What that rule lets stand does not count in a row (a state or a country alone, a year or a
 decade alone, an age under 90) and is told beside it. Rows 16 and 17 are no text: they count the notes that should be
 flagged and were.
@@ -18,8 +18,8 @@ from findings import Cell
 from report import Row
 from spans import Count, Document, Gold
 
-from privacy.text.generator.notes import Carriers, notes
-from privacy.text.generator.slots import SLOTS
+from privacy.text.invent.notes import Carriers, notes
+from privacy.text.invent.slots import SLOTS
 
 RELEASE_SEED = 20261125
 DEVELOPMENT_SEED = 1

@@ -300,7 +300,7 @@ def messages(count: int = 100_000, seconds: float = 600.0) -> list[Row]:
 
 
 def _content(parcel: Any, payload: bytes) -> Any:
-    from privacy.exchange.flower import to_content
+    from privacy.protocol.flower import to_content
 
     return to_content(parcel("coordinator", payload, 1))
 

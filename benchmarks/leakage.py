@@ -19,10 +19,10 @@ from statistics import median
 import torch
 from report import Row, of_repeats, write_report
 
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
+from privacy.base.randomness import PublicSeed
 from privacy.leakage.one_run import Audit, refutable
 from privacy.leakage.verdict import Check
-from privacy.randomness import PublicSeed
 from simulations.leakage.canaries import CANARIES, HeadAudit
 from simulations.leakage.checks import FULL, QUICK, Form, Leakage
 from simulations.leakage.subject import Claim, Plant, Subject

@@ -13,7 +13,7 @@ import spans
 from findings import Cell
 from spans import Document, Gold, Masked
 
-from privacy.text.generator.slots import SLOTS
+from privacy.text.invent.slots import SLOTS
 
 IN_VAIN = frozenset({"ncbi_disease", "mtsamples"})
 """Sets whose figures count what is masked and should not be."""

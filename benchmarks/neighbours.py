@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from privacy.files import write_whole
+from privacy.base.files import write_whole
 from simulations.neighbours.cases import Case
 from simulations.neighbours.law import tried
 from simulations.neighbours.world import World, one_engine

@@ -4,7 +4,7 @@
 Each trained file is kept, so an interrupted run goes on with the next one. Models are measured within the product's own
 engine on invented notes (carriers never trained on) and, where the shared data is there, on the development splits of
 real and synthetic text; test splits are not touched. The packaged weights stand beside. `--package` copies the first
-seed's files into the package and prints the digests that go into privacy/text/tagger/weights/__init__.py.
+seed's files into the package and prints the digests that go into privacy/text/find/tagger/weights/__init__.py.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from safetensors.torch import load_file
 from settings_used import settings_of
 from spans import Count, Document, of_types
 
-from privacy.errors import CollabError
-from privacy.identifiers import sha256_file
+from privacy.base.errors import CollabError
+from privacy.base.identifiers import sha256_file
 from privacy.text.anonymize import Anonymizer
-from privacy.text.engines.presidio import build
-from privacy.text.ner import builtin
-from privacy.text.records import TextRow
-from privacy.text.tagger import distillation, training, weights
-from privacy.text.tagger.network import Backbone, Classifier, load_backbone
+from privacy.text.find.engines.presidio import build
+from privacy.text.find.ner import builtin
+from privacy.text.find.tagger import weights
+from privacy.text.find.tagger.network import Backbone, Classifier, load_backbone
+from privacy.text.reading.records import TextRow
+from simulations.benchmarks.name_model import distillation, training
 
 PACKAGE = ROOT / "privacy" / "text" / "tagger" / "weights"
 NOTES = 150

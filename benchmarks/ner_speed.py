@@ -46,8 +46,8 @@ def answer(work: Work) -> dict[str, object]:
     """Notes a second of each batch: with the cache (CPU, wall), without it, and of the whole engine."""
     from settings_used import settings_of
 
-    from privacy.text import engines, ner
-    from privacy.text.view import read
+    from privacy.text.find import engines, ner
+    from privacy.text.reading.view import read
 
     settings = settings_of(work.names)
     texts = [read(text).text for text in _notes(work, 3 * work.batches * work.notes + 1)]
@@ -64,7 +64,7 @@ def answer(work: Work) -> dict[str, object]:
 def _without_line_cache() -> bool:
     """Whether the model's cache of lines could be switched off, for the rest of this process."""
     try:
-        from privacy.text.tagger import tagger
+        from privacy.text.find.tagger import tagger
     except ImportError:
         return False
     if not hasattr(tagger, "CACHED_SEGMENTS"):

@@ -27,8 +27,8 @@ from statistics import median
 import tldextract
 from report import ROOT, Row, write_report
 
-from privacy.text.engines._analyzer import build_analyzer, english_defaults
-from privacy.text.engines._recognition import Recognition
+from privacy.text.find.engines._recognition import Recognition
+from simulations.benchmarks.name_model.analyzer import build_analyzer, english_defaults
 
 CORPORA = ("presidio_synth", "tab144", "wnut17", "ncbi_disease", "mtsamples", "mts_dialog", "banking77", "medquad")
 REPEATS = 5

@@ -12,12 +12,12 @@ from statistics import stdev
 from report import ROOT, Row
 
 from client.evaluation import Counts, noised_metrics
-from privacy.audit.scores import federation_scores
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
+from privacy.base.randomness import SecretSeed
 from privacy.dp.accounting import calibrate
-from privacy.exchange.outline import evaluations
-from privacy.exchange.plans import EvaluationPlan, TaskPlan, TrainingPlan
-from privacy.randomness import SecretSeed
+from privacy.protocol.outline import evaluations
+from privacy.protocol.plans import EvaluationPlan, TaskPlan, TrainingPlan
+from privacy.protocol.scores import federation_scores
 
 DATA = ROOT.parent / "shared" / "data"
 CORPORA = {"medquad": ("dev", 1.0, 9, 1.5), "banking77": ("train", 0.1, 10, 2.5), "mtsamples": ("dev", 1.0, 5, 7.0)}

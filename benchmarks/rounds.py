@@ -40,8 +40,8 @@ def peak_megabytes(pid: int | str = "self") -> float:
 
 
 def parcel(sender: str, payload: bytes, server_round: int) -> Any:
-    from privacy.audit.keys import SigningKey
-    from privacy.exchange.messages import Refusal, seal
+    from privacy.log.keys import SigningKey
+    from privacy.protocol.messages import Refusal, seal
 
     body = Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1)
     return seal(

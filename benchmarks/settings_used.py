@@ -23,9 +23,9 @@ def settings_of(names: str, *countries: str) -> TextSettings:
 
 def with_surrogates(names: str) -> tuple[TextSettings, dict[str, Any]]:
     """The settings that write surrogates where the product can, and what the Anonymizer needs for it: a fixed key."""
-    if importlib.util.find_spec("privacy.text.surrogates") is None:
+    if importlib.util.find_spec("privacy.text.replace.surrogates") is None:
         return settings_of(names), {}
-    from privacy.text.surrogates.keyed import SurrogateKey
+    from privacy.text.replace.surrogates.keyed import SurrogateKey
 
     words = settings_of(names).model_dump(mode="json", exclude_unset=True) | {"replacement": "surrogate"}
     return TextSettings.model_validate(words), {"key": SurrogateKey(bytes(range(32)), "record")}

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from client.credentials import Credentials
 from coordinator import admissions, certificates
-from privacy.audit.keys import SigningKey
-from privacy.exchange.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
-from privacy.exchange.identity import make_request
-from privacy.files import write_private
-from privacy.identifiers import sha256
+from privacy.base.files import write_private
+from privacy.base.identifiers import sha256
+from privacy.log.keys import SigningKey
+from privacy.protocol.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
+from privacy.protocol.identity import make_request
 
 
 class SmallFederation:

@@ -65,10 +65,10 @@ def answer(sample: Sample) -> dict[str, object]:
     import torch
     from settings_used import with_surrogates
 
-    from privacy.identifiers import sha256
-    from privacy.text import engines
+    from privacy.base.identifiers import sha256
     from privacy.text.anonymize import Anonymizer
-    from privacy.text.records import TextRow
+    from privacy.text.find import engines
+    from privacy.text.reading.records import TextRow
 
     settings, key = with_surrogates(sample.names)
     anonymizer = Anonymizer(engines.load(settings), settings, **key)

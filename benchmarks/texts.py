@@ -15,16 +15,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from client.marks import join, read_tags
-from privacy.canonical import digest_of
-from privacy.files import write_whole
-from privacy.identifiers import sha256
-from privacy.randomness import PublicSeed
-from privacy.text import engines
+from privacy.base.canonical import digest_of
+from privacy.base.files import write_whole
+from privacy.base.identifiers import sha256
+from privacy.base.randomness import PublicSeed
 from privacy.text.anonymize import Anonymizer
-from privacy.text.cache import SpanCache
-from privacy.text.records import AnonymizedRecord, Span, TextRow
+from privacy.text.find import engines
+from privacy.text.reading.records import AnonymizedRecord, Span, TextRow
+from privacy.text.replace.surrogates.keyed import SurrogateKey
+from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
-from privacy.text.surrogates.keyed import SurrogateKey
 from simulations.corpora import write_lines
 from simulations.partition import Partition, Row, by_field, dirichlet, read_rows, uniform
 

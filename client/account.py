@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from client.settings import SiteFolder
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
 from privacy.dp.composition import as_one_sequence
 from privacy.dp.ledger import Ledger, Reservation
 from privacy.dp.params import PrivacyEvent, Unit, epsilon_string

@@ -15,9 +15,9 @@ from datetime import datetime
 
 from client.corpus import CorpusReport
 from client.highlight import kind_of
-from client.pages import Child, bars, element, facts, page, styled
 from client.texts import modes
-from privacy.text.records import AnonymizedRecord
+from privacy.pages.html import Child, bars, element, facts, page, styled
+from privacy.text.reading.records import AnonymizedRecord
 from privacy.text.report import AnonymizationReport
 from privacy.text.settings import TextSettings
 

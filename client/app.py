@@ -17,8 +17,8 @@ os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
 from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 
-from privacy.exchange.flower import from_content, to_content
-from privacy.exchange.messages import Parcel
+from privacy.protocol.flower import from_content, to_content
+from privacy.protocol.messages import Parcel
 
 MAX_MODEL_BYTES: Final = 2 << 30
 CLIENT_APP_RAISED: Final = 2

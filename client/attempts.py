@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from client import device
 from client.settings import ComputeSection
-from privacy.canonical import canonical_bytes
-from privacy.exchange.plans import RoundPlan
-from privacy.identifiers import Digest, HexBytes
-from privacy.randomness import SecretSeed
-from privacy.text.records import AnonymizedRecord
+from privacy.base.canonical import canonical_bytes
+from privacy.base.identifiers import Digest, HexBytes
+from privacy.base.randomness import SecretSeed
+from privacy.protocol.plans import RoundPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -15,15 +15,15 @@ from client.enrolment import SiteIdentity
 from client.material import Material
 from client.settings import SiteSettings
 from client.state import SiteState
-from privacy.audit.entries import RunOpened
-from privacy.canonical import DecimalString, decimal_string
+from privacy.base.canonical import DecimalString, decimal_string
+from privacy.base.errors import IntegrityError
+from privacy.base.identifiers import Digest, RunId
+from privacy.base.randomness import SEED_BYTES, SecretSeed
 from privacy.dp.ledger import Charge, Cost, Ledger, Reservation, Split, check_limit
 from privacy.dp.params import PrivacyEvent, PrivacySpent
-from privacy.errors import IntegrityError
-from privacy.exchange.outline import RunOutline
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.identifiers import Digest, RunId
-from privacy.randomness import SEED_BYTES, SecretSeed
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.outline import RunOutline
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
 
 
 def check_memories(ledger: Ledger, state: SiteState) -> None:

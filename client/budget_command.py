@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from client.text_session import site_of
-from privacy.errors import ContractError, PlanRefused
-from privacy.files import read_bounded
-from privacy.terminal import AsJson, example, print_facts, print_json, say
+from privacy.base.errors import ContractError, PlanRefused
+from privacy.base.files import read_bounded
+from privacy.commandline.terminal import AsJson, example, print_facts, print_json, say
 
 if TYPE_CHECKING:
     from client.settings import SiteFolder
-    from privacy.exchange.outline import RunOutline
+    from privacy.protocol.outline import RunOutline
 
 MAX_FILE_BYTES: Final = 4 << 20
 
@@ -87,9 +87,9 @@ def budget(
 
 def read_plan(file: Path) -> tuple[str, RunOutline]:
     """Run id ("" where the file names none) and outline. Raises SettingsError, ContractError."""
-    from privacy.audit.entries import AuditEntry, RunOpened
-    from privacy.exchange.messages import parse
-    from privacy.exchange.outline import RunOutline
+    from privacy.protocol.entries import AuditEntry, RunOpened
+    from privacy.protocol.messages import parse
+    from privacy.protocol.outline import RunOutline
 
     data = read_bounded(file, MAX_FILE_BYTES).removesuffix(b"\n")
     try:
@@ -114,7 +114,7 @@ def forecast(folder: SiteFolder, run_id: str, outline: RunOutline) -> Forecast:
     from client.account import left
     from client.budget import cost_of_run
     from client.naming import split_of_site
-    from privacy.canonical import decimal_string
+    from privacy.base.canonical import decimal_string
     from privacy.dp.ledger import Ledger
 
     settings = folder.settings

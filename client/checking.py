@@ -16,15 +16,15 @@ from client.pretrained import PACKAGED_DIGEST, load_packaged, load_pretrained, p
 from client.rehearsal import Records, Rehearsal, rehearse
 from client.settings import SiteFolder, SiteSettings
 from client.unit_table import unit_table
-from privacy.canonical import Json
-from privacy.errors import AnonymizationError, IntegrityError
-from privacy.exchange.model_request import ModelRequest
-from privacy.exchange.recall import fewest_found, written
-from privacy.identifiers import Digest
-from privacy.randomness import SEED_BYTES, SecretSeed
-from privacy.settings_file import plain
+from privacy.base.canonical import Json
+from privacy.base.errors import AnonymizationError, IntegrityError
+from privacy.base.identifiers import Digest
+from privacy.base.randomness import SEED_BYTES, SecretSeed
+from privacy.commandline.settings_file import plain
+from privacy.protocol.model_request import ModelRequest
+from privacy.protocol.recall import fewest_found, written
 from privacy.text import self_check
-from privacy.text.records import AnonymizedRecord, TextRow
+from privacy.text.reading.records import AnonymizedRecord, TextRow
 from privacy.text.report import AnonymizationReport
 
 Progress = Callable[[str, int, int], None]

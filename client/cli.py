@@ -26,12 +26,10 @@ from client import (
     working,
 )
 from client.settings import SiteFolder
-from privacy.errors import SettingsError, Unreachable
-from privacy.exchange.enrolment import fingerprint_of, read_start_kit
-from privacy.exchange.model_request import read_request
-from privacy.files import write_whole
-from privacy.settings_file import render
-from privacy.terminal import (
+from privacy.base.errors import SettingsError, Unreachable
+from privacy.base.files import write_whole
+from privacy.commandline.settings_file import render
+from privacy.commandline.terminal import (
     AsJson,
     Debug,
     Pinned,
@@ -46,7 +44,9 @@ from privacy.terminal import (
     say,
     say_text,
 )
-from privacy.terminal import run as run_command_line
+from privacy.commandline.terminal import run as run_command_line
+from privacy.protocol.enrolment import fingerprint_of, read_start_kit
+from privacy.protocol.model_request import read_request
 
 app = new_app(
     "Take part in a federation with your own texts. They stay here: only noised, signed updates and counts leave.",
@@ -151,9 +151,9 @@ def describe(
     """Write model.json and initial.safetensors for a task, so that every site can check them bit for bit."""
     from client.contract import describe as describe_model
     from client.pretrained import packaged_folder
-    from privacy.canonical import canonical_bytes, digest_of
-    from privacy.identifiers import sha256
-    from privacy.randomness import PublicSeed
+    from privacy.base.canonical import canonical_bytes, digest_of
+    from privacy.base.identifiers import sha256
+    from privacy.base.randomness import PublicSeed
 
     request = read_request(task)
     seed = PublicSeed.from_hex(request.public_seed)

@@ -14,8 +14,8 @@ import torch
 from client import tasks
 from client.model import build, trainable_arrays
 from client.pretrained import Pretrained, load_pretrained
-from privacy.exchange.plans import TaskPlan, TrainingPlan
-from privacy.randomness import PublicSeed
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.plans import TaskPlan, TrainingPlan
 from privacy.update.delta import ArraySpec, ModelContract, flatten, model_bytes
 
 

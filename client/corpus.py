@@ -22,9 +22,9 @@ from client.formats import DataFile, HowToRead, RawRow, Unreadable
 from client.marks import MalformedMarks, join, read_spans, read_tags
 from client.settings import DataSection, SiteFolder
 from client.unit_table import UnitTable
+from privacy.base.errors import SettingsError
 from privacy.dp.params import Unit
-from privacy.errors import SettingsError
-from privacy.text.records import Span, TextRow
+from privacy.text.reading.records import Span, TextRow
 
 Split = Literal["train", "dev", "test"]
 Refused = Literal[

@@ -17,10 +17,10 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from privacy.errors import IntegrityError, SettingsError
-from privacy.exchange.identity import Holder, Role, check_certificate
-from privacy.files import read_secret, write_private
-from privacy.identifiers import SiteId
+from privacy.base.errors import IntegrityError, SettingsError
+from privacy.base.files import read_secret, write_private
+from privacy.base.identifiers import SiteId
+from privacy.protocol.identity import Holder, Role, check_certificate
 
 DUE_SHARE: Final = 0.5
 """Of its life: with so much left the site begins to ask for a newer certificate."""

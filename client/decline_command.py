@@ -13,9 +13,9 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from client.text_session import site_of
-from privacy.errors import SettingsError
-from privacy.identifiers import RunId
-from privacy.terminal import example, say
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import RunId
+from privacy.commandline.terminal import example, say
 
 
 def register(app: typer.Typer) -> None:

@@ -16,9 +16,9 @@ from typing import Final
 import torch
 
 from client.settings import ComputeSection
-from privacy.canonical import digest_of
-from privacy.errors import SettingsError
-from privacy.identifiers import Digest
+from privacy.base.canonical import digest_of
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import Digest
 
 LIBRARIES: Final = ("numpy", "opacus", "presidio-analyzer", "safetensors", "tokenizers", "torch", "transformers")
 

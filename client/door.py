@@ -2,7 +2,7 @@
 """A site's door: what comes in is its coordinator's, for it and in the log; what goes out is signed, and when.
 
 Nothing is signed for a parcel of anybody else: a refusal under a plan that a stranger named would be believed in the
-log, beside the update that was made. Bodies are bounded before they are parsed (privacy.exchange.messages.parse).
+log, beside the update that was made. Bodies are bounded before they are parsed (privacy.protocol.messages.parse).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from client.enrolment import SiteIdentity
 from client.reports import SiteReports
 from client.settings import SiteSettings
 from client.state import SiteState
-from privacy.audit.checkpoint import check_proof
-from privacy.audit.keys import VerifyKey
-from privacy.audit.note import NoteKey
-from privacy.canonical import digest_of
-from privacy.errors import CollabError, IntegrityError
-from privacy.exchange.delivery import Delivery
-from privacy.exchange.messages import (
+from privacy.base.canonical import digest_of
+from privacy.base.errors import CollabError, IntegrityError
+from privacy.base.identifiers import Digest
+from privacy.log.keys import VerifyKey
+from privacy.log.note import NoteKey
+from privacy.protocol.checkpoint import check_proof
+from privacy.protocol.delivery import Delivery
+from privacy.protocol.messages import (
     COORDINATOR,
     Kind,
     Parcel,
@@ -32,7 +33,6 @@ from privacy.exchange.messages import (
     open_parcel,
     seal,
 )
-from privacy.identifiers import Digest
 
 
 class Unsigned(CollabError):

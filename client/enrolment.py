@@ -34,9 +34,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from client.settings import SIMULATED_MARKER, SiteFolder
-from privacy.audit.keys import SigningKey
-from privacy.errors import IntegrityError, PlanRefused, SettingsError
-from privacy.exchange.enrolment import (
+from privacy.base.errors import IntegrityError, PlanRefused, SettingsError
+from privacy.base.files import read_secret, sync_folder, write_secret, write_whole
+from privacy.base.identifiers import SiteId
+from privacy.base.randomness import SEED_BYTES, PublicSeed, SecretSeed
+from privacy.log.keys import SigningKey
+from privacy.protocol.enrolment import (
     Enrolment,
     KeySlots,
     StartKit,
@@ -48,11 +51,8 @@ from privacy.exchange.enrolment import (
     tls_key_of,
     write,
 )
-from privacy.exchange.identity import check_certificate, make_request
-from privacy.exchange.messages import COORDINATOR
-from privacy.files import read_secret, sync_folder, write_secret, write_whole
-from privacy.identifiers import SiteId
-from privacy.randomness import SEED_BYTES, PublicSeed, SecretSeed
+from privacy.protocol.identity import check_certificate, make_request
+from privacy.protocol.messages import COORDINATOR
 
 SIGNING_KEY: Final = "signing.key"
 NODE_KEY: Final = "node.key"

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privacy.canonical import DecimalString, digest_of
+from privacy.base.canonical import DecimalString, digest_of
+from privacy.base.randomness import SecretSeed
 from privacy.dp.noise import noised_counts
 from privacy.dp.params import PrivacySpent
-from privacy.exchange.messages import SiteMetrics
-from privacy.exchange.plans import EvaluationPlan
-from privacy.randomness import SecretSeed
+from privacy.protocol.messages import SiteMetrics
+from privacy.protocol.plans import EvaluationPlan
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from decimal import Decimal
 
 from client.policy import PolicySection
 from client.settings import SiteSettings
-from privacy.audit.entries import RunOpened
-from privacy.audit.keys import VerifyKey
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.errors import ContractError, PlanRefused
+from privacy.base.identifiers import Digest
 from privacy.dp.params import Unit
-from privacy.errors import ContractError, PlanRefused
-from privacy.exchange.outline import RunOutline
-from privacy.exchange.plans import EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
-from privacy.identifiers import Digest
+from privacy.log.keys import VerifyKey
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.outline import RunOutline
+from privacy.protocol.plans import EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
 from privacy.update.clip import LEAST_BOUND
 from privacy.update.delta import ModelContract
 from privacy.update.quantize import check_fits

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from privacy.text.records import AnonymizedRecord, Finding
+from privacy.text.reading.records import AnonymizedRecord, Finding
 
 KINDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from client.text_session import site_of
-from privacy.errors import SettingsError
-from privacy.terminal import AsJson, example, print_json, print_table, say
+from privacy.base.errors import SettingsError
+from privacy.commandline.terminal import AsJson, example, print_json, print_table, say
 
 if TYPE_CHECKING:
     from client.account import Account, Forecast
@@ -154,7 +154,7 @@ def _which_binds(account: Account) -> str:
 
 def _draw(account: Account, plot: Path) -> None:
     from client.account_plot import draw
-    from privacy.files import write_private
+    from privacy.base.files import write_private
 
     write_private(plot, draw(account).encode())
 

@@ -13,8 +13,8 @@ from typing import Final
 
 import httpx
 
-from privacy.errors import Unreachable
-from privacy.exchange.flower import object_limit
+from privacy.base.errors import Unreachable
+from privacy.protocol.flower import object_limit
 
 ANSWER_SECONDS: Final = 120.0
 _SMALL: Final = 64 << 10

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from client.formats.rows import is_text
-from privacy.text.records import Span
+from privacy.text.reading.records import Span
 
 
 class MalformedMarks(ValueError):

@@ -17,9 +17,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from client.pieces import WordPieces
+from privacy.base.errors import ContractError
+from privacy.base.identifiers import sha256
 from privacy.dp.draws import BatchDraws, current
-from privacy.errors import ContractError
-from privacy.identifiers import sha256
 
 IGNORED = -100
 """A target that has no part in a loss."""

@@ -31,20 +31,20 @@ from client.pretrained import Pretrained, find_pretrained, load_pretrained
 from client.settings import SiteFolder
 from client.training import TextExamples, count, prepare, run_round
 from client.unit_table import unit_table
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.errors import IntegrityError
+from privacy.base.identifiers import Digest, HexBytes, RunId, sha256
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp.reservations import Split as PinnedSplit
 from privacy.dp.training import StepRecord
-from privacy.errors import IntegrityError
-from privacy.exchange.outline import RunOutline
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.identifiers import Digest, HexBytes, RunId, sha256
-from privacy.randomness import PublicSeed, SecretSeed
-from privacy.text import engines
+from privacy.protocol.outline import RunOutline
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
 from privacy.text.anonymize import Anonymizer
-from privacy.text.cache import SpanCache
-from privacy.text.records import AnonymizedRecord, TextRow
+from privacy.text.find import engines
+from privacy.text.reading.records import AnonymizedRecord, TextRow
+from privacy.text.replace.surrogates.keyed import SurrogateKey
 from privacy.text.report import AnonymizationReport, commitment
-from privacy.text.surrogates.keyed import SurrogateKey
+from privacy.text.run.cache import SpanCache
 from privacy.update.delta import ModelContract, flatten, unflatten
 
 Split = Literal["train", "dev", "test"]

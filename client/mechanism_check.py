@@ -4,7 +4,7 @@
 Zero-gradient steps over rows of zeros go through `privacy.dp.training.train` with the plan's noise, bound, rate and
 clipping: what they release is noise alone, and whom they draw are units that do not exist. The seed is derived from the
 site's key for this check and this run alone; no training uses it. One pass a run and process, in a second or two of CPU
-time: a restart, perhaps with another version, tests again. Figures stay here; see privacy/exchange/mechanism.py.
+time: a restart, perhaps with another version, tests again. Figures stay here; see privacy/protocol/mechanism.py.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from torch import Tensor, nn
 
 from client import device
 from client.settings import SiteSettings
-from privacy.audit.entries import RunOpened
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.errors import PlanRefused
+from privacy.base.identifiers import RunId
+from privacy.base.randomness import SecretSeed
 from privacy.dp.params import PrivacyParams
 from privacy.dp.training import StepRecord, train
-from privacy.errors import PlanRefused
-from privacy.exchange.mechanism import MechanismCheck, passed
-from privacy.identifiers import RunId
 from privacy.leakage.noise import STEPS, STREAM_DRAWS, NoiseTest, noise_self_test
 from privacy.leakage.recorder import RecordingSGD
 from privacy.leakage.sampling import Draws, SamplingTest, sampling_self_test
-from privacy.randomness import SecretSeed
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.mechanism import MechanismCheck, passed
 
 CPU = torch.device("cpu")
 Tests = tuple[NoiseTest, SamplingTest]

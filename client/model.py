@@ -43,10 +43,10 @@ from client.heads import (
     start_masked_lm,
 )
 from client.pretrained import Pretrained
+from privacy.base.errors import ContractError, SettingsError
+from privacy.base.randomness import PublicSeed
 from privacy.dp.dropout import keyed
-from privacy.errors import ContractError, SettingsError
-from privacy.exchange.plans import TrainingPlan
-from privacy.randomness import PublicSeed
+from privacy.protocol.plans import TrainingPlan
 
 Entry = Literal["pooled", "hidden", "tokens"]
 """What `network` takes: the masked mean (B, H), the hidden states below it (B, T, H), or token ids (B, T)."""

@@ -13,11 +13,11 @@ import json
 from typing import Final
 
 from client.settings import DataSection, SiteSettings
-from privacy.canonical import Json, decimal_string, digest_of
+from privacy.base.canonical import Json, decimal_string, digest_of
+from privacy.base.identifiers import Digest
+from privacy.base.randomness import SecretSeed
 from privacy.dp.params import Unit
 from privacy.dp.reservations import Split
-from privacy.identifiers import Digest
-from privacy.randomness import SecretSeed
 
 OF_NO_NAME: Final = frozenset(
     {

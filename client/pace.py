@@ -19,7 +19,7 @@ from client.features import Features
 from client.model import SharedBert, trainable
 from client.pieces import WordPieces
 from privacy.dp import clipping
-from privacy.exchange.outline import RunOutline
+from privacy.protocol.outline import RunOutline
 
 ROWS: Final = 8
 """Rows that are measured, at most: they are as long as rows may be."""

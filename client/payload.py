@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.exchange.plans import RoundPlan
-from privacy.identifiers import SiteId
+from privacy.base.identifiers import SiteId
+from privacy.protocol.plans import RoundPlan
 from privacy.update.clip import clip
 from privacy.update.quantize import check_bound, encode, quantize
 

@@ -18,7 +18,7 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from torch import Tensor
 
-from privacy.text.records import AnonymizedRecord
+from privacy.text.reading.records import AnonymizedRecord
 
 PREFIX_CHARACTERS: Final = 8
 """Characters a word piece of a text's beginning: English has 4 to 5, blanks included."""

@@ -22,9 +22,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BertConfig
 
-from privacy.canonical import digest_of
-from privacy.errors import ContractError, IntegrityError, SettingsError
-from privacy.identifiers import Digest, sha256
+from privacy.base.canonical import digest_of
+from privacy.base.errors import ContractError, IntegrityError, SettingsError
+from privacy.base.identifiers import Digest, sha256
 
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"

@@ -20,9 +20,9 @@ from rich.text import Text
 from client import highlight
 from client.highlight import Piece, kind_of
 from client.texts import Shown, SiteTexts
-from privacy.errors import SettingsError
-from privacy.randomness import PublicSeed
-from privacy.terminal import visible
+from privacy.base.errors import SettingsError
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.terminal import visible
 
 STYLES: Final = {
     "people": "bold red",

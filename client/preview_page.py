@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from client import highlight
 from client.highlight import Piece, kind_of
-from client.pages import Child, Element, element, facts, page, styled
 from client.preview import counts, number
 from client.text_session import KEEP_HERE
 from client.texts import Shown, SiteTexts
+from privacy.pages.html import Child, Element, element, facts, page, styled
 
 
 def as_page(rows: Sequence[Shown], texts: SiteTexts, site: str, how: str) -> bytes:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from client.material import Material
-from privacy.errors import CollabError
+from privacy.base.errors import CollabError
 
 Answer = TypeVar("Answer")
 Told = Callable[[Exception], None]

@@ -20,10 +20,10 @@ from client.reports import SiteReports
 from client.self_check import RunSelfCheck
 from client.settings import SiteFolder, SiteSettings
 from client.training import TextExamples
-from privacy.audit.entries import RunOpened
-from privacy.errors import PlanRefused
-from privacy.exchange.outline import RunOutline
-from privacy.identifiers import RunId
+from privacy.base.errors import PlanRefused
+from privacy.base.identifiers import RunId
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.outline import RunOutline
 from privacy.update.delta import ModelContract
 
 

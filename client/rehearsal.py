@@ -24,14 +24,14 @@ from client.policy import PolicySection
 from client.pretrained import PACKAGED_DIGEST, Pretrained, find_pretrained, load_pretrained, tokenizer_digest
 from client.settings import SiteFolder
 from client.tasks import Reading, Why
-from privacy.canonical import Json, digest_of
-from privacy.errors import CollabError, IntegrityError
-from privacy.exchange.messages import parse
-from privacy.exchange.model_request import MAX_FILE_BYTES, ModelRequest
-from privacy.exchange.plans import TaskPlan
-from privacy.files import read_bounded
-from privacy.randomness import PublicSeed
-from privacy.text.records import AnonymizedRecord
+from privacy.base.canonical import Json, digest_of
+from privacy.base.errors import CollabError, IntegrityError
+from privacy.base.files import read_bounded
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.messages import parse
+from privacy.protocol.model_request import MAX_FILE_BYTES, ModelRequest
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
 from privacy.update.delta import ModelContract
 
 Records = Mapping[Split, Sequence[AnonymizedRecord]]

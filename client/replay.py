@@ -20,15 +20,15 @@ from client.material import Material, Progress
 from client.payload import encode_update
 from client.settings import SiteFolder
 from client.state import SiteState
-from privacy.audit.entries import RunOpened
-from privacy.audit.keys import VerifyKey
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.errors import CollabError, ContractError, IntegrityError
+from privacy.base.files import read_bounded
+from privacy.base.identifiers import Digest, RunId, SiteId, sha256
+from privacy.base.randomness import SecretSeed
 from privacy.dp.ledger import Ledger
-from privacy.errors import CollabError, ContractError, IntegrityError
-from privacy.exchange.messages import SiteUpdate, open_parcel, parse
-from privacy.files import read_bounded
-from privacy.identifiers import Digest, RunId, SiteId, sha256
-from privacy.randomness import SecretSeed
+from privacy.log.keys import VerifyKey
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.messages import SiteUpdate, open_parcel, parse
 from privacy.update.delta import model_vector
 
 Verdict = Literal["same", "differs", "cannot_compare"]

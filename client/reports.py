@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client.settings import SiteSettings
+from privacy.base.errors import CollabError
 from privacy.dp.params import PrivacyParams, PrivacySpent
-from privacy.errors import CollabError
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.exchange.recall import SelfCheck
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.recall import SelfCheck
 
 if TYPE_CHECKING:  # they load torch and scipy, and whoever reads a report would wait for them
     from client.evaluation import Counts

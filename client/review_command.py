@@ -13,15 +13,15 @@ from rich.text import Text
 from client import site_files
 from client.settings import SiteFolder
 from client.text_session import KEEP_HERE, console_of_stdout, keyed_texts_of, site_of, telling_progress, warn
-from privacy.errors import SettingsError
-from privacy.files import read_bounded
-from privacy.terminal import AsJson, example, print_facts, print_json, print_table, say
+from privacy.base.errors import SettingsError
+from privacy.base.files import read_bounded
+from privacy.commandline.terminal import AsJson, example, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
     from client.review_figures import Form
     from client.review_sample import Draw, Sample
     from client.texts import SiteTexts
-    from privacy.randomness import SecretSeed
+    from privacy.base.randomness import SecretSeed
 
 _MOST_BYTES = 1 << 28
 

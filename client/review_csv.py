@@ -15,7 +15,7 @@ from typing import Final
 from client.review_sample import Marks, Sample
 from client.reviewing import NONE, SKIP, NotFound, marks_of
 from client.texts import Shown
-from privacy.errors import ContractError
+from privacy.base.errors import ContractError
 
 COLUMNS: Final = ("row", "key", "before", "after", "missed")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")

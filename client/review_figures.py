@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
+from client.review.residual import ERROR, residual
 from client.review_sample import Sample
 from client.settings import SiteFolder
 from client.site_files import write
-from privacy.canonical import Json, canonical_bytes, decimal_string
-from privacy.errors import PlanRefused, SettingsError
-from privacy.identifiers import Digest
-from privacy.text.residual import ERROR, residual
+from privacy.base.canonical import Json, canonical_bytes, decimal_string
+from privacy.base.errors import PlanRefused, SettingsError
+from privacy.base.identifiers import Digest
 
 Form = Literal["commitment", "figures"]
 SALT_BYTES: Final = 32

@@ -20,16 +20,16 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from client.review.residual import Stratum, allocate
 from client.settings import SiteFolder
 from client.site_files import write
 from client.texts import SiteTexts
-from privacy.errors import IntegrityError, SettingsError
-from privacy.identifiers import Digest, SiteId
-from privacy.randomness import SecretSeed
+from privacy.base.errors import IntegrityError, SettingsError
+from privacy.base.identifiers import Digest, SiteId
+from privacy.base.randomness import SecretSeed
 from privacy.text.lists import no_name
-from privacy.text.records import Finding
-from privacy.text.residual import Stratum, allocate
-from privacy.text.tokens import tokens_of
+from privacy.text.reading.records import Finding
+from privacy.text.reading.tokens import tokens_of
 
 WEAK_SCORE: Final = 0.5
 FILE: Final = "review-sample.json"
@@ -93,7 +93,7 @@ class Sample(BaseModel):
         return next((at for at in order if self.rows[at].answer == "open"), None)
 
     def strata(self) -> list[Stratum]:
-        """The counts that `privacy.text.residual` bounds."""
+        """The counts that `client.review.residual` bounds."""
         return [self._stratum(name, size) for name, size in self.sizes.items()]
 
     def _stratum(self, name: StratumName, size: int) -> Stratum:

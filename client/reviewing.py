@@ -17,8 +17,8 @@ from rich.text import Text
 from client.preview import beside
 from client.review_sample import Marks, Sample, Span, left_over
 from client.texts import Shown
-from privacy.terminal import visible
-from privacy.text.records import Finding
+from privacy.commandline.terminal import visible
+from privacy.text.reading.records import Finding
 
 HELP: Final = (
     "What was missed: numbers from the list and/or words, separated by ';' (1 2 or 1; Mill Road).\n"

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from privacy.exchange.plans import TrainingPlan
+from privacy.protocol.plans import TrainingPlan
 
 
 @dataclass(frozen=True)

@@ -24,16 +24,16 @@ from client.evaluation import noised_metrics
 from client.material import Material
 from client.pretrained import Pretrained
 from client.settings import SiteFolder
-from privacy.audit.scores import federation_scores
-from privacy.canonical import DecimalString, decimal_string, digest_of
+from privacy.base.canonical import DecimalString, decimal_string, digest_of
+from privacy.base.files import write_whole
+from privacy.base.identifiers import Digest, RunId, sha256
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import settings_digest
 from privacy.dp.ledger import Charge, Cost, Ledger, check_limit
 from privacy.dp.params import PrivacyEvent, PrivacyParams
-from privacy.exchange.model_request import ModelRequest
-from privacy.exchange.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TrainingPlan
-from privacy.files import write_whole
-from privacy.identifiers import Digest, RunId, sha256
-from privacy.randomness import PublicSeed
-from privacy.settings_file import settings_digest
+from privacy.protocol.model_request import ModelRequest
+from privacy.protocol.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TrainingPlan
+from privacy.protocol.scores import federation_scores
 from privacy.update.delta import ModelContract, model_vector
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)

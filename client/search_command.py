@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from client.text_session import site_of
-from privacy.errors import SettingsError
-from privacy.exchange.model_request import read_request
-from privacy.settings_file import load_toml
-from privacy.terminal import AsJson, example, print_json, print_table, say
+from privacy.base.errors import SettingsError
+from privacy.commandline.settings_file import load_toml
+from privacy.commandline.terminal import AsJson, example, print_json, print_table, say
+from privacy.protocol.model_request import read_request
 
 if TYPE_CHECKING:
     from client.search import Price, TrialResult

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from client.settings import SiteSettings
 from client.state import SiteState
-from privacy.audit.entries import RunOpened
-from privacy.canonical import digest_of
-from privacy.errors import PlanRefused
-from privacy.exchange.recall import AnonymizationPlan, SelfCheck, faults, tightened
-from privacy.identifiers import RunId
-from privacy.randomness import SecretSeed
+from privacy.base.canonical import digest_of
+from privacy.base.errors import PlanRefused
+from privacy.base.identifiers import RunId
+from privacy.base.randomness import SecretSeed
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.recall import AnonymizationPlan, SelfCheck, faults, tightened
 from privacy.text import self_check
 
 

@@ -15,9 +15,9 @@ from typing import ClassVar, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from client.policy import PolicySection
-from privacy.errors import SettingsError
-from privacy.identifiers import Digest, SiteId
-from privacy.settings_file import load_toml, settings_digest
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import Digest, SiteId
+from privacy.commandline.settings_file import load_toml, settings_digest
 from privacy.text.settings import TextSettings
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)

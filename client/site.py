@@ -34,23 +34,23 @@ from client.reports import SiteReports
 from client.self_check import RunSelfCheck
 from client.settings import SiteFolder
 from client.state import SiteState
-from privacy.audit.entries import EvaluationPlanned, RoundPlanned, RunOpened
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.errors import ContractError, IntegrityError, PlanRefused
+from privacy.base.identifiers import Digest, RunId, sha256
+from privacy.base.randomness import SecretSeed
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacySpent
 from privacy.dp.training import StepRecord
-from privacy.errors import ContractError, IntegrityError, PlanRefused
-from privacy.exchange.delivery import Delivery
-from privacy.exchange.mechanism import MechanismCheck
-from privacy.exchange.messages import (
+from privacy.protocol.delivery import Delivery
+from privacy.protocol.entries import EvaluationPlanned, RoundPlanned, RunOpened
+from privacy.protocol.mechanism import MechanismCheck
+from privacy.protocol.messages import (
     Parcel,
     SiteHello,
     SiteUpdate,
 )
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.exchange.recall import SelfCheck
-from privacy.identifiers import Digest, RunId, sha256
-from privacy.randomness import SecretSeed
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.recall import SelfCheck
 from privacy.update.delta import ModelContract, model_vector
 
 LEAVES_FOR_GOOD = ("budget_exceeded", "policy")

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from client.settings import SiteFolder
-from privacy.errors import SettingsError
-from privacy.files import private_folder, write_private
+from privacy.base.errors import SettingsError
+from privacy.base.files import private_folder, write_private
 
 
 def place(folder: SiteFolder, file: Path) -> Path:

@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from privacy.audit.checkpoint import Checkpoint
-from privacy.audit.entries import RunOpened
-from privacy.canonical import canonical_bytes
-from privacy.exchange.messages import Envelope, Parcel
-from privacy.exchange.recall import SelfCheck
-from privacy.files import write_whole
-from privacy.identifiers import Digest, RunId, sha256
+from privacy.base.canonical import canonical_bytes
+from privacy.base.files import write_whole
+from privacy.base.identifiers import Digest, RunId, sha256
+from privacy.protocol.checkpoint import Checkpoint
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.messages import Envelope, Parcel
+from privacy.protocol.recall import SelfCheck
 
 if TYPE_CHECKING:  # it loads torch, and `collab-client seen` would wait for it
     from client.attempts import Attempt

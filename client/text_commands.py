@@ -24,7 +24,7 @@ from client.text_session import (
     texts_of,
     warn,
 )
-from privacy.terminal import AsJson, example, print_facts, print_json, print_table, say
+from privacy.commandline.terminal import AsJson, example, print_facts, print_json, print_table, say
 
 
 def register(app: typer.Typer) -> None:

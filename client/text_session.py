@@ -13,14 +13,14 @@ import typer
 
 from client import working
 from client.settings import SiteFolder
-from privacy import terminal
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
+from privacy.commandline import terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from client.texts import Progress, SiteTexts
-    from privacy.randomness import SecretSeed
+    from privacy.base.randomness import SecretSeed
 
 KEEP_HERE: Final = (
     "This is ORIGINAL TEXT of the site. Keep it here: do not send it, copy it or leave it open, and delete every file "

@@ -19,16 +19,16 @@ from functools import cached_property
 from client.corpus import CorpusReport, Split, load_corpus, nothing_left
 from client.settings import SiteFolder
 from client.unit_table import unit_table
+from privacy.base.identifiers import Digest
+from privacy.base.randomness import SEED_BYTES, SecretSeed
 from privacy.dp.params import Unit
-from privacy.identifiers import Digest
-from privacy.randomness import SEED_BYTES, SecretSeed
-from privacy.text import engines
 from privacy.text.anonymize import Anonymizer
-from privacy.text.cache import SpanCache
-from privacy.text.records import AnonymizedRecord, Finding, TextRow
+from privacy.text.find import engines
+from privacy.text.reading.records import AnonymizedRecord, Finding, TextRow
+from privacy.text.replace.surrogates.keyed import SurrogateKey
 from privacy.text.report import AnonymizationReport
+from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
-from privacy.text.surrogates.keyed import SurrogateKey
 
 Progress = Callable[[str, int, int], None]
 """What is being done, rows done, rows in all."""

@@ -29,13 +29,13 @@ from client.pieces import RowPieces, WordPieces, gathered, read_pieces
 from client.pretrained import Pretrained
 from client.schedule import StepsOfRun, follow_schedule
 from client.tasks import Reading, Task, Why
+from privacy.base.errors import ContractError
+from privacy.base.randomness import SecretSeed
 from privacy.dp.draws import Tags, numbered, tags_of
 from privacy.dp.params import Unit
 from privacy.dp.training import MakeOptimizer, OnStep, train, train_plain
-from privacy.errors import ContractError
-from privacy.exchange.plans import RoundPlan, TaskPlan, TrainingPlan
-from privacy.randomness import SecretSeed
-from privacy.text.records import AnonymizedRecord
+from privacy.protocol.plans import RoundPlan, TaskPlan, TrainingPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 
 @dataclass(frozen=True, eq=False, repr=False)

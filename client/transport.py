@@ -50,12 +50,12 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from client.app import CLIENT_APP_RAISED, MAX_MODEL_BYTES, UNANSWERED
 from client.credentials import Credentials
 from client.line import Nonsense, bound
-from privacy.errors import CollabError, ContractError, SettingsError, Unreachable
-from privacy.exchange.flower import envelope_of, in_two_lanes, inflate_message, object_limit
-from privacy.exchange.messages import Envelope
-from privacy.exchange.patience import Answered, Foreign, NotLetIn, Patience
-from privacy.files import read_secret
-from privacy.identifiers import SiteId
+from privacy.base.errors import CollabError, ContractError, SettingsError, Unreachable
+from privacy.base.files import read_secret
+from privacy.base.identifiers import SiteId
+from privacy.protocol.flower import envelope_of, in_two_lanes, inflate_message, object_limit
+from privacy.protocol.messages import Envelope
+from privacy.protocol.patience import Answered, Foreign, NotLetIn, Patience
 
 HEARTBEAT_SECONDS: Final = 10.0
 """Flower's least. A killed site is taken back after twice that."""

@@ -21,9 +21,9 @@ from typing import Final, Literal
 
 from client.naming import split_of_site
 from client.settings import SiteFolder
-from privacy.errors import IntegrityError, StorageFailed
-from privacy.identifiers import Digest
-from privacy.randomness import SecretSeed
+from privacy.base.errors import IntegrityError, StorageFailed
+from privacy.base.identifiers import Digest
+from privacy.base.randomness import SecretSeed
 
 Part = Literal["train", "dev", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "dev", "test")

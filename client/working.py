@@ -18,9 +18,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from client.settings import SiteFolder
-from privacy.errors import CollabError, IntegrityError, SettingsError
-from privacy.files import write_private
-from privacy.terminal import say, warn
+from privacy.base.errors import CollabError, IntegrityError, SettingsError
+from privacy.base.files import write_private
+from privacy.commandline.terminal import say, warn
 
 if TYPE_CHECKING:
     from client.credentials import Credentials

@@ -20,11 +20,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from coordinator import certificates
-from privacy.errors import IntegrityError, SettingsError
-from privacy.exchange.enrolment import Enrolment
-from privacy.exchange.identity import Holder, holder_of
-from privacy.files import private_folder, write_private
-from privacy.identifiers import SiteId
+from privacy.base.errors import IntegrityError, SettingsError
+from privacy.base.files import private_folder, write_private
+from privacy.base.identifiers import SiteId
+from privacy.protocol.enrolment import Enrolment
+from privacy.protocol.identity import Holder, holder_of
 
 RENEW_BEFORE: Final = timedelta(days=certificates.SITE_DAYS / 2)
 """With so much life left a site's certificate is made anew, and fetched by the site over the old one."""

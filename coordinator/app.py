@@ -29,14 +29,14 @@ from coordinator.readiness import load_contract
 from coordinator.replies import HEADROOM
 from coordinator.rounds import Progress, Rounds
 from coordinator.settings import FederationSettings
-from privacy.audit.entries import RunClosed, RunOpened
-from privacy.canonical import DecimalString, digest_of
-from privacy.errors import SettingsError
-from privacy.exchange.outline import RunOutline
-from privacy.files import private_folder
-from privacy.identifiers import SiteId, sha256
-from privacy.randomness import PublicSeed
-from privacy.settings_file import plain, settings_digest
+from privacy.base.canonical import DecimalString, digest_of
+from privacy.base.errors import SettingsError
+from privacy.base.files import private_folder
+from privacy.base.identifiers import SiteId, sha256
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import plain, settings_digest
+from privacy.protocol.entries import RunClosed, RunOpened
+from privacy.protocol.outline import RunOutline
 from privacy.update.delta import ModelContract
 
 LONGEST_WAIT_SECONDS = 600.0

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from privacy.audit.blobs import BlobReader
-from privacy.errors import StorageFailed
-from privacy.identifiers import Digest, sha256
+from privacy.base.errors import StorageFailed
+from privacy.base.identifiers import Digest, sha256
 
 _PARTIAL: Final = ".partial-"
 

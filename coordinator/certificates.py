@@ -27,10 +27,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from privacy.errors import IntegrityError, SettingsError
-from privacy.exchange.enrolment import Enrolment, host_is_plain, tls_key_of
-from privacy.exchange.identity import subject
-from privacy.files import read_secret, write_secret, write_whole
+from privacy.base.errors import IntegrityError, SettingsError
+from privacy.base.files import read_secret, write_secret, write_whole
+from privacy.protocol.enrolment import Enrolment, host_is_plain, tls_key_of
+from privacy.protocol.identity import subject
 
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 397

@@ -18,14 +18,12 @@ import typer
 from coordinator import admissions, certificates, provision, readiness, status
 from coordinator.folder import FederationFolder
 from coordinator.settings import FederationSettings
-from privacy.canonical import canonical_bytes
-from privacy.errors import Unreachable
-from privacy.exchange.enrolment import fingerprint_of, read_enrolment
-from privacy.exchange.model_request import ModelRequest, write_request
-from privacy.files import write_whole
-from privacy.randomness import PublicSeed
-from privacy.settings_file import load_toml, render
-from privacy.terminal import (
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import Unreachable
+from privacy.base.files import write_whole
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import load_toml, render
+from privacy.commandline.terminal import (
     AsJson,
     Debug,
     Pinned,
@@ -40,7 +38,9 @@ from privacy.terminal import (
     say,
     say_text,
 )
-from privacy.terminal import run as run_command_line
+from privacy.commandline.terminal import run as run_command_line
+from privacy.protocol.enrolment import fingerprint_of, read_enrolment
+from privacy.protocol.model_request import ModelRequest, write_request
 
 app = new_app(
     "Coordinate a federation: make its folder, admit sites, run the rounds. The coordinator never sees a text.",

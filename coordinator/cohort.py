@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
-from privacy.errors import SettingsError
-from privacy.exchange.plans import CohortMember
-from privacy.identifiers import SiteId
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import SiteId
+from privacy.protocol.plans import CohortMember
 
 FINEST_TOTAL = 1000
 """More than this many weight units in all says nothing more about declared buckets."""

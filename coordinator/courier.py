@@ -21,10 +21,10 @@ os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
 from flwr.app import ArrayRecord, Message
 from flwr.serverapp import Grid
 
-from privacy.errors import ContractError, Unreachable
-from privacy.exchange.flower import cut, from_content, to_content
-from privacy.exchange.messages import Parcel, Phase, ReasonCode
-from privacy.identifiers import SiteId
+from privacy.base.errors import ContractError, Unreachable
+from privacy.base.identifiers import SiteId
+from privacy.protocol.flower import cut, from_content, to_content
+from privacy.protocol.messages import Parcel, Phase, ReasonCode
 
 MESSAGE_TYPES: Final[Mapping[Phase, str]] = {"hello": "query", "update": "train", "evaluate": "evaluate"}
 CLIENT_APP_RAISED: Final = 2

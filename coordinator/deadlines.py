@@ -14,8 +14,8 @@ from typing import Final
 
 from coordinator.phases import History
 from coordinator.planning import Recipe
-from privacy.exchange.messages import Phase
-from privacy.exchange.outline import RunOutline
+from privacy.protocol.messages import Phase
+from privacy.protocol.outline import RunOutline
 
 SLOW_CORE: Final = 2e10
 """Floating-point operations a second that are counted on: chosen low, not measured. A deadline may be generous."""

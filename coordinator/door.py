@@ -23,9 +23,9 @@ from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from coordinator.admissions import Admitted
-from privacy.errors import IntegrityError
-from privacy.exchange.identity import Holder, holder_of
-from privacy.identifiers import SiteId
+from privacy.base.errors import IntegrityError
+from privacy.base.identifiers import SiteId
+from privacy.protocol.identity import Holder, holder_of
 
 SILENT: Final = 256
 """Connections that have said nothing yet."""

@@ -36,8 +36,8 @@ from flwr.supercore.date import now as flower_now
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from coordinator.slots import NONSENSE, NOT_ASKED, PASS, WITH_PAYLOAD, Announced, Asked, Children, Slots
-from privacy.exchange.identity import Role
-from privacy.identifiers import SiteId
+from privacy.base.identifiers import SiteId
+from privacy.protocol.identity import Role
 
 UNSIGNED: Final = 401
 FLEET: Final = "/v1/fleet/"
@@ -172,7 +172,7 @@ class _Key:
 
     def __init__(self, line: str) -> None:
         key = load_ssh_public_key(line.encode())
-        assert isinstance(key, ec.EllipticCurvePublicKey)  # privacy.exchange.enrolment.NodeKeyLine
+        assert isinstance(key, ec.EllipticCurvePublicKey)  # privacy.protocol.enrolment.NodeKeyLine
         self._key = key
         self.pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         self.header = base64.b64encode(self.pem)

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from coordinator.settings import FederationSettings
-from privacy.audit.keys import SigningKey
-from privacy.errors import SettingsError
-from privacy.settings_file import load_toml
+from privacy.base.errors import SettingsError
+from privacy.commandline.settings_file import load_toml
+from privacy.log.keys import SigningKey
 
 SIMULATED_MARKER: Final = "SIMULATED"
 

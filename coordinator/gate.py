@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordinator.fleet import Fleet
 from coordinator.slots import PASS
-from privacy.exchange.flower import object_limit
-from privacy.exchange.identity import Holder, Role
-from privacy.identifiers import SiteId
+from privacy.base.identifiers import SiteId
+from privacy.protocol.flower import object_limit
+from privacy.protocol.identity import Holder, Role
 
 SECRET_HEADER: Final = "x-collab-secret"
 BODY_SECONDS: Final = 60.0

@@ -19,17 +19,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from privacy.audit.checkpoint import Checkpoint, open_checkpoint
 from privacy.audit.database import TABLES, check_schema
-from privacy.audit.entries import AuditEntry, EntryBody
-from privacy.audit.keys import SigningKey
-from privacy.audit.merkle import Tree, leaf_hash
-from privacy.audit.note import NoteKey
-from privacy.canonical import canonical_bytes
-from privacy.errors import CollabError, ContractError, IntegrityError, LogForked, SettingsError, StorageFailed
-from privacy.exchange.delivery import LogProof
-from privacy.exchange.messages import MAX_BODY_BYTES, parse
-from privacy.identifiers import RunId
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import CollabError, ContractError, IntegrityError, LogForked, SettingsError, StorageFailed
+from privacy.base.identifiers import RunId
+from privacy.log.keys import SigningKey
+from privacy.log.merkle import Tree, leaf_hash
+from privacy.log.note import NoteKey
+from privacy.protocol.checkpoint import Checkpoint, open_checkpoint
+from privacy.protocol.delivery import LogProof
+from privacy.protocol.entries import AuditEntry, EntryBody
+from privacy.protocol.messages import MAX_BODY_BYTES, parse
 
 SCHEMA: Final = ";".join(table.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) for table in TABLES.values())
 MAX_ENTRY_BYTES: Final = MAX_BODY_BYTES - (64 << 10)

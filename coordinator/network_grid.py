@@ -41,9 +41,9 @@ from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVers
 from flwr.supercore.runtime import RuntimeHttpClient
 
 from coordinator.gate import SECRET_HEADER
-from privacy.errors import ContractError, Unreachable
-from privacy.exchange.flower import in_two_lanes, inflate_message, object_limit
-from privacy.exchange.patience import Patience
+from privacy.base.errors import ContractError, Unreachable
+from privacy.protocol.flower import in_two_lanes, inflate_message, object_limit
+from privacy.protocol.patience import Patience
 
 if TYPE_CHECKING:
     from coordinator.superlink import SuperLink

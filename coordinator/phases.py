@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from privacy.audit.entries import (
+from privacy.base.canonical import digest_of
+from privacy.base.identifiers import Digest, SiteId
+from privacy.protocol.entries import (
     AuditEntry,
     EvaluationPlanned,
     MetricsReceived,
@@ -26,11 +28,9 @@ from privacy.audit.entries import (
     SiteReady,
     UpdateReceived,
 )
-from privacy.audit.selection import Rule, Selection
-from privacy.canonical import digest_of
-from privacy.exchange.messages import SiteHello, SiteMetrics, SiteUpdate
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.identifiers import Digest, SiteId
+from privacy.protocol.messages import SiteHello, SiteMetrics, SiteUpdate
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.selection import Rule, Selection
 
 LEAVES_FOR_GOOD = frozenset({"budget_exceeded", "mechanism_check_failed", "policy", "recall_below_floor"})
 """A site that refused an update for one of these is not asked again in this run, neither to train nor to count: its

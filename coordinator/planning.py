@@ -10,13 +10,13 @@ from decimal import Decimal
 from coordinator.cohort import cohort
 from coordinator.phases import History
 from coordinator.settings import FederationSettings
-from privacy.audit.entries import RunOpened
-from privacy.canonical import DecimalString, decimal_string
-from privacy.errors import SettingsError
-from privacy.exchange.outline import RunOutline
-from privacy.exchange.plans import CohortMember, EvaluationPlan, RoundPlan
-from privacy.identifiers import Digest, HexBytes, RunId, SiteId
-from privacy.randomness import PublicSeed
+from privacy.base.canonical import DecimalString, decimal_string
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import Digest, HexBytes, RunId, SiteId
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.outline import RunOutline
+from privacy.protocol.plans import CohortMember, EvaluationPlan, RoundPlan
 from privacy.update.delta import ModelContract
 
 

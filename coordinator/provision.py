@@ -20,10 +20,14 @@ from typing import Final
 from coordinator import admissions, certificates
 from coordinator.folder import SIMULATED_MARKER, FederationFolder
 from coordinator.settings import FederationSettings
-from privacy.audit.keys import SigningKey
-from privacy.audit.note import NoteKey
-from privacy.errors import CollabError, IntegrityError, SettingsError
-from privacy.exchange.enrolment import (
+from privacy.base.errors import CollabError, IntegrityError, SettingsError
+from privacy.base.files import private_folder, write_whole
+from privacy.base.identifiers import SiteId
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import parse_toml, render
+from privacy.log.keys import SigningKey
+from privacy.log.note import NoteKey
+from privacy.protocol.enrolment import (
     Enrolment,
     StartKit,
     check_authority,
@@ -33,11 +37,7 @@ from privacy.exchange.enrolment import (
     sign_start_kit,
     write,
 )
-from privacy.exchange.messages import COORDINATOR
-from privacy.files import private_folder, write_whole
-from privacy.identifiers import SiteId
-from privacy.randomness import PublicSeed
-from privacy.settings_file import parse_toml, render
+from privacy.protocol.messages import COORDINATOR
 
 FRESH_SECONDS: Final = 600.0
 """How often a coordinator at work looks whose certificate has less than half its life left."""

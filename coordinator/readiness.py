@@ -19,10 +19,10 @@ from coordinator.phases import History
 from coordinator.planning import check_same_settings
 from coordinator.provision import address, roster
 from coordinator.status import read_entries
-from privacy.audit.note import NoteKey
-from privacy.errors import CollabError, IntegrityError, PlanRefused, SettingsError, StorageFailed
-from privacy.exchange.messages import parse
-from privacy.settings_file import settings_digest
+from privacy.base.errors import CollabError, IntegrityError, PlanRefused, SettingsError, StorageFailed
+from privacy.commandline.settings_file import settings_digest
+from privacy.log.note import NoteKey
+from privacy.protocol.messages import parse
 from privacy.update.delta import ModelContract, model_vector
 
 RENEW_BEFORE: Final = timedelta(days=30)

@@ -20,15 +20,16 @@ from coordinator.journal import Journal
 from coordinator.phases import History
 from coordinator.planning import Recipe
 from privacy.audit.counts import faults as faults_of_counts
-from privacy.audit.entries import AuditEntry
-from privacy.audit.keys import SigningKey, VerifyKey
 from privacy.audit.spending import TOLERANCE, counting_event, epsilon_of
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.errors import CollabError, ContractError, IntegrityError
+from privacy.base.identifiers import Digest, SiteId, sha256
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit
-from privacy.errors import CollabError, ContractError, IntegrityError
-from privacy.exchange import mechanism
-from privacy.exchange.delivery import Delivery
-from privacy.exchange.messages import (
+from privacy.log.keys import SigningKey, VerifyKey
+from privacy.protocol import mechanism
+from privacy.protocol.delivery import Delivery
+from privacy.protocol.entries import AuditEntry
+from privacy.protocol.messages import (
     COORDINATOR,
     MAX_REPLY_BYTES,
     Body,
@@ -45,9 +46,8 @@ from privacy.exchange.messages import (
     open_parcel,
     seal,
 )
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.exchange.recall import faults, measured_otherwise
-from privacy.identifiers import Digest, SiteId, sha256
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.recall import faults, measured_otherwise
 from privacy.update.quantize import check_bound, decode
 
 HEADROOM: int = 1 << 20

@@ -18,7 +18,11 @@ from coordinator.phases import Action, History, next_action
 from coordinator.planning import Recipe, check_same_settings, evaluation_plan, members, round_plan
 from coordinator.replies import Desk, Refused, judge_hello, judge_metrics, judge_update
 from privacy.aggregation import load_rule, with_momentum
-from privacy.audit.entries import (
+from privacy.base.canonical import canonical_bytes, digest_of
+from privacy.base.errors import ContractError, SettingsError, Unreachable
+from privacy.base.identifiers import Digest, SiteId, sha256
+from privacy.log.keys import SigningKey
+from privacy.protocol.entries import (
     AuditEntry,
     EntryBody,
     EvaluationPlanned,
@@ -32,13 +36,9 @@ from privacy.audit.entries import (
     SiteReady,
     UpdateReceived,
 )
-from privacy.audit.keys import SigningKey
-from privacy.audit.scores import federation_scores
-from privacy.canonical import canonical_bytes, digest_of
-from privacy.errors import ContractError, SettingsError, Unreachable
-from privacy.exchange.messages import Phase, SiteHello, SiteMetrics, SiteUpdate
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.identifiers import Digest, SiteId, sha256
+from privacy.protocol.messages import Phase, SiteHello, SiteMetrics, SiteUpdate
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.scores import federation_scores
 from privacy.update.delta import model_bytes, model_vector
 from privacy.update.quantize import check_fits
 

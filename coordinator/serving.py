@@ -26,7 +26,7 @@ from coordinator.door import IDLE_SECONDS, SWEEP_SECONDS, Acceptor, SiteProtocol
 from coordinator.fleet import Fleet
 from coordinator.gate import END_PATH, HEADER_BYTES, NODES_PATH, Gate, SiteGate, answer, inside, outside
 from coordinator.slots import Slots
-from privacy.identifiers import SiteId
+from privacy.base.identifiers import SiteId
 
 FAREWELL_SECONDS: Final = 4.0
 """How long the end of a run waits until the sites that are there have heard of it."""

@@ -10,12 +10,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
+from privacy.base.identifiers import RunId
 from privacy.dp.params import MAX_NOTES, ROW_BY_ROW, PrivacyParams, Unit
-from privacy.exchange.outline import evaluations
-from privacy.exchange.plans import EncodingPlan, Figures, Scope, TaskPlan, TrainingPlan
-from privacy.exchange.recall import MOST_NOTES, AnonymizationPlan, Floor, Identifier, written
-from privacy.identifiers import RunId
+from privacy.protocol.outline import evaluations
+from privacy.protocol.plans import EncodingPlan, Figures, Scope, TaskPlan, TrainingPlan
+from privacy.protocol.recall import MOST_NOTES, AnonymizationPlan, Floor, Identifier, written
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 

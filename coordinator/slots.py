@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from privacy.exchange.flower import object_limit
-from privacy.identifiers import SiteId, sha256
+from privacy.base.identifiers import SiteId, sha256
+from privacy.protocol.flower import object_limit
 
 PASS: Final = 200
 NOT_ASKED: Final = 403

@@ -11,7 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from coordinator.phases import History
-from privacy.audit.entries import (
+from privacy.audit.stored import read_log
+from privacy.audit.uncertainty import UNKNOWN, Spread, Spreads, figure
+from privacy.audit.values import Value
+from privacy.audit.values import number as as_number
+from privacy.base.identifiers import RunId
+from privacy.protocol.entries import (
     AuditEntry,
     EvaluationPlanned,
     MetricsReceived,
@@ -25,12 +30,7 @@ from privacy.audit.entries import (
     SiteReady,
     UpdateReceived,
 )
-from privacy.audit.stored import read_log
-from privacy.audit.uncertainty import UNKNOWN, Spread, Spreads, figure
-from privacy.audit.values import Value
-from privacy.audit.values import number as as_number
-from privacy.exchange.messages import parse
-from privacy.identifiers import RunId
+from privacy.protocol.messages import parse
 
 
 def read_entries(folder: Path) -> list[AuditEntry]:

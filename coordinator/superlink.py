@@ -44,9 +44,9 @@ from coordinator.gate import END_PATH, NODES_PATH, SECRET_HEADER
 from coordinator.network_grid import PATIENCE_SECONDS, FlowerGrid, SecretInterceptor, local_client
 from coordinator.serving import EntrySettings, serve
 from coordinator.supervisor import Supervised, listening_socket
-from privacy.errors import Unreachable
-from privacy.exchange.patience import Patience
-from privacy.identifiers import SiteId
+from privacy.base.errors import Unreachable
+from privacy.base.identifiers import SiteId
+from privacy.protocol.patience import Patience
 
 SLOTS: Final = "slots.jsonl"
 _STUB: Final = b"""[project]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from coordinator.bounded_log import BoundedLog
-from privacy.errors import SettingsError, Unreachable
+from privacy.base.errors import SettingsError, Unreachable
 
 PAUSE_SECONDS: Final = 0.5
 HEALTHY_SECONDS: Final = 10.0

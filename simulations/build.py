@@ -29,12 +29,12 @@ from client.settings import (
 )
 from coordinator import provision
 from coordinator.folder import FederationFolder
-from privacy.canonical import canonical_bytes
-from privacy.errors import SettingsError
-from privacy.files import write_whole
-from privacy.identifiers import SiteId
-from privacy.randomness import PublicSeed
-from privacy.settings_file import render, settings_digest
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import SettingsError
+from privacy.base.files import write_whole
+from privacy.base.identifiers import SiteId
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import render, settings_digest
 from simulations.corpora import clinical_notes, holdout_notes, write_lines, write_site_data
 from simulations.partition import Row, by_field, read_rows
 from simulations.scenario import ColumnsSection, Scenario

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from privacy import terminal
-from privacy.files import write_whole
-from privacy.settings_file import render
+from privacy.base.files import write_whole
+from privacy.commandline import terminal
+from privacy.commandline.settings_file import render
 from simulations import scenario as scenarios
 from simulations.leakage.command import leakage_command
 

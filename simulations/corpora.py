@@ -17,9 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from privacy.errors import SettingsError
-from privacy.randomness import PublicSeed
-from privacy.text.generator.dice import Dice
+from privacy.base.errors import SettingsError
+from privacy.base.randomness import PublicSeed
+from privacy.text.invent.dice import Dice
 from privacy.text.report import PlantedSpan
 from simulations._phrases import cardiology, gastroenterology, neurology, people, pulmonology, shapes
 from simulations._phrases.condition import Condition

@@ -13,7 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from client.reports import Json
-from privacy.audit.entries import (
+from privacy.audit.uncertainty import Spreads, figure
+from privacy.base.identifiers import SiteId
+from privacy.commandline.terminal import print_table, say, visible
+from privacy.protocol.entries import (
     AuditEntry,
     ReplyRefused,
     RoundAggregated,
@@ -21,9 +24,6 @@ from privacy.audit.entries import (
     RoundPlanned,
     RunOpened,
 )
-from privacy.audit.uncertainty import Spreads, figure
-from privacy.identifiers import SiteId
-from privacy.terminal import print_table, say, visible
 from simulations.federation import Outcome
 
 

@@ -19,15 +19,15 @@ from client.material import Material
 from client.reports import Json
 from client.site import Site
 from coordinator.app import run_on
-from privacy.audit.entries import AuditEntry, RunClosed
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
+from privacy.base.errors import IntegrityError
+from privacy.base.identifiers import Digest, SiteId
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp.calibrate import noise_multiplier
-from privacy.errors import IntegrityError
-from privacy.exchange.messages import parse
-from privacy.identifiers import Digest, SiteId
-from privacy.randomness import PublicSeed, SecretSeed
+from privacy.protocol.entries import AuditEntry, RunClosed
+from privacy.protocol.messages import parse
 from privacy.text.report import recall_on_planted
 from privacy.update.delta import ModelContract, model_vector
 from simulations.build import Built

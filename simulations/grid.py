@@ -18,8 +18,8 @@ from flwr.app import Context, Message, Metadata, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
-from privacy.errors import SettingsError
-from privacy.exchange.flower import deflate, inflate
+from privacy.base.errors import SettingsError
+from privacy.protocol.flower import deflate, inflate
 
 COORDINATOR_NODE = 1
 _RUN_ID = 1

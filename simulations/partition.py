@@ -18,10 +18,10 @@ from typing import Final
 
 import numpy as np
 
-from privacy.canonical import decimal_string
-from privacy.errors import SettingsError
-from privacy.identifiers import SiteId
-from privacy.randomness import PublicSeed
+from privacy.base.canonical import decimal_string
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import SiteId
+from privacy.base.randomness import PublicSeed
 from simulations.corpora import write_lines
 
 Row = Mapping[str, object]

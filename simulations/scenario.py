@@ -13,10 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from coordinator.settings import FederationSettings
-from privacy.errors import SettingsError
-from privacy.exchange.recall import Floor, Identifier
-from privacy.identifiers import SiteId
-from privacy.settings_file import load_toml
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import SiteId
+from privacy.commandline.settings_file import load_toml
+from privacy.protocol.recall import Floor, Identifier
 from privacy.text.settings import TextSettings
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)

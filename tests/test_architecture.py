@@ -13,7 +13,7 @@ from typing import get_args
 
 import pytest
 
-from privacy.exchange.messages import ReasonCode
+from privacy.protocol.messages import ReasonCode
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("client", "coordinator", "privacy", "simulations")

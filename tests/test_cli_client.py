@@ -18,13 +18,13 @@ from client.enrolment import enroll, stored_kit
 from client.settings import SiteFolder, SiteSettings
 from client.state import SiteState
 from coordinator import cli as coordinator
-from privacy.audit.checkpoint import Checkpoint
+from privacy.base.identifiers import sha256
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import parse_toml
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent
-from privacy.exchange.messages import parse
-from privacy.identifiers import sha256
-from privacy.randomness import PublicSeed
-from privacy.settings_file import parse_toml
+from privacy.protocol.checkpoint import Checkpoint
+from privacy.protocol.messages import parse
 from privacy.update.delta import ModelContract, model_vector
 
 COMMANDS = [

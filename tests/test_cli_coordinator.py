@@ -20,16 +20,16 @@ from coordinator.folder import FederationFolder
 from coordinator.journal import Journal
 from coordinator.planning import run_outline
 from coordinator.settings import FederationSettings
-from privacy.audit.entries import ReplyRefused, RosterSite, RunClosed, RunOpened
-from privacy.audit.keys import SigningKey
-from privacy.canonical import canonical_bytes, digest_of
+from privacy.base.canonical import canonical_bytes, digest_of
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import parse_toml, plain, settings_digest
 from privacy.dp.pld import epsilon_pld
-from privacy.exchange.enrolment import read_start_kit
-from privacy.exchange.messages import COORDINATOR, Refusal, parse, seal
-from privacy.exchange.model_request import read_request
-from privacy.exchange.outline import RunOutline
-from privacy.randomness import PublicSeed
-from privacy.settings_file import parse_toml, plain, settings_digest
+from privacy.log.keys import SigningKey
+from privacy.protocol.enrolment import read_start_kit
+from privacy.protocol.entries import ReplyRefused, RosterSite, RunClosed, RunOpened
+from privacy.protocol.messages import COORDINATOR, Refusal, parse, seal
+from privacy.protocol.model_request import read_request
+from privacy.protocol.outline import RunOutline
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
 
 COMMANDS = ["init", "task", "plan", "admit", "renew", "certificates", "revoke", "check", "run", "status"]

@@ -19,7 +19,8 @@ import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy import errors, terminal
+from privacy.base import errors
+from privacy.commandline import terminal
 
 SECRET = "Mrs Example was admitted"
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from client.formats import arrow, delimited, excel, json_rows, notes
 from client.formats.rows import HowToRead, Opened, RawRow, Unreadable, clean
 from client.settings import missing_file
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 __all__ = ["DataFile", "HowToRead", "RawRow", "Unreadable"]
 

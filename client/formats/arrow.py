@@ -13,7 +13,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from client.formats.rows import BROKEN, Cells, HowToRead, Opened, Unreadable, check_columns
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 
 def open_parquet(path: Path, how: HowToRead, columns: Sequence[str]) -> Opened:

@@ -17,7 +17,7 @@ from typing import Final
 
 from client.formats.encodings import Lines, open_text
 from client.formats.rows import Cells, HowToRead, Opened, Unreadable, check_columns, is_text
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 """In the order in which they are tried."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, cast
 
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

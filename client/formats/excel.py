@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from client.formats.rows import BROKEN, Cells, HowToRead, Opened, Unreadable, check_columns
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 MAX_UNPACKED: Final = 4 << 30
 """Bytes that a workbook may unpack to: openpyxl holds its texts in memory."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from client.formats.encodings import Lines, open_text
 from client.formats.rows import Cells, HowToRead, Opened, Unreadable, is_text
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from client.formats.encodings import MAX_LINE, is_packed, open_text
 from client.formats.rows import Cells, HowToRead, Opened, Unreadable, check_columns
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 COLUMNS: Final = ("text", "label", "name")
 ENDINGS: Final = ("*.txt", "*.txt.gz")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 Unreadable = Literal["undecodable", "malformed"]
 Cell = str | int | None

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from client.heads import Heads, View
 from client.pieces import Reads, RowPieces
-from privacy import parts
-from privacy.errors import ContractError
-from privacy.exchange.plans import TaskPlan
-from privacy.text.records import AnonymizedRecord
+from privacy.base import parts
+from privacy.base.errors import ContractError
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 Why = Literal["missing", "unknown"]
 """Why a record cannot be read: what the task needs is not there, or its label is not in the plan."""

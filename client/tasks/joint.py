@@ -18,9 +18,9 @@ from client.masking import IGNORED
 from client.pieces import Reads, RowPieces
 from client.tasks import Batch, Hides, Outputs, Reading, Tally, Why, classification, masked_language, needs_labels
 from client.tasks.classification import predictions
-from privacy.errors import ContractError
-from privacy.exchange.plans import TaskPlan
-from privacy.text.records import AnonymizedRecord
+from privacy.base.errors import ContractError
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 __all__ = ["HIDES", "READS", "check", "heads", "losses", "predictions", "read", "tally"]
 

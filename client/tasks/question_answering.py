@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from client.heads import Heads
 from client.pieces import TEXT, Reads, RowPieces
 from client.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_no_labels, share
-from privacy.exchange.plans import TaskPlan
-from privacy.text.records import AnonymizedRecord
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 READS: Reads = "pair_text"
 HIDES: Hides = "never"

@@ -17,9 +17,9 @@ from torch import Tensor
 from client.heads import Heads
 from client.pieces import Reads, RowPieces
 from client.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_no_labels, share
-from privacy.errors import ContractError
-from privacy.exchange.plans import TaskPlan
-from privacy.text.records import AnonymizedRecord
+from privacy.base.errors import ContractError
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 READS: Reads = "text"
 HIDES: Hides = "never"

@@ -14,8 +14,8 @@ from client.heads import Heads
 from client.pieces import Reads, RowPieces
 from client.tasks import Batch, Hides, Outputs, Reading, Why, classification
 from client.tasks.classification import check, tally
-from privacy.exchange.plans import TaskPlan
-from privacy.text.records import AnonymizedRecord
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 __all__ = ["HIDES", "READS", "check", "heads", "losses", "predictions", "read", "tally"]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from client.pieces import Reads, RowPieces
 from client.tasks import Hides, Reading, Why, classification
 from client.tasks.classification import check, heads, losses, predictions, tally
-from privacy.exchange.plans import TaskPlan
-from privacy.text.records import AnonymizedRecord
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 __all__ = ["HIDES", "READS", "check", "heads", "losses", "predictions", "read", "tally"]
 

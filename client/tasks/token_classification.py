@@ -18,8 +18,8 @@ from client.heads import Heads
 from client.masking import IGNORED
 from client.pieces import Reads, RowPieces
 from client.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_labels
-from privacy.exchange.plans import TaskPlan
-from privacy.text.records import AnonymizedRecord
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 READS: Reads = "text"
 HIDES: Hides = "never"

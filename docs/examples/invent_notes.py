@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privacy.randomness import PublicSeed
+from privacy.base.randomness import PublicSeed
 from simulations.corpora import clinical_notes, write_site_data
 
 HOSPITALS = {"hospital_a": "sectioned", "hospital_b": "narrative"}

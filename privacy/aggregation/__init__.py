@@ -15,9 +15,9 @@ from typing import Final, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy import parts
-from privacy.errors import ContractError
-from privacy.identifiers import Digest
+from privacy.base import parts
+from privacy.base.errors import ContractError
+from privacy.base.identifiers import Digest
 from privacy.update.delta import check_finite
 
 CHUNK: Final = 1 << 16

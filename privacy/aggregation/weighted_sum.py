@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.errors import ContractError
-from privacy.identifiers import Digest, sha256
+from privacy.base.errors import ContractError
+from privacy.base.identifiers import Digest, sha256
 from privacy.update.delta import check_finite
 
 CHUNK: Final = 1 << 16

@@ -15,9 +15,9 @@ from typing import BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.errors import ContractError, IntegrityError, Unreachable
-from privacy.files import is_regular, open_regular
-from privacy.identifiers import Digest, sha256
+from privacy.base.errors import ContractError, IntegrityError, Unreachable
+from privacy.base.files import is_regular, open_regular
+from privacy.base.identifiers import Digest, sha256
 
 MAX_BLOB_BYTES: Final = 8 << 30
 """Two thousand million float32 values. A longer file is not read: a name alone can claim any length."""

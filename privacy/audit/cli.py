@@ -21,11 +21,11 @@ from privacy.audit import values
 from privacy.audit import verify as verifying
 from privacy.audit.copying import copy_log
 from privacy.audit.findings import Finding
-from privacy.audit.keys import VerifyKey
-from privacy.audit.note import MAX_NOTE_CHARACTERS, NoteKey
-from privacy.errors import SettingsError
-from privacy.files import read_bounded
-from privacy.terminal import AsJson, Debug, example, new_app, print_json, run, say
+from privacy.base.errors import SettingsError
+from privacy.base.files import read_bounded
+from privacy.commandline.terminal import AsJson, Debug, example, new_app, print_json, run, say
+from privacy.log.keys import VerifyKey
+from privacy.log.note import MAX_NOTE_CHARACTERS, NoteKey
 
 NAME = "collab-audit"
 

@@ -20,8 +20,8 @@ from typing import Final, Literal
 
 from privacy.audit.database import LogChanged, opened
 from privacy.audit.stored import StoredLog, read_log
-from privacy.errors import IntegrityError, SettingsError
-from privacy.files import is_regular, open_regular, sync_folder
+from privacy.base.errors import IntegrityError, SettingsError
+from privacy.base.files import is_regular, open_regular, sync_folder
 
 Blobs = Literal["copy", "link", "none"]
 

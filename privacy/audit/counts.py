@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from privacy.exchange.messages import SiteMetrics
-from privacy.exchange.plans import EvaluationPlan
+from privacy.protocol.messages import SiteMetrics
+from privacy.protocol.plans import EvaluationPlan
 
 _LAST_DIGITS: Final = Decimal("1e-12")
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from privacy.errors import IntegrityError, StorageFailed, Unreachable
-from privacy.files import is_regular, open_regular
+from privacy.base.errors import IntegrityError, StorageFailed, Unreachable
+from privacy.base.files import is_regular, open_regular
 
 TABLES: Final = {
     "entries": (

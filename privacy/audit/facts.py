@@ -6,12 +6,12 @@ A reader sees hyper-parameters, seeds and versions, not digests alone. Names are
 
 from __future__ import annotations
 
-from privacy.audit.entries import RunOpened
-from privacy.canonical import canonical_bytes
-from privacy.exchange.mechanism import MechanismCheck
-from privacy.exchange.messages import SiteHello
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.exchange.recall import AnonymizationPlan, SelfCheck
+from privacy.base.canonical import canonical_bytes
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.mechanism import MechanismCheck
+from privacy.protocol.messages import SiteHello
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.recall import AnonymizationPlan, SelfCheck
 
 Facts = dict[str, str]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from privacy.identifiers import Digest
+from privacy.base.identifiers import Digest
 
 
 class Finding(BaseModel):

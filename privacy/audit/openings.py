@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from privacy.audit.entries import RunOpened
-from privacy.audit.keys import VerifyKey
 from privacy.audit.spending import overspent
-from privacy.canonical import digest_of
-from privacy.errors import CollabError
-from privacy.exchange.messages import COORDINATOR, Envelope, Kind, Phase, check_signature
-from privacy.identifiers import Digest, RunId, SiteId
+from privacy.base.canonical import digest_of
+from privacy.base.errors import CollabError
+from privacy.base.identifiers import Digest, RunId, SiteId
+from privacy.log.keys import VerifyKey
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.messages import COORDINATOR, Envelope, Kind, Phase, check_signature
 
 Said = tuple[Kind, Phase, SiteId, RunId, int]
 """Kind, phase, sender, run and round of an envelope."""

@@ -18,14 +18,14 @@ from pydantic import BaseModel, ConfigDict
 
 from privacy.aggregation import load_rule, with_momentum
 from privacy.audit.blobs import BlobReader
-from privacy.audit.entries import AuditEntry, RoundAggregated, RoundPlanned, RunOpened, UpdateReceived
 from privacy.audit.findings import Finding, exit_code
 from privacy.audit.stored import read_log
-from privacy.canonical import digest_of
-from privacy.errors import CollabError, ContractError, IntegrityError, Unreachable
-from privacy.exchange.messages import SiteUpdate, parse
-from privacy.exchange.plans import RoundPlan
-from privacy.identifiers import Digest, RunId, SiteId, sha256
+from privacy.base.canonical import digest_of
+from privacy.base.errors import CollabError, ContractError, IntegrityError, Unreachable
+from privacy.base.identifiers import Digest, RunId, SiteId, sha256
+from privacy.protocol.entries import AuditEntry, RoundAggregated, RoundPlanned, RunOpened, UpdateReceived
+from privacy.protocol.messages import SiteUpdate, parse
+from privacy.protocol.plans import RoundPlan
 from privacy.update.delta import ModelContract, model_bytes, model_vector
 from privacy.update.quantize import check_bound
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from privacy.audit import facts, story
-from privacy.audit.entries import AuditEntry, MetricsReceived, ReplyRefused, UpdateReceived
 from privacy.audit.stored import read_log
 from privacy.audit.story import Reply, RoundStory, RunStory
 from privacy.audit.uncertainty import figure
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import Digest, SiteId
+from privacy.commandline.terminal import print_facts, print_table, say
 from privacy.dp.params import PrivacySpent
-from privacy.errors import SettingsError
-from privacy.exchange.messages import parse
-from privacy.identifiers import Digest, SiteId
 from privacy.leakage.verdict import MEANING
-from privacy.terminal import print_facts, print_table, say
+from privacy.protocol.entries import AuditEntry, MetricsReceived, ReplyRefused, UpdateReceived
+from privacy.protocol.messages import parse
 
 
 def chosen(folder: Path, run_id: str = "", server_round: int | None = None) -> list[RunStory]:

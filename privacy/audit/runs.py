@@ -15,7 +15,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from privacy.audit.counts import faults as faults_of_counts
-from privacy.audit.entries import (
+from privacy.audit.findings import Finding
+from privacy.audit.openings import envelope_faults, outline_faults
+from privacy.audit.self_checks import SelfChecks
+from privacy.audit.spending import Spending, counting_event, overspent
+from privacy.base.canonical import Json, digest_of
+from privacy.base.errors import ContractError
+from privacy.base.identifiers import Digest, RunId, SiteId
+from privacy.dp.params import PrivacyEvent
+from privacy.protocol.entries import (
     AuditEntry,
     EvaluationPlanned,
     MetricsReceived,
@@ -30,16 +38,7 @@ from privacy.audit.entries import (
     SiteReady,
     UpdateReceived,
 )
-from privacy.audit.findings import Finding
-from privacy.audit.openings import envelope_faults, outline_faults
-from privacy.audit.scores import federation_scores
-from privacy.audit.selection import Rule, Selection
-from privacy.audit.self_checks import SelfChecks
-from privacy.audit.spending import Spending, counting_event, overspent
-from privacy.canonical import Json, digest_of
-from privacy.dp.params import PrivacyEvent
-from privacy.errors import ContractError
-from privacy.exchange.messages import (
+from privacy.protocol.messages import (
     Envelope,
     Kind,
     Phase,
@@ -48,8 +47,9 @@ from privacy.exchange.messages import (
     SiteMetrics,
     SiteUpdate,
 )
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.identifiers import Digest, RunId, SiteId
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.scores import federation_scores
+from privacy.protocol.selection import Rule, Selection
 from privacy.update.quantize import check_fits
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from privacy.exchange import mechanism
-from privacy.exchange.messages import SiteUpdate
-from privacy.exchange.plans import RoundPlan
-from privacy.exchange.recall import SelfCheck, faults, measured_otherwise
-from privacy.identifiers import Digest, SiteId
+from privacy.base.identifiers import Digest, SiteId
+from privacy.protocol import mechanism
+from privacy.protocol.messages import SiteUpdate
+from privacy.protocol.plans import RoundPlan
+from privacy.protocol.recall import SelfCheck, faults, measured_otherwise
 
 
 class SelfChecks:

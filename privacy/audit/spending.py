@@ -16,10 +16,10 @@ from functools import lru_cache
 
 from pydantic import ValidationError
 
+from privacy.base.errors import CollabError, ContractError
+from privacy.base.identifiers import SiteId
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, Unit
-from privacy.errors import CollabError, ContractError
-from privacy.exchange.plans import EvaluationPlan
-from privacy.identifiers import SiteId
+from privacy.protocol.plans import EvaluationPlan
 
 TOLERANCE = Decimal("0.001")
 """The width of a bin of PLD's privacy loss: its epsilon is pessimistic by about as much."""

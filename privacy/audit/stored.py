@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from privacy.audit.database import LogChanged, opened, size_of, wal_may_be_missing
-from privacy.audit.keys import VerifyKey
-from privacy.audit.note import NoteKey
-from privacy.errors import CollabError, IntegrityError, SettingsError
-from privacy.files import is_regular, open_regular
+from privacy.base.errors import CollabError, IntegrityError, SettingsError
+from privacy.base.files import is_regular, open_regular
+from privacy.log.keys import VerifyKey
+from privacy.log.note import NoteKey
 
 MAX_VKEY_BYTES: Final = 4096
 _ATTEMPTS: Final = 5

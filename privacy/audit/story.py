@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from privacy.audit.entries import (
+from privacy.audit.uncertainty import UNKNOWN, Spread, Spreads
+from privacy.base.identifiers import RunId, SiteId
+from privacy.protocol.entries import (
     AuditEntry,
     EvaluationPlanned,
     MetricsReceived,
@@ -24,12 +26,10 @@ from privacy.audit.entries import (
     SiteReady,
     UpdateReceived,
 )
-from privacy.audit.uncertainty import UNKNOWN, Spread, Spreads
-from privacy.exchange.mechanism import MechanismCheck
-from privacy.exchange.messages import SiteHello
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.exchange.recall import SelfCheck
-from privacy.identifiers import RunId, SiteId
+from privacy.protocol.mechanism import MechanismCheck
+from privacy.protocol.messages import SiteHello
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.recall import SelfCheck
 
 Reply = UpdateReceived | MetricsReceived | ReplyRefused
 

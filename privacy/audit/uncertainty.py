@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from privacy.audit.entries import AuditEntry, EvaluationPlanned, MetricsReceived, RoundEvaluated
-from privacy.canonical import DecimalString
-from privacy.exchange.messages import SiteMetrics
+from privacy.base.canonical import DecimalString
+from privacy.protocol.entries import AuditEntry, EvaluationPlanned, MetricsReceived, RoundEvaluated
+from privacy.protocol.messages import SiteMetrics
 
 EXACT_DIGITS = 3
 

@@ -14,9 +14,9 @@ from typing import Any, Final, get_args
 
 from pydantic import AfterValidator, BaseModel
 
-from privacy.audit.entries import MetricsReceived, ReplyRefused, UpdateReceived
 from privacy.audit.story import Reply, RoundStory, RunStory
-from privacy.canonical import DecimalString
+from privacy.base.canonical import DecimalString
+from privacy.protocol.entries import MetricsReceived, ReplyRefused, UpdateReceived
 
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 

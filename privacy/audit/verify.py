@@ -22,17 +22,17 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from privacy.audit.blobs import BlobReader
-from privacy.audit.checkpoint import Checkpoint, open_checkpoint
-from privacy.audit.entries import AuditEntry, RoundAggregated, RunOpened, UpdateReceived
 from privacy.audit.findings import Finding, exit_code
-from privacy.audit.keys import VerifyKey
-from privacy.audit.merkle import Tree, leaf_hash, verify_consistency
-from privacy.audit.note import NoteKey
 from privacy.audit.runs import RunCheck, check_run
 from privacy.audit.stored import StoredLog, read_log
-from privacy.errors import CollabError, ContractError, IntegrityError, Unreachable
-from privacy.exchange.messages import parse
-from privacy.identifiers import Digest, RunId
+from privacy.base.errors import CollabError, ContractError, IntegrityError, Unreachable
+from privacy.base.identifiers import Digest, RunId
+from privacy.log.keys import VerifyKey
+from privacy.log.merkle import Tree, leaf_hash, verify_consistency
+from privacy.log.note import NoteKey
+from privacy.protocol.checkpoint import Checkpoint, open_checkpoint
+from privacy.protocol.entries import AuditEntry, RoundAggregated, RunOpened, UpdateReceived
+from privacy.protocol.messages import parse
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 

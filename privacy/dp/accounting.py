@@ -16,10 +16,10 @@ from functools import lru_cache
 import numpy as np
 from opacus.accountants import PRVAccountant, RDPAccountant
 
+from privacy.base.errors import SettingsError
 from privacy.dp import pld
 from privacy.dp.composition import HOPELESS, Accounted, Segment, over_partitions, smallest_noise_multiplier
 from privacy.dp.params import PrivacyEvent
-from privacy.errors import SettingsError
 
 PRV_STEPS = 5000
 """The longest partition that PRV accounts for."""

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from privacy.canonical import DecimalString
+from privacy.base.canonical import DecimalString
+from privacy.base.errors import ContractError, PlanRefused
 from privacy.dp.composition import Accounted, as_one_sequence
 from privacy.dp.filtering import epsilon_filter, favourite_of
 from privacy.dp.params import Accountant, Partition, PrivacyEvent, epsilon_string
 from privacy.dp.reservations import Account, Book, FirstRun, Split
-from privacy.errors import ContractError, PlanRefused
 
 Accounting = Callable[[Sequence[PrivacyEvent], float], Accounted]
 """The epsilon of events at a delta and whose it is, as privacy.dp.accounting.account gives it."""

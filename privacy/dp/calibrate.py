@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import sys
 
-from privacy.canonical import DecimalString, decimal_string
+from privacy.base.canonical import DecimalString, decimal_string
+from privacy.base.errors import CollabError
 from privacy.dp.accounting import calibrate
-from privacy.errors import CollabError
 
 
 def noise_multiplier(target_epsilon: float, delta: float, sample_rate: float, steps: int) -> DecimalString:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
+from privacy.base.errors import ContractError, SettingsError
 from privacy.dp.params import PARTITIONS, Accountant, Partition, PrivacyEvent
-from privacy.errors import ContractError, SettingsError
 
 Segment = tuple[float, float, int]
 """(noise_multiplier, sample_rate, steps)"""

@@ -20,9 +20,9 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+from privacy.base.errors import ContractError
+from privacy.base.randomness import SecretSeed
 from privacy.dp.keystream import BlockKey, Words
-from privacy.errors import ContractError
-from privacy.randomness import SecretSeed
 
 Tags = npt.NDArray[np.uint64]
 """The names of units as AES blocks, (units, 2): distinct, and independent of which other units there are."""

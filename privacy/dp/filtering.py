@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, log_ndtr
 
+from privacy.base.errors import ContractError
 from privacy.dp.composition import Segment, segments
 from privacy.dp.params import PARTITIONS, PrivacyEvent
-from privacy.errors import ContractError
 
 Member = int
 """A Renyi order from 2 on, or GAUSSIAN."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from privacy.randomness import SecretSeed
+from privacy.base.randomness import SecretSeed
 
 Words = npt.NDArray[np.uint64]
 

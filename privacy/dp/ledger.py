@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from privacy.canonical import DecimalString, Json
+from privacy.base.canonical import DecimalString, Json
+from privacy.base.errors import BudgetExceeded, IntegrityError
+from privacy.base.identifiers import Digest, RunId, SiteId
 from privacy.dp.admission import Accounting, Charge, Cost, check_open, cost_of, first_run
 from privacy.dp.composition import Accounted, as_one_sequence
 from privacy.dp.ledger_chain import LOCK_SECONDS, Chain, Page
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit, epsilon_string
 from privacy.dp.reservations import Account, Book, FirstRun, Reservation, Split
-from privacy.errors import BudgetExceeded, IntegrityError
-from privacy.identifiers import Digest, RunId, SiteId
 
 __all__ = ["LOCK_SECONDS", "Account", "Charge", "Cost", "Ledger", "Reservation", "Split"]
 

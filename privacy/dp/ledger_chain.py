@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from privacy.canonical import Json, canonical_bytes, digest_of
+from privacy.base.canonical import Json, canonical_bytes, digest_of
+from privacy.base.errors import IntegrityError, StorageFailed
+from privacy.base.files import sync_folder, write_private
+from privacy.base.identifiers import Digest
 from privacy.dp.ledger_migration import is_first_version, rows_of_first_version
-from privacy.errors import IntegrityError, StorageFailed
-from privacy.files import sync_folder, write_private
-from privacy.identifiers import Digest
 
 SCHEMA_VERSION = 3
 """Of the entries' meaning: an older collab, which would not know all of them, refuses a file of this one."""

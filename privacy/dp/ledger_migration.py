@@ -11,8 +11,8 @@ import json
 import sqlite3
 from typing import Literal
 
-from privacy.canonical import Json, digest_of
-from privacy.errors import IntegrityError
+from privacy.base.canonical import Json, digest_of
+from privacy.base.errors import IntegrityError
 
 _TABLES = ("reservation", "settlement", "split")
 _COLUMNS = (

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from privacy.base.randomness import SecretSeed
 from privacy.dp.keystream import KeyStream
-from privacy.randomness import SecretSeed
 
 Normals = npt.NDArray[np.float64]
 

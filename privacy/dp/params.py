@@ -15,8 +15,8 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from privacy.canonical import DecimalString, decimal_string
-from privacy.errors import ContractError
+from privacy.base.canonical import DecimalString, decimal_string
+from privacy.base.errors import ContractError
 
 MAX_STEPS = 10_000_000
 MAX_NOTES = 1024

@@ -15,10 +15,10 @@ from dp_accounting import dp_event
 from dp_accounting.pld import privacy_loss_distribution
 from dp_accounting.rdp import RdpAccountant
 
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
+from privacy.base.errors import IntegrityError
 from privacy.dp.composition import HOPELESS, Accounted, Segment, over_partitions, smallest_noise_multiplier
 from privacy.dp.params import PrivacyEvent, PrivacySpent
-from privacy.errors import IntegrityError
 
 PRV_MARGIN = 0.03
 """How far PRV's upper bound (its eps_error of 0.01 included) may stand above PLD for the same events."""

@@ -11,10 +11,10 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 
-from privacy.canonical import DecimalString, Json
+from privacy.base.canonical import DecimalString, Json
+from privacy.base.identifiers import Digest, RunId, SiteId
 from privacy.dp.ledger_chain import Entry
 from privacy.dp.params import PrivacyEvent, Unit
-from privacy.identifiers import Digest, RunId, SiteId
 
 Account = tuple[str, Unit]
 """A declared data set and the unit that it is charged for."""

@@ -16,10 +16,10 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
+from privacy.base.errors import ContractError
+from privacy.base.randomness import SecretSeed
 from privacy.dp.draws import Tags, UnitWords, tags_by_place
 from privacy.dp.keystream import Words
-from privacy.errors import ContractError
-from privacy.randomness import SecretSeed
 
 _AT_BITS = 16
 """Enough for the place of a note (privacy.dp.params.MAX_NOTES); above them stands how often a word was drawn again."""

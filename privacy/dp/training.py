@@ -22,6 +22,8 @@ from opacus.optimizers import DPOptimizerFastGradientClipping
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from privacy.base.errors import ContractError
+from privacy.base.randomness import SecretSeed
 from privacy.dp import clipping
 from privacy.dp.batches import Measured, clipped, physical
 from privacy.dp.draws import RowDraws, Tags, tags_by_place, using
@@ -29,8 +31,6 @@ from privacy.dp.noise import GaussianStream, sensitivity_of_rounding
 from privacy.dp.params import PrivacyParams, Unit
 from privacy.dp.rounding import order_error
 from privacy.dp.sampling import PoissonUnits
-from privacy.errors import ContractError
-from privacy.randomness import SecretSeed
 
 LONGEST = 512
 """Steps of a row at the most, where a caller says no less."""

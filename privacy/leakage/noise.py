@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, pdtr, pdtrc
 
-from privacy.exchange import mechanism
-from privacy.identifiers import sha256
-from privacy.randomness import SEED_BYTES, SecretSeed
+from privacy.base.identifiers import sha256
+from privacy.base.randomness import SEED_BYTES, SecretSeed
+from privacy.protocol import mechanism
 
 Released = NDArray[np.float32]
 ZeroSteps = Callable[[SecretSeed], Sequence[Released]]

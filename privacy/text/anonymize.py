@@ -13,18 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from privacy.errors import AnonymizationError
-from privacy.identifiers import Digest
-from privacy.text import analysis
-from privacy.text.analysis import Outcome, Reason
-from privacy.text.cache import SpanCache
-from privacy.text.engines import Engine
-from privacy.text.known_names import find_known_names
-from privacy.text.records import AnonymizedRecord, Finding, TextRow
+from privacy.base.errors import AnonymizationError
+from privacy.base.identifiers import Digest
+from privacy.text.find.engines import Engine
+from privacy.text.find.known_names import find_known_names
+from privacy.text.reading.records import AnonymizedRecord, Finding, TextRow
+from privacy.text.replace.surrogates.keyed import SurrogateKey
+from privacy.text.replace.surrogates.unit import Analyzed, write_records
 from privacy.text.report import AnonymizationReport, FindingCount
+from privacy.text.run import analysis
+from privacy.text.run.analysis import Outcome, Reason
+from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
-from privacy.text.surrogates.keyed import SurrogateKey
-from privacy.text.surrogates.unit import Analyzed, write_records
 
 Progress = Callable[[int, int], None]
 """Called with the number of rows done and of all rows."""

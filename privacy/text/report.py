@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from privacy.canonical import canonical_bytes, decimal_string
-from privacy.identifiers import Digest
-from privacy.text.records import AnonymizedRecord
+from privacy.base.canonical import canonical_bytes, decimal_string
+from privacy.base.identifiers import Digest
+from privacy.text.reading.records import AnonymizedRecord
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,15 @@ from typing import Final
 
 import numpy as np
 
-from privacy.errors import AnonymizationError
-from privacy.exchange.recall import FEWEST_PLANTED, IDENTIFIERS, EntityRecall, Identifier, SelfCheck
-from privacy.randomness import SecretSeed
-from privacy.text import analysis, engines
-from privacy.text.engines import Engine
-from privacy.text.generator.notes import notes
-from privacy.text.generator.templates import Piece, Value
-from privacy.text.records import Finding
+from privacy.base.errors import AnonymizationError
+from privacy.base.randomness import SecretSeed
+from privacy.protocol.recall import FEWEST_PLANTED, IDENTIFIERS, EntityRecall, Identifier, SelfCheck
+from privacy.text.find import engines
+from privacy.text.find.engines import Engine
+from privacy.text.invent.notes import notes
+from privacy.text.invent.templates import Piece, Value
+from privacy.text.reading.records import Finding
+from privacy.text.run import analysis
 from privacy.text.settings import TextSettings
 
 FLAGS: Final[tuple[Identifier, ...]] = ("biometric", "photo")

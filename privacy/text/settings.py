@@ -2,7 +2,7 @@
 """How a site anonymizes: engine, language, countries, its own formats and terms, and when to refuse.
 
 Rules: unknown keys are refused; every field has a unit and a bound; a pattern that a site writes must be cheap to match
-on any text (privacy.text.site_patterns).
+on any text (privacy.text.reading.site_patterns).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from privacy.text.records import ENTITY_TYPES
-from privacy.text.site_patterns import SitePattern, SiteRecognizer
-from privacy.text.surrogates.modes import ReplacementSettings, from_word
+from privacy.text.reading.modes import ReplacementSettings, from_word
+from privacy.text.reading.records import ENTITY_TYPES
+from privacy.text.reading.site_patterns import SitePattern, SiteRecognizer
 
 KEEP: Final = "KEEP"
 """What a model's label may be mapped to when its words stay."""

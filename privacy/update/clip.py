@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.errors import ContractError, UpdateNotFinite
+from privacy.base.errors import ContractError, UpdateNotFinite
 
 # Squares of float32 are exact in float64, a dot over one chunk errs by less than 2^15 * 2^-53 of its value, fsum
 # rounds once: the norm is known to a part in 2^37. Rounding to float32 adds a part in 2^24 at most, so this margin

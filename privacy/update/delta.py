@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from privacy.errors import ContractError, UpdateNotFinite
-from privacy.exchange.plans import TaskPlan, TrainingPlan
-from privacy.identifiers import Digest
+from privacy.base.errors import ContractError, UpdateNotFinite
+from privacy.base.identifiers import Digest
+from privacy.protocol.plans import TaskPlan, TrainingPlan
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 FLOAT_BYTES: Final = 4

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from privacy.errors import ContractError, UpdateNotFinite
+from privacy.base.errors import ContractError, UpdateNotFinite
 
 CHUNK: Final = 1 << 15
 INT32_LIMIT: Final = 1 << 31

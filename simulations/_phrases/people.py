@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from privacy.text.generator.dice import Dice
+from privacy.text.invent.dice import Dice
 from simulations._phrases.condition import listed
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import unicodedata
 
-from privacy.text.generator.dice import Dice
+from privacy.text.invent.dice import Dice
 from simulations._phrases.condition import listed
 
 _MONTHS = listed(

@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from privacy.base.randomness import SecretSeed
 from privacy.dp.training import train
 from privacy.leakage.one_run import Audit, Coins, Scores, audit, likelihood_scores
 from privacy.leakage.recorder import RecordingSGD
-from privacy.randomness import SecretSeed
 from simulations.leakage.subject import Claim, Plant, PooledRows, Subject, training_plan
 
 CANARIES: Final = 1024

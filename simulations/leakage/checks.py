@@ -14,13 +14,13 @@ from functools import cached_property
 from typing import Final
 
 from client.mechanism_check import drawn_units, zero_gradient_steps
-from privacy.exchange.plans import Scope
+from privacy.base.randomness import PublicSeed
 from privacy.leakage import noise as noise_test
 from privacy.leakage import sampling as sampling_test
 from privacy.leakage.membership import bound
 from privacy.leakage.one_run import Audit
 from privacy.leakage.verdict import Check, Name
-from privacy.randomness import PublicSeed
+from privacy.protocol.plans import Scope
 from simulations.leakage.canaries import ORDINARY, SIZE_BUCKET, HeadAudit
 from simulations.leakage.matching import CANDIDATES, LEVELS, NoteMatching
 from simulations.leakage.rows import RowMembership

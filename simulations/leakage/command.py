@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from privacy import terminal
-from privacy.errors import IntegrityError
-from privacy.files import write_whole
+from privacy.base.errors import IntegrityError
+from privacy.base.files import write_whole
+from privacy.base.randomness import PublicSeed
+from privacy.commandline import terminal
 from privacy.leakage.verdict import MEANING, Check
-from privacy.randomness import PublicSeed
 
 if TYPE_CHECKING:
     from simulations.leakage.checks import Leakage

@@ -18,8 +18,8 @@ from client.model import SharedBert, load_arrays, trainable, trainable_arrays
 from client.training import prepare
 from privacy.dp.params import PrivacyParams
 from privacy.dp.training import train
-from privacy.exchange.plans import Scope
 from privacy.leakage.matching import Matched, likelihoods, matched
+from privacy.protocol.plans import Scope
 from privacy.update.clip import clip
 from privacy.update.quantize import decode, encode, quantize
 from simulations.leakage.subject import Subject, training_plan

@@ -23,12 +23,12 @@ from client import tasks
 from client.model import SharedBert, build
 from client.pretrained import Pretrained
 from client.training import TextExamples, prepare
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp.params import PrivacyParams, Unit
 from privacy.dp.training import train
-from privacy.exchange.plans import Scope, TaskPlan, TrainingPlan
 from privacy.leakage.recorder import RecordingSGD
-from privacy.randomness import PublicSeed, SecretSeed
-from privacy.text.records import AnonymizedRecord, Span
+from privacy.protocol.plans import Scope, TaskPlan, TrainingPlan
+from privacy.text.reading.records import AnonymizedRecord, Span
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 LABELS: Final = ("fever", "cough", "other", "none")

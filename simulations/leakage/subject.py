@@ -21,12 +21,12 @@ from client import tasks
 from client.model import SharedBert, build
 from client.pretrained import Pretrained, load_packaged
 from client.training import prepare
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import accounting
 from privacy.dp.params import PrivacyEvent, PrivacyParams
-from privacy.exchange.plans import Scope, TaskPlan, TrainingPlan
-from privacy.randomness import PublicSeed, SecretSeed
-from privacy.text.records import AnonymizedRecord
+from privacy.protocol.plans import Scope, TaskPlan, TrainingPlan
+from privacy.text.reading.records import AnonymizedRecord
 from simulations.corpora import LABELS, holdout_notes
 
 Plant = Literal["noise", "sampling", "seed"]

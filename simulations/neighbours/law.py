@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from privacy.exchange.messages import Parcel
+from privacy.protocol.messages import Parcel
 from privacy.update.quantize import decode
 from simulations.neighbours.cases import Case
 from simulations.neighbours.world import BUCKET, CLIP, SCALE_LOG2, SITE, Answers, World

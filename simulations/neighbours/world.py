@@ -28,19 +28,19 @@ from client.site import Site
 from coordinator import provision
 from coordinator.journal import Journal
 from coordinator.settings import FederationSettings
-from privacy.audit.entries import AuditEntry, EvaluationPlanned, RoundPlanned, RunOpened
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.identifiers import Digest, sha256
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import render
 from privacy.dp.params import PrivacyParams
-from privacy.exchange.delivery import Delivery
-from privacy.exchange.mechanism import MechanismCheck, passed
-from privacy.exchange.messages import COORDINATOR, Parcel, Phase, seal
-from privacy.exchange.outline import RunOutline
-from privacy.exchange.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
-from privacy.exchange.recall import IDENTIFIERS, AnonymizationPlan, SelfCheck
-from privacy.identifiers import Digest, sha256
-from privacy.randomness import PublicSeed
-from privacy.settings_file import render
-from privacy.text import engines
+from privacy.protocol.delivery import Delivery
+from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RoundPlanned, RunOpened
+from privacy.protocol.mechanism import MechanismCheck, passed
+from privacy.protocol.messages import COORDINATOR, Parcel, Phase, seal
+from privacy.protocol.outline import RunOutline
+from privacy.protocol.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
+from privacy.protocol.recall import IDENTIFIERS, AnonymizationPlan, SelfCheck
+from privacy.text.find import engines
 from privacy.text.settings import TextSettings
 from privacy.update.delta import ModelContract, model_bytes, model_vector
 from simulations.neighbours.cases import LABELS, MAX_WEIGHT, SEVERAL, TASKS, Case, note, placed, target_lines

@@ -114,7 +114,7 @@ def test_each_of_the_eighteen_identifiers_that_the_notes_hold_stands_beside_the_
 def test_every_slot_that_identifies_somebody_belongs_to_one_of_the_eighteen(anonymize: ModuleType) -> None:
     import hipaa
 
-    from privacy.text.generator.slots import SLOTS
+    from privacy.text.invent.slots import SLOTS
 
     counted = [kind for kinds in hipaa.ROWS.values() for kind in kinds]
     told_apart = {"AGE_UNDER_90", "DEMOGRAPHIC", "MONEY", "ORGANIZATION", None}

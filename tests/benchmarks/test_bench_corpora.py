@@ -99,7 +99,7 @@ def test_a_cell_whose_sites_do_not_all_answer_fails_instead_of_measuring_the_res
 ) -> None:
     from activations import SharedMaterial
 
-    from privacy.errors import Unreachable
+    from privacy.base.errors import Unreachable
 
     whole = SharedMaterial._anonymize
 

@@ -69,7 +69,7 @@ def test_entity_f1_counts_what_lies_behind_the_cut_as_not_found(benchmarks: None
     from cells import score_spans
 
     from client.tasks import Reading, token_classification
-    from privacy.exchange.plans import TaskPlan
+    from privacy.protocol.plans import TaskPlan
 
     plan = TaskPlan(name="token_classification", labels=("a", "b"), max_tokens=64)
     readings = [Reading(np.array([-100, 1, 2, 0, -100])), Reading(np.array([-100, 3, 0, -100]), beyond=(0, 2))]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from client.settings import SiteFolder
-from privacy.exchange.plans import TaskPlan, TrainingPlan
-from privacy.text import engines
-from privacy.text.records import AnonymizedRecord
+from privacy.protocol.plans import TaskPlan, TrainingPlan
+from privacy.text.find import engines
+from privacy.text.reading.records import AnonymizedRecord
 from privacy.text.settings import TextSettings
 
 

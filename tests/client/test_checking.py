@@ -13,14 +13,14 @@ import pytest
 
 from client import cli, device, refused_rows, rehearsal
 from client.settings import SiteFolder
-from privacy.canonical import canonical_bytes
+from privacy.base.canonical import canonical_bytes
+from privacy.base.randomness import PublicSeed
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent, PrivacyParams
-from privacy.exchange.model_request import ModelRequest, read_request, write_request
-from privacy.exchange.outline import RunOutline
-from privacy.exchange.plans import EncodingPlan, TaskPlan, TrainingPlan
-from privacy.exchange.recall import AnonymizationPlan
-from privacy.randomness import PublicSeed
+from privacy.protocol.model_request import ModelRequest, read_request, write_request
+from privacy.protocol.outline import RunOutline
+from privacy.protocol.plans import EncodingPlan, TaskPlan, TrainingPlan
+from privacy.protocol.recall import AnonymizationPlan
 
 MakeSite = Callable[..., SiteFolder]
 AT_SITE = ["--site", "hospital_a"]

@@ -12,11 +12,11 @@ import torch
 from client.contract import describe, describe_pretrained
 from client.model import build, load_arrays, trainable_arrays
 from client.pretrained import load_packaged, load_pretrained, tokenizer_digest
-from privacy.canonical import canonical_bytes
-from privacy.errors import ContractError, SettingsError
-from privacy.exchange.plans import TaskPlan, TrainingPlan
-from privacy.identifiers import sha256
-from privacy.randomness import PublicSeed
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import ContractError, SettingsError
+from privacy.base.identifiers import sha256
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.plans import TaskPlan, TrainingPlan
 from privacy.update.delta import ModelContract, model_vector, unflatten
 
 SEED = PublicSeed.from_integer(1)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from client.corpus import Corpus, load_corpus, nothing_left, split_of, treat
 from client.formats import RawRow
 from client.settings import DataSection, SiteFolder
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 KEY = bytes(range(32))
 COLUMNS = ("text", "label", "patient", "record")

@@ -15,9 +15,9 @@ from client import enrolment
 from client.settings import SiteFolder
 from coordinator import provision
 from coordinator.folder import FederationFolder
-from privacy.errors import IntegrityError, PlanRefused, SettingsError
-from privacy.exchange.enrolment import StartKit, check_enrolment, read_enrolment, read_start_kit, sign_start_kit
-from privacy.randomness import PublicSeed
+from privacy.base.errors import IntegrityError, PlanRefused, SettingsError
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.enrolment import StartKit, check_enrolment, read_enrolment, read_start_kit, sign_start_kit
 
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 SEED = PublicSeed.from_integer(7)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from client.evaluation import Counts, noised_metrics
+from privacy.base.randomness import SecretSeed
 from privacy.dp.params import PrivacySpent
-from privacy.exchange.plans import EvaluationPlan, Figures, TaskPlan, TrainingPlan
-from privacy.randomness import SecretSeed
+from privacy.protocol.plans import EvaluationPlan, Figures, TaskPlan, TrainingPlan
 
 COUNTS = Counts(right=(5, 0, 7), actual=(9, 3, 8), predicted=(8, 2, 10))
 SPENT = PrivacySpent(epsilon="1", delta="0.001", unit="patient", accountant="prv", events=())

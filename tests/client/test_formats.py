@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from client.formats import DataFile, HowToRead, delimited, encodings, excel
 from client.formats.rows import RawRow
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
 

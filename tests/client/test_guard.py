@@ -19,12 +19,12 @@ from client.guard import (
     check_seconds,
 )
 from client.settings import SiteSettings
-from privacy.audit.entries import RosterSite, RunOpened
-from privacy.audit.keys import SigningKey
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.errors import PlanRefused
 from privacy.dp.params import PrivacyParams
-from privacy.errors import PlanRefused
-from privacy.exchange.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
+from privacy.log.keys import SigningKey
+from privacy.protocol.entries import RosterSite, RunOpened
+from privacy.protocol.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
 from privacy.update.delta import ArraySpec, ModelContract
 
 KEY = SigningKey(b"\x03" * 32).verify_key()

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.highlight import KINDS, OTHER, after, before, kind_of
-from privacy.text.records import ENTITY_TYPES, AnonymizedRecord, Finding
-from privacy.text.replacement import rewrite
+from privacy.text.reading.records import ENTITY_TYPES, AnonymizedRecord, Finding
+from privacy.text.replace.replacement import rewrite
 
 
 def replaced_by(text: str, findings: tuple[Finding, ...], words: list[str]) -> AnonymizedRecord:

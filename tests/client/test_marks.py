@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from client.corpus import Corpus, load_corpus
 from client.marks import MalformedMarks, join, read_spans, read_tags
 from client.settings import SiteFolder
-from privacy.errors import SettingsError
-from privacy.text.records import Span
+from privacy.base.errors import SettingsError
+from privacy.text.reading.records import Span
 
 KEY = bytes(32)
 Make = Callable[..., SiteFolder]

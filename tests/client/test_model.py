@@ -23,13 +23,13 @@ from client.features import compute_features
 from client.model import SharedBert, build, load_arrays, trainable, trainable_arrays
 from client.pieces import WordPieces, gathered, read_pieces, token_batch
 from client.pretrained import Pretrained, find_pretrained, load_packaged, load_pretrained, pretrained_digest
+from privacy.base.errors import ContractError, IntegrityError, SettingsError
+from privacy.base.identifiers import sha256_file
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import clipping
 from privacy.dp.draws import RowDraws, tags_by_place, using
-from privacy.errors import ContractError, IntegrityError, SettingsError
-from privacy.exchange.plans import TrainingPlan
-from privacy.identifiers import sha256_file
-from privacy.randomness import PublicSeed, SecretSeed
-from privacy.text.records import AnonymizedRecord
+from privacy.protocol.plans import TrainingPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 CPU = torch.device("cpu")
 SEED = PublicSeed.from_integer(11)

@@ -27,7 +27,7 @@ from client import cli
 from client.corpus import load_corpus
 from client.settings import SiteFolder
 from coordinator import cli as coordinator
-from privacy.errors import CollabError
+from privacy.base.errors import CollabError
 
 KEY = bytes(range(32))
 SECRET = "zqvsecret"

@@ -15,7 +15,7 @@ import torch
 from transformers import BertModel
 
 from client.pretrained import load_pretrained
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from client.reports import SiteReports
-from privacy.errors import PlanRefused, SettingsError
+from privacy.base.errors import PlanRefused, SettingsError
 
 
 def test_a_refusal_is_kept_with_its_sentence_and_next_step(tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ import pytest
 from client import cli, review_figures, reviewing
 from client import review_sample as sampling
 from client.enrolment import enroll, site_key_if_any
+from client.review.residual import upper_bound
 from client.review_sample import Draw, left_over, stratum_of
 from client.settings import SiteFolder
 from client.texts import open_texts
-from privacy.canonical import canonical_bytes
-from privacy.errors import IntegrityError
-from privacy.text.records import Finding
-from privacy.text.residual import upper_bound
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import IntegrityError
+from privacy.text.reading.records import Finding
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 

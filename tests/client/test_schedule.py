@@ -10,7 +10,7 @@ import torch
 from torch.optim import SGD
 
 from client.schedule import StepsOfRun, factor, follow_schedule
-from privacy.exchange.plans import TrainingPlan
+from privacy.protocol.plans import TrainingPlan
 
 Plan = Callable[..., TrainingPlan]
 

@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from client.settings import SiteFolder, SiteSettings
-from privacy.errors import SettingsError
-from privacy.settings_file import parse_toml, render
+from privacy.base.errors import SettingsError
+from privacy.commandline.settings_file import parse_toml, render
 
 GOOD = """
 [site]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from client.state import SiteState
-from privacy.audit.checkpoint import Checkpoint
-from privacy.audit.keys import SigningKey
-from privacy.exchange.messages import Parcel, Refusal, seal
+from privacy.log.keys import SigningKey
+from privacy.protocol.checkpoint import Checkpoint
+from privacy.protocol.messages import Parcel, Refusal, seal
 
 
 def reply(payload: bytes = b"numbers" * 1000) -> Parcel:

@@ -18,13 +18,13 @@ from rich.console import Console
 
 from client import cli, preview
 from client.enrolment import enroll, site_key_if_any
-from client.pages import style_sheet
 from client.settings import SiteFolder
 from client.text_session import keyed_texts_of, paged
 from client.texts import Shown, open_texts
-from privacy.text import cache as span_cache
-from privacy.text.cache import SpanCache
-from privacy.text.records import ENTITY_TYPES, AnonymizedRecord, Finding, TextRow
+from privacy.pages.html import style_sheet
+from privacy.text.reading.records import ENTITY_TYPES, AnonymizedRecord, Finding, TextRow
+from privacy.text.run import cache as span_cache
+from privacy.text.run.cache import SpanCache
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 

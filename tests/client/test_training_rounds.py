@@ -16,12 +16,12 @@ from client.pretrained import Pretrained, load_pretrained
 from client.schedule import StepsOfRun
 from client.settings import ComputeSection
 from client.training import TextExamples, build_optimizer, count, predict, prepare, run_round
+from privacy.base.errors import ContractError, SettingsError
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp.params import PrivacyParams, Unit
 from privacy.dp.training import StepRecord
-from privacy.errors import ContractError, SettingsError
-from privacy.exchange.plans import CohortMember, EncodingPlan, RoundPlan, TaskPlan, TrainingPlan
-from privacy.randomness import PublicSeed, SecretSeed
-from privacy.text.records import AnonymizedRecord
+from privacy.protocol.plans import CohortMember, EncodingPlan, RoundPlan, TaskPlan, TrainingPlan
+from privacy.text.reading.records import AnonymizedRecord
 
 CPU = torch.device("cpu")
 SECRET = SecretSeed(bytes(range(32)))

@@ -25,11 +25,11 @@ from client.app import make_app
 from client.credentials import Credentials
 from client.transport import CERTIFICATE_PATH, serve
 from coordinator import certificates
-from privacy.audit.keys import SigningKey
-from privacy.errors import CollabError, SettingsError
-from privacy.exchange.enrolment import Enrolment, KeySlots, line_of
-from privacy.exchange.messages import Parcel
-from privacy.files import write_private
+from privacy.base.errors import CollabError, SettingsError
+from privacy.base.files import write_private
+from privacy.log.keys import SigningKey
+from privacy.protocol.enrolment import Enrolment, KeySlots, line_of
+from privacy.protocol.messages import Parcel
 
 Answer = tuple[int, dict[str, str], bytes]
 

@@ -16,9 +16,9 @@ from client.formats import RawRow
 from client.naming import OF_CONTENT, OF_NO_NAME, named_digest, split_of_site
 from client.settings import DataSection, SiteFolder
 from client.unit_table import PARTS, Part, UnitTable, unit_table
+from privacy.base.errors import IntegrityError
+from privacy.base.randomness import SecretSeed
 from privacy.dp.params import Unit
-from privacy.errors import IntegrityError
-from privacy.randomness import SecretSeed
 
 KEY = bytes(range(32))
 DRAWN = "d" * 64

@@ -8,9 +8,9 @@ import itertools
 import numpy as np
 import pytest
 
-from privacy import parts
 from privacy.aggregation import AggregationRule, load_rule
-from privacy.errors import ContractError, SettingsError, UpdateNotFinite
+from privacy.base import parts
+from privacy.base.errors import ContractError, SettingsError, UpdateNotFinite
 from privacy.update.clip import clip
 from privacy.update.quantize import quantize
 

@@ -18,13 +18,13 @@ from client.model import build
 from client.pretrained import Pretrained, load_pretrained
 from client.tasks import Reading
 from client.training import TextExamples, count, predict, prepare
-from privacy import parts
+from privacy.base import parts
+from privacy.base.errors import ContractError, SettingsError
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import clipping
 from privacy.dp.draws import RowDraws, tags_by_place, using
-from privacy.errors import ContractError, SettingsError
-from privacy.exchange.plans import TaskPlan, TrainingPlan
-from privacy.randomness import PublicSeed, SecretSeed
-from privacy.text.records import AnonymizedRecord, Span
+from privacy.protocol.plans import TaskPlan, TrainingPlan
+from privacy.text.reading.records import AnonymizedRecord, Span
 
 NAMES = parts.names("client.tasks")
 LABELS = ("fever", "cough", "other", "none")

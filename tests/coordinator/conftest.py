@@ -25,17 +25,20 @@ from coordinator.journal import Journal
 from coordinator.planning import Recipe, run_outline
 from coordinator.rounds import Rounds
 from coordinator.settings import FederationSettings
-from privacy.audit.checkpoint import Checkpoint, check_proof
-from privacy.audit.entries import AuditEntry, EvaluationPlanned, RosterSite, RoundPlanned, RunClosed, RunOpened
-from privacy.audit.keys import SigningKey
-from privacy.audit.note import NoteKey
 from privacy.audit.spending import epsilon_of
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.errors import IntegrityError
+from privacy.base.identifiers import sha256
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import plain, settings_digest
 from privacy.dp.params import PrivacyEvent, PrivacySpent, epsilon_string
-from privacy.errors import IntegrityError
-from privacy.exchange import mechanism
-from privacy.exchange.delivery import Delivery
-from privacy.exchange.messages import (
+from privacy.log.keys import SigningKey
+from privacy.log.note import NoteKey
+from privacy.protocol import mechanism
+from privacy.protocol.checkpoint import Checkpoint, check_proof
+from privacy.protocol.delivery import Delivery
+from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RosterSite, RoundPlanned, RunClosed, RunOpened
+from privacy.protocol.messages import (
     COORDINATOR,
     Parcel,
     Refusal,
@@ -45,11 +48,8 @@ from privacy.exchange.messages import (
     open_parcel,
     seal,
 )
-from privacy.exchange.plans import EvaluationPlan, RoundPlan
-from privacy.exchange.recall import EntityRecall, SelfCheck
-from privacy.identifiers import sha256
-from privacy.randomness import PublicSeed
-from privacy.settings_file import plain, settings_digest
+from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.recall import EntityRecall, SelfCheck
 from privacy.update.clip import clip
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
 from privacy.update.quantize import encode, quantize

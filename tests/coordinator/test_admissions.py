@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from coordinator import admissions, certificates
 from coordinator.admissions import Admitted
 from coordinator.door import Room
-from privacy.audit.keys import SigningKey
-from privacy.errors import IntegrityError, SettingsError
-from privacy.exchange.enrolment import Enrolment, KeySlots, line_of
-from privacy.exchange.identity import check_certificate, make_request, requested_key
+from privacy.base.errors import IntegrityError, SettingsError
+from privacy.log.keys import SigningKey
+from privacy.protocol.enrolment import Enrolment, KeySlots, line_of
+from privacy.protocol.identity import check_certificate, make_request, requested_key
 
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

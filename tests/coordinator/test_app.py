@@ -15,13 +15,13 @@ from coordinator import provision
 from coordinator.app import calibrate_elsewhere, make_recipe, software
 from coordinator.folder import FederationFolder
 from coordinator.settings import FederationSettings
-from privacy.audit.keys import SigningKey
-from privacy.canonical import canonical_bytes, digest_of
-from privacy.errors import SettingsError
-from privacy.exchange.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
-from privacy.exchange.identity import make_request
-from privacy.identifiers import sha256
-from privacy.settings_file import render, settings_digest
+from privacy.base.canonical import canonical_bytes, digest_of
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import sha256
+from privacy.commandline.settings_file import render, settings_digest
+from privacy.log.keys import SigningKey
+from privacy.protocol.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
+from privacy.protocol.identity import make_request
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
 
 NOW = datetime.now(UTC)

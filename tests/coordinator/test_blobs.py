@@ -13,8 +13,8 @@ import pytest
 
 from coordinator.blobs import BlobStore
 from privacy.audit.blobs import BlobReader
-from privacy.errors import ContractError, IntegrityError, StorageFailed, Unreachable
-from privacy.identifiers import sha256
+from privacy.base.errors import ContractError, IntegrityError, StorageFailed, Unreachable
+from privacy.base.identifiers import sha256
 
 
 def test_what_is_stored_comes_back_under_its_digest(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from coordinator.blobs import BlobStore
-from privacy.errors import StorageFailed
+from privacy.base.errors import StorageFailed
 store = BlobStore(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
 try:

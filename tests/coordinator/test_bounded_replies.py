@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from privacy.audit.keys import SigningKey
-from privacy.audit.note import NoteKey
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify
-from privacy.exchange.messages import Parcel, SiteHello
+from privacy.log.keys import SigningKey
+from privacy.log.note import NoteKey
+from privacy.protocol.messages import Parcel, SiteHello
 
 MakeStage = Callable[..., Any]
 

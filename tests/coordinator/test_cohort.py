@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.cohort import FINEST_TOTAL, cohort
-from privacy.errors import SettingsError
+from privacy.base.errors import SettingsError
 from privacy.update.quantize import check_fits
 
 BUCKETS = st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True), st.integers(1, 1 << 40), max_size=30)

@@ -16,9 +16,9 @@ from flwr.proto.node_pb2 import NodeInfo
 
 from client.app import make_app
 from coordinator.courier import PRESENCE_SECONDS, Courier
-from privacy.audit.keys import SigningKey
-from privacy.errors import Unreachable
-from privacy.exchange.messages import Parcel, ReasonCode, Refusal, seal
+from privacy.base.errors import Unreachable
+from privacy.log.keys import SigningKey
+from privacy.protocol.messages import Parcel, ReasonCode, Refusal, seal
 from simulations.grid import LocalGrid
 
 NODES = {"hospital_c": 4, "hospital_a": 2, "hospital_b": 3}

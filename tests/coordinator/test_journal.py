@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from coordinator.journal import Journal
-from privacy.audit.checkpoint import check_proof, open_checkpoint
-from privacy.audit.entries import ReplyRefused, RunClosed
-from privacy.audit.keys import SigningKey
-from privacy.audit.merkle import Tree
-from privacy.audit.note import NoteKey
-from privacy.canonical import canonical_bytes
-from privacy.errors import ContractError, IntegrityError, LogForked, SettingsError, StorageFailed
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import ContractError, IntegrityError, LogForked, SettingsError, StorageFailed
+from privacy.log.keys import SigningKey
+from privacy.log.merkle import Tree
+from privacy.log.note import NoteKey
+from privacy.protocol.checkpoint import check_proof, open_checkpoint
+from privacy.protocol.entries import ReplyRefused, RunClosed
 
 KEY = SigningKey(b"\x21" * 32)
 ORIGIN = "collab/journal-test"
@@ -184,9 +184,9 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from coordinator.journal import Journal
-from privacy.audit.entries import ReplyRefused
-from privacy.audit.keys import SigningKey
-from privacy.errors import StorageFailed
+from privacy.protocol.entries import ReplyRefused
+from privacy.log.keys import SigningKey
+from privacy.base.errors import StorageFailed
 
 def refused(site):
     facts = dict(phase="update", plan_digest="b" * 64, by="coordinator", reason="no_reply", envelope=None)
@@ -237,8 +237,8 @@ WRITER = """
 import os, sys
 from pathlib import Path
 from coordinator.journal import Journal
-from privacy.audit.entries import ReplyRefused
-from privacy.audit.keys import SigningKey
+from privacy.protocol.entries import ReplyRefused
+from privacy.log.keys import SigningKey
 
 def refused(site):
     facts = dict(phase="update", plan_digest="b" * 64, by="coordinator", reason="no_reply", envelope=None)

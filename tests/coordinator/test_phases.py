@@ -11,7 +11,7 @@ import pytest
 
 from coordinator.phases import CloseRun, Finished, Greet, History, OpenRun, next_action, plan_digest
 from coordinator.planning import evaluation_plan, round_plan
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
 
 MakeStage = Callable[..., Any]
 

@@ -10,7 +10,7 @@ import pytest
 
 from coordinator.phases import History
 from coordinator.planning import evaluation_plan, members, round_plan
-from privacy.errors import Unreachable
+from privacy.base.errors import Unreachable
 
 MakeStage = Callable[..., Any]
 

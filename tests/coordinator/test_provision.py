@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from coordinator import certificates, provision
 from coordinator.folder import FederationFolder
-from privacy.audit.keys import SigningKey, VerifyKey
-from privacy.errors import CollabError, ContractError, IntegrityError, SettingsError
-from privacy.exchange.enrolment import (
+from privacy.base.errors import CollabError, ContractError, IntegrityError, SettingsError
+from privacy.base.randomness import PublicSeed
+from privacy.log.keys import SigningKey, VerifyKey
+from privacy.protocol.enrolment import (
     Enrolment,
     KeySlots,
     check_enrolment,
@@ -29,8 +30,7 @@ from privacy.exchange.enrolment import (
     sign_enrolment,
     sign_start_kit,
 )
-from privacy.exchange.identity import make_request
-from privacy.randomness import PublicSeed
+from privacy.protocol.identity import make_request
 
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 SEED = PublicSeed.from_integer(7)

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privacy.audit.keys import SigningKey
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify
-from privacy.canonical import digest_of
-from privacy.exchange.messages import Envelope, Parcel, Refusal, SiteUpdate, seal
-from privacy.exchange.plans import EncodingPlan
-from privacy.exchange.recall import EntityRecall
-from privacy.identifiers import sha256
+from privacy.base.canonical import digest_of
+from privacy.base.identifiers import sha256
+from privacy.log.keys import SigningKey
+from privacy.protocol.messages import Envelope, Parcel, Refusal, SiteUpdate, seal
+from privacy.protocol.plans import EncodingPlan
+from privacy.protocol.recall import EntityRecall
 from privacy.update.quantize import encode
 
 MakeStage = Callable[..., Any]

@@ -26,10 +26,10 @@ from coordinator.phases import (
     Score,
     next_action,
 )
-from privacy.audit.entries import AuditEntry
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify
-from privacy.errors import SettingsError, StorageFailed, Unreachable
+from privacy.base.errors import SettingsError, StorageFailed, Unreachable
+from privacy.protocol.entries import AuditEntry
 
 MakeStage = Callable[..., Any]
 

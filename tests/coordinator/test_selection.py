@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.settings import FederationSettings
-from privacy.audit.entries import RoundEvaluated
 from privacy.audit.replay import replay
-from privacy.audit.selection import Rule, Selection
 from privacy.audit.verify import verify
-from privacy.canonical import decimal_string
-from privacy.errors import SettingsError
-from privacy.settings_file import parse_toml, plain
+from privacy.base.canonical import decimal_string
+from privacy.base.errors import SettingsError
+from privacy.commandline.settings_file import parse_toml, plain
+from privacy.protocol.entries import RoundEvaluated
+from privacy.protocol.selection import Rule, Selection
 
 MakeStage = Callable[..., Any]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from privacy.audit.entries import AuditEntry
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify
-from privacy.errors import Unreachable
+from privacy.base.errors import Unreachable
+from privacy.protocol.entries import AuditEntry
 
 MakeStage = Callable[..., Any]
 MOMENTUM = {"training": {"rounds": 3}, "rounds": {"evaluate": False}, "update": {"server_momentum": 0.9}}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coordinator import status
-from privacy.audit.entries import AuditEntry, SiteReady
+from privacy.protocol.entries import AuditEntry, SiteReady
 
 MakeStage = Callable[..., Any]
 

@@ -67,7 +67,7 @@ def test_the_parts_of_flowers_clients_that_are_replaced_are_where_they_were() ->
     from flwr.supercore.runtime import RuntimeHttpClient
 
     from coordinator.network_grid import local_client
-    from privacy.exchange.patience import Patience
+    from privacy.protocol.patience import Patience
 
     client = local_client(RuntimeHttpClient, "127.0.0.1:1", [])
     assert isinstance(client._retry_invoker, Patience)

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from coordinator.gate import CERTIFICATE_PATH, END_PATH, NODES_PATH, SECRET_HEADER, Gate, inside, outside, tree_bytes
 from coordinator.superlink import flower_app
-from privacy.exchange.flower import PIECE_BYTES, object_limit
+from privacy.protocol.flower import PIECE_BYTES, object_limit
 
 LIMIT = 20 << 20
 SECRET = "s" * 64

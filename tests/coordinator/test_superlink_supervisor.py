@@ -16,7 +16,7 @@ import pytest
 
 from coordinator import supervisor
 from coordinator.supervisor import Supervised, listening_socket
-from privacy.errors import SettingsError, Unreachable
+from privacy.base.errors import SettingsError, Unreachable
 
 SERVER = """
 import os, socket, sys, threading

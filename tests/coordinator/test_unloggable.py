@@ -11,12 +11,12 @@ import pytest
 
 from coordinator import journal as journals
 from coordinator.journal import MAX_ENTRY_BYTES, Journal
-from privacy.audit.entries import RunOpened
-from privacy.audit.keys import SigningKey
 from privacy.audit.verify import verify
-from privacy.canonical import canonical_bytes
-from privacy.errors import ContractError
-from privacy.exchange.messages import MAX_BODY_BYTES
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import ContractError
+from privacy.log.keys import SigningKey
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.messages import MAX_BODY_BYTES
 
 MakeStage = Callable[..., Any]
 LONG = {f"library_{number}": "x" * 128 for number in range(64)}

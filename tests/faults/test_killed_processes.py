@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from privacy.exchange.recall import IDENTIFIERS
+from privacy.protocol.recall import IDENTIFIERS
 from simulations.cli import run_command
 from simulations.federation import results_file
 
@@ -76,7 +76,7 @@ QUIETLY = {"as_json": True}
 def start(folder: Path, out: str) -> ForkServerProcess:
     """`collab-sim run` in a process of its own."""
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["simulations.build", "simulations.federation", "privacy.text.engines.presidio"])
+    server.set_forkserver_preload(["simulations.build", "simulations.federation", "privacy.text.find.engines.presidio"])
     process = server.Process(target=run_command, args=(str(folder / "small.toml"), folder / out), kwargs=QUIETLY)
     process.start()
     return process

@@ -22,12 +22,12 @@ from coordinator import admissions, certificates
 from coordinator.courier import Courier
 from coordinator.network_grid import FlowerGrid
 from coordinator.superlink import flower_grid
-from privacy.audit.keys import SigningKey
-from privacy.exchange.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
-from privacy.exchange.identity import Role, make_request
-from privacy.exchange.messages import Parcel, ReasonCode
-from privacy.files import write_private
-from privacy.identifiers import sha256
+from privacy.base.files import write_private
+from privacy.base.identifiers import sha256
+from privacy.log.keys import SigningKey
+from privacy.protocol.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
+from privacy.protocol.identity import Role, make_request
+from privacy.protocol.messages import Parcel, ReasonCode
 
 SITES = ("hospital_a", "hospital_b")
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from client.app import make_app
 from client.credentials import Credentials
 from client.transport import serve
-from privacy.audit.keys import SigningKey
-from privacy.exchange.messages import Parcel, Refusal, seal
+from privacy.log.keys import SigningKey
+from privacy.protocol.messages import Parcel, Refusal, seal
 
 
 def parcel(sender: str, payload: bytes) -> Parcel:

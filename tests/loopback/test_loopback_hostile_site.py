@@ -28,9 +28,9 @@ from flwr.supercore.inflatable.inflatable_object import (
     no_object_id_recompute,
 )
 
-from privacy.audit.keys import SigningKey
-from privacy.exchange.flower import cut, to_content
-from privacy.exchange.messages import Parcel, Refusal, seal
+from privacy.log.keys import SigningKey
+from privacy.protocol.flower import cut, to_content
+from privacy.protocol.messages import Parcel, Refusal, seal
 
 pytestmark = pytest.mark.slow
 

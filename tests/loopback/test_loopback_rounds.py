@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from privacy.exchange.messages import Parcel
+from privacy.protocol.messages import Parcel
 
 pytestmark = pytest.mark.slow
 

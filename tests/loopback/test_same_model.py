@@ -22,10 +22,10 @@ from pathlib import Path
 import pytest
 
 from coordinator.status import read_entries
-from privacy.audit.entries import RunClosed, UpdateReceived
-from privacy.errors import CollabError
-from privacy.exchange.recall import IDENTIFIERS
-from privacy.identifiers import Digest
+from privacy.base.errors import CollabError
+from privacy.base.identifiers import Digest
+from privacy.protocol.entries import RunClosed, UpdateReceived
+from privacy.protocol.recall import IDENTIFIERS
 from simulations.build import build
 from simulations.federation import Federation
 from simulations.scenario import Scenario, load

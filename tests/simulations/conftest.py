@@ -15,9 +15,9 @@ import pytest
 
 import simulations.federation as federation_room
 from client import mechanism_check
+from privacy.commandline.settings_file import parse_toml
 from privacy.dp.calibrate import noise_multiplier
-from privacy.exchange.recall import IDENTIFIERS
-from privacy.settings_file import parse_toml
+from privacy.protocol.recall import IDENTIFIERS
 from simulations.build import Built, build
 from simulations.federation import Federation, Outcome
 from simulations.scenario import Scenario
@@ -131,7 +131,7 @@ def copy_of(small: Scenario, tmp_path: Path) -> Callable[..., Built]:
 
 def overheard(federation: Federation, crossed: list[tuple[str, str, bytes]]) -> None:
     """Write down every parcel that goes in and out of every site of `federation`."""
-    from privacy.canonical import canonical_bytes
+    from privacy.base.canonical import canonical_bytes
 
     for name, site in federation.sites.items():
 

@@ -14,8 +14,8 @@ import simulations.build as room
 from client.enrolment import enroll, join, load_identity
 from client.settings import SiteFolder
 from coordinator import provision
-from privacy.errors import PlanRefused, SettingsError
-from privacy.exchange.enrolment import fingerprint_of
+from privacy.base.errors import PlanRefused, SettingsError
+from privacy.protocol.enrolment import fingerprint_of
 from simulations.build import MARKER, Built, bucket_of, build
 from simulations.scenario import Scenario
 

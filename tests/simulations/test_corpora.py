@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.errors import SettingsError
-from privacy.randomness import PublicSeed
+from privacy.base.errors import SettingsError
+from privacy.base.randomness import PublicSeed
 from simulations import corpora
 from simulations.corpora import (
     ENTITY_TYPES,

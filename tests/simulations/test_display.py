@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from privacy.audit.entries import AuditEntry, MetricsReceived, RoundEvaluated
-from privacy.exchange.messages import SiteMetrics
+from privacy.protocol.entries import AuditEntry, MetricsReceived, RoundEvaluated
+from privacy.protocol.messages import SiteMetrics
 from simulations.display import Progress
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from privacy import parts
-from privacy.exchange.recall import IDENTIFIERS
+from privacy.base import parts
+from privacy.protocol.recall import IDENTIFIERS
 from simulations.build import build
 from simulations.federation import Federation
 from simulations.scenario import Scenario

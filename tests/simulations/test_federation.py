@@ -16,13 +16,13 @@ import pytest
 
 from client.cli import main as client_main
 from coordinator.settings import AnonymizationSection
-from privacy import terminal
-from privacy.audit.entries import AuditEntry, ReplyRefused, RoundPlanned, UpdateReceived
 from privacy.audit.stored import read_log
 from privacy.audit.verify import verify
-from privacy.errors import Unreachable
-from privacy.exchange.messages import parse
-from privacy.settings_file import render, settings_digest
+from privacy.base.errors import Unreachable
+from privacy.commandline import terminal
+from privacy.commandline.settings_file import render, settings_digest
+from privacy.protocol.entries import AuditEntry, ReplyRefused, RoundPlanned, UpdateReceived
+from privacy.protocol.messages import parse
 from simulations.build import Built, build
 from simulations.cli import app
 from simulations.federation import Federation

@@ -10,10 +10,10 @@ import pytest
 
 from client.app import make_app
 from coordinator.courier import Courier
-from privacy.audit.keys import SigningKey
-from privacy.errors import SettingsError
-from privacy.exchange.flower import PIECE_BYTES, to_content
-from privacy.exchange.messages import Parcel, Refusal, seal
+from privacy.base.errors import SettingsError
+from privacy.log.keys import SigningKey
+from privacy.protocol.flower import PIECE_BYTES, to_content
+from privacy.protocol.messages import Parcel, Refusal, seal
 from simulations.grid import LocalGrid
 
 

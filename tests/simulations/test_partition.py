@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from privacy.errors import SettingsError
-from privacy.identifiers import SiteId
-from privacy.randomness import PublicSeed
+from privacy.base.errors import SettingsError
+from privacy.base.identifiers import SiteId
+from privacy.base.randomness import PublicSeed
 from simulations.partition import (
     Partition,
     Row,

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from coordinator.settings import FederationSettings
-from privacy.errors import SettingsError
-from privacy.settings_file import parse_toml, render, settings_digest
+from privacy.base.errors import SettingsError
+from privacy.commandline.settings_file import parse_toml, render, settings_digest
 from simulations import scenario as scenarios
 from simulations.scenario import Scenario
 

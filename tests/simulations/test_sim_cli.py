@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from privacy import terminal
-from privacy.settings_file import parse_toml
+from privacy.commandline import terminal
+from privacy.commandline.settings_file import parse_toml
 from simulations.cli import app
 from simulations.scenario import Scenario
 

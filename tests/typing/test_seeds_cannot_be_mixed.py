@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 RIGHT = """
 from privacy.dp.keystream import KeyStream
-from privacy.randomness import PublicSeed, SecretSeed
+from privacy.base.randomness import PublicSeed, SecretSeed
 
 def noise(seed: SecretSeed) -> KeyStream:
     return KeyStream(seed.derive("noise"), "noise")

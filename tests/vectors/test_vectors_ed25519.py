@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ed25519 through privacy.audit.keys: RFC 8032 section 7.1, Wycheproof (151 cases) and the CCTV corner cases (914)."""
+"""Ed25519 through privacy.log.keys: RFC 8032 section 7.1, Wycheproof (151 cases) and the CCTV corner cases (914)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from privacy.audit.keys import SigningKey, VerifyKey
-from privacy.errors import IntegrityError
+from privacy.base.errors import IntegrityError
+from privacy.log.keys import SigningKey, VerifyKey
 
 FOLDER = Path(__file__).resolve().parents[2] / ".." / "shared" / "vectors" / "ed25519"
 needs_vectors = pytest.mark.skipif(not FOLDER.is_dir(), reason="the shared Ed25519 vectors are not beside the checkout")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from privacy.canonical import canonical_bytes
-from privacy.errors import ContractError
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import ContractError
 
 
 def test_literals_integers_and_escapes_are_encoded_as_in_section_3_2() -> None:

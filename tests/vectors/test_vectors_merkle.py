@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from privacy.audit.merkle import verify_consistency, verify_inclusion
-from privacy.errors import IntegrityError
+from privacy.base.errors import IntegrityError
+from privacy.log.merkle import verify_consistency, verify_inclusion
 
 FOLDER = Path(__file__).resolve().parents[2] / ".." / "shared" / "vectors" / "merkle" / "testdata"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the shared Merkle vectors are not beside the checkout")

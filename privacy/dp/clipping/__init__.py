@@ -17,8 +17,8 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from privacy import parts
-from privacy.errors import ContractError
+from privacy.base import parts
+from privacy.base.errors import ContractError
 
 LARGEST = 1e8
 """The longest gradient of a unit that takes part: far above any that trains, far below where float32 overflows."""

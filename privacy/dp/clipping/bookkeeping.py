@@ -23,11 +23,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from privacy.base.errors import ContractError
 from privacy.dp.clipping import LARGEST, Losses, beyond, check_losses, check_units, clip_factors, unclippable
 from privacy.dp.clipping._gram import Grams
 from privacy.dp.clipping._layers import OfEmbedding, OfLinear, OfTied, RowGradients, Rule, of_units, rule
 from privacy.dp.clipping._sums import Sums
-from privacy.errors import ContractError
 
 CANCELLED = 1e-4
 """The share of a squared norm that rounding may make up before the norm is computed again in float64."""

@@ -27,20 +27,20 @@ from coordinator.journal import Journal
 from coordinator.phases import History
 from coordinator.planning import evaluation_plan, round_plan
 from coordinator.settings import FederationSettings
-from privacy.audit.entries import AuditEntry, EvaluationPlanned, RoundPlanned
-from privacy.audit.keys import SigningKey
-from privacy.canonical import canonical_bytes, digest_of
-from privacy.exchange.delivery import Delivery
-from privacy.exchange.messages import (
+from privacy.base.canonical import canonical_bytes, digest_of
+from privacy.base.randomness import PublicSeed
+from privacy.commandline.settings_file import render
+from privacy.log.keys import SigningKey
+from privacy.protocol.delivery import Delivery
+from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RoundPlanned
+from privacy.protocol.messages import (
     COORDINATOR,
     Parcel,
     Refusal,
     open_parcel,
     seal,
 )
-from privacy.exchange.recall import IDENTIFIERS
-from privacy.randomness import PublicSeed
-from privacy.settings_file import render
+from privacy.protocol.recall import IDENTIFIERS
 
 NOW = datetime.now(UTC)
 SEED = PublicSeed(b"\x11" * 32)

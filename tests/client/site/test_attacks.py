@@ -16,11 +16,11 @@ import pytest
 from tokenizers import Tokenizer
 
 from client.door import Unsigned
-from privacy.canonical import canonical_bytes
+from privacy.base.canonical import canonical_bytes
+from privacy.base.identifiers import sha256
 from privacy.dp.params import PrivacyParams
-from privacy.exchange.messages import Envelope, Parcel, SiteMetrics
-from privacy.exchange.plans import EncodingPlan
-from privacy.identifiers import sha256
+from privacy.protocol.messages import Envelope, Parcel, SiteMetrics
+from privacy.protocol.plans import EncodingPlan
 from privacy.update.delta import flatten, model_bytes, model_vector, unflatten
 
 Clinic = Any

@@ -13,10 +13,10 @@ import pytest
 from client.budget import cost_of_run, planned_events
 from client.cli import main
 from client.settings import SiteFolder
-from privacy.canonical import canonical_bytes
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import BudgetExceeded, IntegrityError, PlanRefused
 from privacy.dp import accounting
 from privacy.dp.filtering import epsilon_filter
-from privacy.errors import BudgetExceeded, IntegrityError, PlanRefused
 
 Clinic = Any
 Make = Callable[..., Clinic]

@@ -14,9 +14,9 @@ import pytest
 
 from client import account as accounts_room
 from client.cli import main
+from privacy.base.errors import BudgetExceeded, IntegrityError
 from privacy.dp.ledger import Ledger
-from privacy.errors import BudgetExceeded, IntegrityError
-from privacy.exchange.messages import Parcel, Refusal
+from privacy.protocol.messages import Parcel, Refusal
 
 Clinic = Any
 

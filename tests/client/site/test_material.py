@@ -11,8 +11,8 @@ import pytest
 
 from client import features
 from client.material import Material
-from privacy.errors import CollabError
-from privacy.randomness import SecretSeed
+from privacy.base.errors import CollabError
+from privacy.base.randomness import SecretSeed
 
 MakeClinic = Callable[..., Any]
 

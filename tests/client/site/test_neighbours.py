@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from client.training import TextExamples
-from privacy.errors import ContractError
+from privacy.base.errors import ContractError
 from simulations.neighbours import law
 from simulations.neighbours.cases import CHOICES, Case
 from simulations.neighbours.law import tried

@@ -12,7 +12,7 @@ import pytest
 
 from client.replay import Replay
 from client.settings import SiteFolder
-from privacy.errors import CollabError
+from privacy.base.errors import CollabError
 
 Clinic = Any
 MakeClinic = Callable[..., Any]

@@ -20,9 +20,9 @@ from client.attempts import Computation
 from client.payload import encode_update
 from client.replay import Replay, doubtful, forbidding
 from client.settings import SiteFolder
-from privacy.exchange.messages import SiteUpdate
-from privacy.identifiers import sha256
-from privacy.randomness import PublicSeed
+from privacy.base.identifiers import sha256
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.messages import SiteUpdate
 
 Clinic = Any
 MakeClinic = Callable[..., Any]

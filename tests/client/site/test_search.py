@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from client.cli import main
-from privacy.exchange.model_request import ModelRequest, write_request
-from privacy.randomness import PublicSeed
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.model_request import ModelRequest, write_request
 
 TRIALS = """
 [search]

@@ -10,10 +10,10 @@ import pytest
 
 from client.door import Unsigned
 from coordinator.planning import evaluation_plan, round_plan
-from privacy.audit.entries import EvaluationPlanned, RoundPlanned, RunClosed
-from privacy.audit.keys import SigningKey
-from privacy.exchange.delivery import Delivery
-from privacy.exchange.messages import Parcel, Refusal, SiteHello, SiteMetrics, SiteUpdate
+from privacy.log.keys import SigningKey
+from privacy.protocol.delivery import Delivery
+from privacy.protocol.entries import EvaluationPlanned, RoundPlanned, RunClosed
+from privacy.protocol.messages import Parcel, Refusal, SiteHello, SiteMetrics, SiteUpdate
 
 Clinic = Any
 MakeClinic = Callable[..., Any]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from privacy.exchange.messages import Parcel, SiteUpdate
-from privacy.randomness import PublicSeed
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.messages import Parcel, SiteUpdate
 
 Clinic = Any
 MakeClinic = Callable[..., Any]

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from client import mechanism_check
+from privacy.base.randomness import SecretSeed
 from privacy.dp import training
 from privacy.dp.noise import GaussianStream, grid
 from privacy.dp.params import PrivacyParams
 from privacy.dp.sampling import PoissonUnits
-from privacy.exchange.mechanism import TESTED
-from privacy.exchange.messages import SiteUpdate
-from privacy.randomness import SecretSeed
+from privacy.protocol.mechanism import TESTED
+from privacy.protocol.messages import SiteUpdate
 
 Clinic = Any
 KEY = SecretSeed(bytes(range(32)))

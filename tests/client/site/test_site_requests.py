@@ -13,9 +13,9 @@ import pytest
 from client.door import Unsigned
 from client.material import Material
 from client.telling import sentence
-from privacy.errors import AnonymizationError
-from privacy.exchange.messages import SiteMetrics, SiteUpdate
-from privacy.identifiers import sha256
+from privacy.base.errors import AnonymizationError
+from privacy.base.identifiers import sha256
+from privacy.protocol.messages import SiteMetrics, SiteUpdate
 from privacy.update.delta import model_bytes, model_vector
 
 Clinic = Any

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from client.policy import DEFAULT_MIN_RECALL
-from privacy.exchange.messages import SiteUpdate
-from privacy.exchange.recall import AnonymizationPlan
+from privacy.protocol.messages import SiteUpdate
+from privacy.protocol.recall import AnonymizationPlan
 from privacy.text import self_check
 
 Clinic = Any

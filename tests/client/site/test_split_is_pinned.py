@@ -16,10 +16,10 @@ import pytest
 from client.cli import main
 from client.settings import SiteFolder
 from client.texts import open_texts
+from privacy.base.randomness import PublicSeed
 from privacy.dp import pld
 from privacy.dp.composition import as_one_sequence
 from privacy.dp.ledger import Ledger
-from privacy.randomness import PublicSeed
 
 Clinic = Any
 Make = Callable[..., Clinic]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from privacy.aggregation import CHUNK, with_momentum
-from privacy.errors import ContractError, UpdateNotFinite
+from privacy.base.errors import ContractError, UpdateNotFinite
 
 
 def vectors(count: int, size: int = CHUNK + 5) -> list[np.ndarray]:

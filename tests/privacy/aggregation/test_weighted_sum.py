@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.aggregation import weighted_sum
-from privacy.identifiers import sha256
+from privacy.base.identifiers import sha256
 
 UPDATES = st.lists(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=5, max_size=5), min_size=1, max_size=6)
 

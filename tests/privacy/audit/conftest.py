@@ -21,7 +21,14 @@ from pydantic import BaseModel
 from coordinator.blobs import BlobStore
 from coordinator.journal import Journal
 from privacy.aggregation import weighted_sum, with_momentum
-from privacy.audit.entries import (
+from privacy.base.canonical import canonical_bytes, digest_of
+from privacy.base.identifiers import sha256
+from privacy.base.randomness import PublicSeed
+from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, epsilon_string
+from privacy.dp.pld import epsilon_pld
+from privacy.log.keys import SigningKey
+from privacy.protocol import mechanism
+from privacy.protocol.entries import (
     EvaluationPlanned,
     MetricsReceived,
     ReplyRefused,
@@ -34,18 +41,11 @@ from privacy.audit.entries import (
     SiteReady,
     UpdateReceived,
 )
-from privacy.audit.keys import SigningKey
-from privacy.audit.scores import federation_scores
-from privacy.canonical import canonical_bytes, digest_of
-from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, epsilon_string
-from privacy.dp.pld import epsilon_pld
-from privacy.exchange import mechanism
-from privacy.exchange.messages import COORDINATOR, Envelope, Refusal, SiteHello, SiteMetrics, SiteUpdate, seal
-from privacy.exchange.outline import RunOutline
-from privacy.exchange.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
-from privacy.exchange.recall import AnonymizationPlan, EntityRecall, SelfCheck
-from privacy.identifiers import sha256
-from privacy.randomness import PublicSeed
+from privacy.protocol.messages import COORDINATOR, Envelope, Refusal, SiteHello, SiteMetrics, SiteUpdate, seal
+from privacy.protocol.outline import RunOutline
+from privacy.protocol.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
+from privacy.protocol.recall import AnonymizationPlan, EntityRecall, SelfCheck
+from privacy.protocol.scores import federation_scores
 from privacy.update.clip import clip
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
 from privacy.update.quantize import encode, quantize

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from privacy.audit.cli import main
-from privacy.audit.keys import SigningKey
-from privacy.audit.note import NoteKey
+from privacy.log.keys import SigningKey
+from privacy.log.note import NoteKey
 
 Capture = pytest.CaptureFixture[str]
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from privacy.audit.checkpoint import Checkpoint, check_proof, open_checkpoint
-from privacy.audit.entries import AuditEntry, RunClosed
-from privacy.audit.keys import SigningKey
-from privacy.audit.merkle import Tree
-from privacy.audit.note import NoteKey, sign_note
-from privacy.canonical import canonical_bytes
-from privacy.errors import IntegrityError, LogForked
-from privacy.exchange.delivery import LogProof
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import IntegrityError, LogForked
+from privacy.log.keys import SigningKey
+from privacy.log.merkle import Tree
+from privacy.log.note import NoteKey, sign_note
+from privacy.protocol.checkpoint import Checkpoint, check_proof, open_checkpoint
+from privacy.protocol.delivery import LogProof
+from privacy.protocol.entries import AuditEntry, RunClosed
 
 KEY = SigningKey(b"\x05" * 32)
 ORIGIN = "collab/test-federation"

@@ -30,7 +30,7 @@ from privacy.audit.replay import replay
 from privacy.audit.report import chosen
 from privacy.audit.stored import read_log
 from privacy.audit.verify import verify
-from privacy.errors import CollabError, IntegrityError, StorageFailed
+from privacy.base.errors import CollabError, IntegrityError, StorageFailed
 
 SECONDS = 5.0
 pytestmark = pytest.mark.timeout(60)  # whatever hangs a reader shall not hang the suite

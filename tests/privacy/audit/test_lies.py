@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from privacy.audit.keys import SigningKey
-from privacy.audit.note import NoteKey
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify
+from privacy.log.keys import SigningKey
+from privacy.log.note import NoteKey
 
 Change = Callable[[Any], Any]
 

@@ -18,7 +18,15 @@ import pytest
 
 from privacy.audit import facts
 from privacy.audit.blobs import BlobReader
-from privacy.audit.entries import (
+from privacy.audit.report import chosen
+from privacy.audit.runs import check_run
+from privacy.audit.stored import StoredLog, StoredRow, read_log
+from privacy.audit.verify import verify_stored
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import ContractError
+from privacy.log.merkle import leaf_hash
+from privacy.log.note import NoteKey
+from privacy.protocol.entries import (
     AuditEntry,
     MetricsReceived,
     ReplyRefused,
@@ -26,15 +34,7 @@ from privacy.audit.entries import (
     RunOpened,
     UpdateReceived,
 )
-from privacy.audit.merkle import leaf_hash
-from privacy.audit.note import NoteKey
-from privacy.audit.report import chosen
-from privacy.audit.runs import check_run
-from privacy.audit.stored import StoredLog, StoredRow, read_log
-from privacy.audit.verify import verify_stored
-from privacy.canonical import canonical_bytes
-from privacy.errors import ContractError
-from privacy.exchange.messages import parse
+from privacy.protocol.messages import parse
 
 GOLDEN = Path(__file__).parent / "golden"
 OLD, NEWEST = (1, 2, 3), 4

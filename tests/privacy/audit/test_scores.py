@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.audit.scores import federation_scores
-from privacy.errors import ContractError
-from privacy.exchange.messages import SiteMetrics
+from privacy.base.errors import ContractError
+from privacy.protocol.messages import SiteMetrics
+from privacy.protocol.scores import federation_scores
 
 
 def metrics(right: list[int], actual: list[int], predicted: list[int]) -> SiteMetrics:

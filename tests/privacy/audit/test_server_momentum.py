@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from privacy.audit.entries import AuditEntry, RoundPlanned
 from privacy.audit.replay import replay
 from privacy.audit.stored import read_log
 from privacy.audit.verify import verify
-from privacy.canonical import digest_of
-from privacy.exchange.messages import parse
-from privacy.exchange.plans import RoundPlan
+from privacy.base.canonical import digest_of
+from privacy.protocol.entries import AuditEntry, RoundPlanned
+from privacy.protocol.messages import parse
+from privacy.protocol.plans import RoundPlan
 
 Edit = Callable[[str, Any], Any]
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from privacy.audit.spending import TOLERANCE, Spending, epsilon_of, overspent
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent
 
 DELTA = "0.00001"

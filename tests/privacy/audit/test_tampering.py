@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from privacy.audit.blobs import BlobReader
-from privacy.audit.checkpoint import Checkpoint
 from privacy.audit.cli import main
-from privacy.audit.keys import SigningKey
-from privacy.audit.merkle import Tree, leaf_hash
-from privacy.audit.note import sign_note
 from privacy.audit.stored import StoredLog, StoredRow, read_log
 from privacy.audit.verify import VerifyReport, verify, verify_stored
-from privacy.errors import CollabError
+from privacy.base.errors import CollabError
+from privacy.log.keys import SigningKey
+from privacy.log.merkle import Tree, leaf_hash
+from privacy.log.note import sign_note
+from privacy.protocol.checkpoint import Checkpoint
 
 ENTRIES = 28
 

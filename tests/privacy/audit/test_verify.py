@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from privacy.audit.keys import SigningKey
-from privacy.audit.note import NoteKey
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify
-from privacy.errors import IntegrityError, SettingsError
+from privacy.base.errors import IntegrityError, SettingsError
+from privacy.log.keys import SigningKey
+from privacy.log.note import NoteKey
 
 
 def key_of(folder: Path) -> NoteKey:

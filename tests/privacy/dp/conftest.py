@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
 from client.attention import KEYED
+from privacy.base.randomness import SecretSeed
 from privacy.dp.dropout import keyed
-from privacy.randomness import SecretSeed
 
 LABELS = 3
 

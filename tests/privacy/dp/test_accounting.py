@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
+from privacy.base.errors import ContractError, IntegrityError, SettingsError
 from privacy.dp import accounting, composition, pld
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, epsilon_string
-from privacy.errors import ContractError, IntegrityError, SettingsError
 
 ANCHORS = Path(__file__).resolve().parents[3] / ".." / "shared" / "vectors" / "dp" / "epsilon_anchors.json"
 CASES = [("1", "0.032", 300), ("1", "0.1", 60), ("3", "1", 20), ("0.7", "0.05", 40), ("4", "0.25", 160)]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from privacy.base.errors import ContractError
 from privacy.dp import clipping
-from privacy.errors import ContractError
 
 SIZES = st.integers(1, 4)
 

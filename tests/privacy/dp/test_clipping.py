@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from privacy import parts
+from privacy.base import parts
+from privacy.base.errors import ContractError, SettingsError
 from privacy.dp import clipping
-from privacy.errors import ContractError, SettingsError
 
 METHODS = parts.names("privacy.dp.clipping")
 SCOPES = ("head", "top_1", "lora", "full")

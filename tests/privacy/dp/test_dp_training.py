@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from privacy.base.errors import ContractError
+from privacy.base.randomness import SecretSeed
 from privacy.dp import clipping, training
 from privacy.dp.noise import GaussianStream, grid
 from privacy.dp.params import PrivacyParams
 from privacy.dp.rounding import order_error
 from privacy.dp.sampling import PoissonUnits
-from privacy.errors import ContractError
-from privacy.randomness import SecretSeed
 
 RECORDS = [[row] for row in range(24)]
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from opacus.accountants.analysis import rdp as opacus_rdp
 from scipy.optimize import brentq
 
-from privacy.canonical import decimal_string
+from privacy.base.canonical import decimal_string
+from privacy.base.errors import BudgetExceeded
 from privacy.dp import accounting, pld
 from privacy.dp.composition import Accounted
 from privacy.dp.filtering import (
@@ -32,7 +33,6 @@ from privacy.dp.filtering import (
 )
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent
-from privacy.errors import BudgetExceeded
 
 DELTA = 1e-5
 

@@ -14,13 +14,13 @@ import textwrap
 
 import pytest
 
+from privacy.base.errors import BudgetExceeded, CollabError, ContractError, IntegrityError, PlanRefused
 from privacy.dp import pld
 from privacy.dp.composition import Accounted
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent, epsilon_string
 from privacy.dp.pld import epsilon_pld
 from privacy.dp.reservations import Split
-from privacy.errors import BudgetExceeded, CollabError, ContractError, IntegrityError, PlanRefused
 
 DELTA = "0.00001"
 
@@ -242,7 +242,7 @@ def test_two_processes_cannot_both_spend_what_is_left(path):
         from privacy.dp.ledger import Ledger
         from privacy.dp.params import PrivacyEvent
         from privacy.dp.pld import account
-        from privacy.errors import BudgetExceeded
+        from privacy.base.errors import BudgetExceeded
         path, me, limit = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
         event = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=40, partition="train")
         def slow(events, delta):

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
+from privacy.base.errors import BudgetExceeded, ContractError, IntegrityError, PlanRefused
 from privacy.dp.composition import Accounted
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent
-from privacy.errors import BudgetExceeded, ContractError, IntegrityError, PlanRefused
 
 DELTA = "0.00001"
 EVENT = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=10, partition="train")

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy.canonical import digest_of
+from privacy.base.canonical import digest_of
+from privacy.base.errors import CollabError, IntegrityError, PlanRefused
 from privacy.dp.composition import Accounted
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent
 from privacy.dp.reservations import Split
-from privacy.errors import CollabError, IntegrityError, PlanRefused
 
 DELTA = "0.00001"
 EVENT = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=10, partition="train")

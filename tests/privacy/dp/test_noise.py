@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from privacy.base.errors import ContractError
+from privacy.base.randomness import SecretSeed
 from privacy.dp.keystream import KeyStream
 from privacy.dp.noise import GaussianStream, gaussian_integers, noised_counts
 from privacy.dp.sampling import PoissonUnits
-from privacy.errors import ContractError
-from privacy.randomness import SecretSeed
 
 
 def key(number):
@@ -57,7 +57,7 @@ def test_how_a_stream_is_split_does_not_change_it(sizes):
 
 def test_the_same_seed_replays_in_another_process_with_more_threads():
     program = (
-        "from privacy.dp.noise import GaussianStream; from privacy.randomness import SecretSeed; import hashlib;"
+        "from privacy.dp.noise import GaussianStream; from privacy.base.randomness import SecretSeed; import hashlib;"
         "print(hashlib.sha256(GaussianStream(SecretSeed(bytes(32))).fill((3, 33333), 0.7).tobytes()).hexdigest())"
     )
     seen = {

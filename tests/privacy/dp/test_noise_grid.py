@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from privacy.base.errors import ContractError
+from privacy.base.randomness import SecretSeed
 from privacy.dp import training
 from privacy.dp.noise import GaussianStream, grid, sensitivity_of_rounding
 from privacy.dp.params import PrivacyParams
 from privacy.dp.sampling import PoissonUnits
-from privacy.errors import ContractError
-from privacy.randomness import SecretSeed
 
 ONCE_IN = 1e-5
 """A right generator fails a test of this file once in so many seeds; the seeds are fixed, so it passes for good."""
@@ -200,7 +200,7 @@ import hashlib, sys, torch
 from torch import nn
 from privacy.dp.params import PrivacyParams
 from privacy.dp.training import SeededDPOptimizer
-from privacy.randomness import SecretSeed
+from privacy.base.randomness import SecretSeed
 torch.set_num_threads(int(sys.argv[1]))
 params = PrivacyParams(sample_rate="0.5", noise_multiplier="1.1", max_grad_norm="0.7", target_epsilon="8",
                        target_delta="0.00001", num_steps=1, unit="record")

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from privacy.base.errors import ContractError
 from privacy.dp import clipping, training
 from privacy.dp.batches import clipped, physical
 from privacy.dp.clipping._sums import Sums
 from privacy.dp.params import PrivacyParams
 from privacy.dp.rounding import order_error
-from privacy.errors import ContractError
 
 METHODS = ["bookkeeping", "ghost", "hooks"]
 ROWS, WIDTH, LABELS, BATCH = 10_000, 384, 77, 256

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from privacy.base.errors import ContractError
 from privacy.dp import clipping
-from privacy.errors import ContractError
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 

@@ -15,13 +15,13 @@ from scipy import stats
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from privacy.base.errors import ContractError
+from privacy.base.randomness import SecretSeed
 from privacy.dp import clipping, training
 from privacy.dp.noise import GaussianStream
 from privacy.dp.params import PrivacyParams
 from privacy.dp.rounding import order_error
 from privacy.dp.sampling import PoissonUnits
-from privacy.errors import ContractError
-from privacy.randomness import SecretSeed
 
 SIZES = [1, 3, 2, 1]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}

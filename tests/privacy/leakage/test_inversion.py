@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from privacy.base.randomness import PublicSeed
 from privacy.leakage.inversion import chance_of, closeness, distances, mean_rank, recovered, row_space
-from privacy.randomness import PublicSeed
 
 WORDS, WIDTH, OUTPUTS = 500, 48, 40
 BATCH = frozenset({3, 77, 78, 200, 201, 350, 420, 499})

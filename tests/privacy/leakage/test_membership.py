@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from privacy.base.randomness import PublicSeed
 from privacy.leakage.membership import against_shadows, bound, membership
-from privacy.randomness import PublicSeed
 
 
 def drawn(seed: int, shift: float, members: int = 300, others: int = 600) -> tuple[np.ndarray, np.ndarray]:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp.noise import GaussianStream
-from privacy.exchange import mechanism
 from privacy.leakage import noise
-from privacy.randomness import PublicSeed, SecretSeed
+from privacy.protocol import mechanism
 
 Streams = NDArray[np.float32]
 KEY = SecretSeed(bytes(range(32)))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from privacy.base.randomness import PublicSeed
 from privacy.leakage.one_run import (
     GUESSES,
     audit,
@@ -20,7 +21,6 @@ from privacy.leakage.one_run import (
     p_value,
     refutable,
 )
-from privacy.randomness import PublicSeed
 
 CANARIES = 1024
 

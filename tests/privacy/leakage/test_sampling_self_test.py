@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp.sampling import PoissonUnits
 from privacy.leakage import sampling
-from privacy.randomness import PublicSeed, SecretSeed
 
 
 def ours(rate: str, seed: int) -> sampling.DrawUnits:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from privacy.text import engines
 from privacy.text.anonymize import Anonymizer
-from privacy.text.engines import Engine
-from privacy.text.records import AnonymizedRecord, TextRow
+from privacy.text.find import engines
+from privacy.text.find.engines import Engine
+from privacy.text.reading.records import AnonymizedRecord, TextRow
 from privacy.text.settings import TextSettings
 
 Anonymize = Callable[[str], AnonymizedRecord]

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from privacy.errors import AnonymizationError, SettingsError
-from privacy.text import engines
+from privacy.base.errors import AnonymizationError, SettingsError
 from privacy.text.anonymize import Anonymizer
-from privacy.text.cache import SpanCache
-from privacy.text.engines import Engine
-from privacy.text.records import AnonymizedRecord, Finding, TextRow
+from privacy.text.find import engines
+from privacy.text.find.engines import Engine
+from privacy.text.reading.records import AnonymizedRecord, Finding, TextRow
 from privacy.text.report import PlantedSpan, commitment, recall_on_planted
+from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
 
 SECRET = "Quenby Zorblatt"

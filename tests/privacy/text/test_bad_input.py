@@ -18,14 +18,14 @@ from pydantic import ValidationError
 
 from client.formats import DataFile, HowToRead
 from client.settings import SiteSettings
-from privacy.errors import SettingsError
-from privacy.settings_file import parse_toml
-from privacy.text import engines
-from privacy.text.analysis import analyze
+from privacy.base.errors import SettingsError
+from privacy.commandline.settings_file import parse_toml
 from privacy.text.anonymize import Anonymizer
-from privacy.text.engines import Engine
-from privacy.text.records import Finding, TextRow
-from privacy.text.replacement import rewrite
+from privacy.text.find import engines
+from privacy.text.find.engines import Engine
+from privacy.text.reading.records import Finding, TextRow
+from privacy.text.replace.replacement import rewrite
+from privacy.text.run.analysis import analyze
 from privacy.text.settings import TextSettings
 
 LENIENT = {"max_refused_fraction": 1.0, "row_time_limit_seconds": 50}

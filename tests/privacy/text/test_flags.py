@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from privacy.text.anonymize import Anonymizer
-from privacy.text.cache import SpanCache
-from privacy.text.engines import Engine
-from privacy.text.records import ENTITY_TYPES, FLAG_TYPES, TextRow
+from privacy.text.find.engines import Engine
+from privacy.text.reading.records import ENTITY_TYPES, FLAG_TYPES, TextRow
+from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
 
 ROWS = [

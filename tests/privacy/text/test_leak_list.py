@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from privacy.text.records import AnonymizedRecord
+from privacy.text.reading.records import AnonymizedRecord
 
 Anonymize = Callable[[str], AnonymizedRecord]
 
@@ -135,7 +135,7 @@ def test_a_surname_shown_once_goes_everywhere_in_that_text(anonymize: Anonymize)
 
 def test_a_row_knows_nothing_of_other_rows(engine, settings) -> None:  # type: ignore[no-untyped-def]
     from privacy.text.anonymize import Anonymizer
-    from privacy.text.records import TextRow
+    from privacy.text.reading.records import TextRow
 
     rows = [TextRow("1", "Mr. Quillfeather fell.", None, None), TextRow("2", "Quillfeather went home.", None, None)]
     together, _ = Anonymizer(engine, settings).run(rows)

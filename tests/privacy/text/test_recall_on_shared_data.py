@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from privacy.text.anonymize import Anonymizer
-from privacy.text.engines import Engine
-from privacy.text.records import TextRow
+from privacy.text.find.engines import Engine
+from privacy.text.reading.records import TextRow
 from privacy.text.report import PlantedSpan, recall_on_planted
 from privacy.text.settings import TextSettings
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from privacy.errors import AnonymizationError
-from privacy.exchange.recall import FEWEST_PLANTED, IDENTIFIERS, SelfCheck, fewest_found
-from privacy.identifiers import Digest
-from privacy.randomness import SecretSeed
+from privacy.base.errors import AnonymizationError
+from privacy.base.identifiers import Digest
+from privacy.base.randomness import SecretSeed
+from privacy.protocol.recall import FEWEST_PLANTED, IDENTIFIERS, SelfCheck, fewest_found
 from privacy.text import self_check
-from privacy.text.engines import Engine
-from privacy.text.generator.slots import SLOTS
-from privacy.text.records import Finding
+from privacy.text.find.engines import Engine
+from privacy.text.invent.slots import SLOTS
+from privacy.text.reading.modes import ReplacementSettings
+from privacy.text.reading.records import Finding
 from privacy.text.settings import TextSettings
-from privacy.text.surrogates.modes import ReplacementSettings
 
 SETTINGS = TextSettings(names="none")
 SEED = SecretSeed(b"\x21" * 32)

@@ -20,7 +20,7 @@ socket.socket.connect = refuse
 socket.socket.connect_ex = refuse
 from privacy.text import engines
 from privacy.text.anonymize import Anonymizer
-from privacy.text.records import TextRow
+from privacy.text.reading.records import TextRow
 from privacy.text.settings import TextSettings
 settings = TextSettings()
 text = "Dr. Quillfeather wrote to jo@mail.hosp.example.com, bob@ward.local, http://a.example.org and 10.1.2.3"
@@ -31,9 +31,9 @@ assert "@" not in records[0].text and "example" not in records[0].text and "Quil
 
 LIGHT = """
 import sys
-import privacy.text, privacy.text.records, privacy.text.settings, privacy.text.replacement, privacy.text.report
-import privacy.text.anonymize, privacy.text.cache, privacy.text.recognizers.names, privacy.text.engines
-unwanted = ("torch", "spacy", "presidio_analyzer", "transformers", "phonenumbers")
+import privacy.text, privacy.text.reading.records, privacy.text.settings, privacy.text.replace.replacement,
+privacy.text.report import privacy.text.anonymize, privacy.text.run.cache, privacy.text.find.recognizers.names,
+privacy.text.find.engines unwanted = ("torch", "spacy", "presidio_analyzer", "transformers", "phonenumbers")
 heavy = [name for name in unwanted if name in sys.modules]
 assert not heavy, heavy
 """

@@ -10,9 +10,9 @@ import time
 import pytest
 from pydantic import ValidationError
 
-from privacy.errors import AnonymizationError, SettingsError
-from privacy.text import engines
-from privacy.text.engines import refuse_services
+from privacy.base.errors import AnonymizationError, SettingsError
+from privacy.text.find import engines
+from privacy.text.find.engines import refuse_services
 from privacy.text.settings import TextSettings
 
 

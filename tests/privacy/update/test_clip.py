@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.errors import ContractError, UpdateNotFinite
+from privacy.base.errors import ContractError, UpdateNotFinite
 from privacy.update.clip import clip, l2_norm
 from privacy.update.quantize import check_bound, quantize
 

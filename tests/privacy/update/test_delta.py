@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import save
 
-from privacy.canonical import canonical_bytes
-from privacy.errors import ContractError, UpdateNotFinite
-from privacy.exchange.messages import parse
-from privacy.exchange.plans import TaskPlan, TrainingPlan
+from privacy.base.canonical import canonical_bytes
+from privacy.base.errors import ContractError, UpdateNotFinite
+from privacy.protocol.messages import parse
+from privacy.protocol.plans import TaskPlan, TrainingPlan
 from privacy.update.delta import ArraySpec, ModelContract, flatten, model_bytes, model_vector, unflatten
 
 TASK = TaskPlan(name="classification", labels=("heart", "lung"), max_tokens=64)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.errors import ContractError, UpdateNotFinite
+from privacy.base.errors import ContractError, UpdateNotFinite
 from privacy.update.quantize import CHUNK, check_bound, check_fits, decode, encode, quantize
 
 SMALL = st.floats(min_value=-1, max_value=1, width=32)

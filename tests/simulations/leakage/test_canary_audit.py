@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import training
 from privacy.dp.noise import GaussianStream
 from privacy.dp.sampling import PoissonUnits
-from privacy.randomness import PublicSeed, SecretSeed
 from simulations.leakage.canaries import CANARIES, SIZE_BUCKET, HeadAudit
 from simulations.leakage.subject import Claim, Plant, Subject
 

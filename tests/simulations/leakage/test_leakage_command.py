@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from privacy import terminal
+from privacy.commandline import terminal
 from privacy.leakage.verdict import MEANING, Check
 from simulations.cli import app
 from simulations.leakage import checks

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from client.pretrained import Pretrained, load_pretrained
-from privacy import parts
+from privacy.base import parts
 from privacy.dp import training
 from privacy.dp.draws import RowDraws, tags_by_place
 from privacy.dp.sampling import PoissonUnits

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Surrogates of persons: each part of a name has one other name within its privacy unit, whatever stands around it.
+
+So "Maria Lopez", "Ms Lopez", "LOPEZ" and "M. Lopez" of one patient become parts of one invented name. Kept are letter
+case, number of parts, initials, hyphens, possessives, titles, lower-case particles ("van der") and whether a first name
+is a woman's or a man's. A surrogate is none of the names found in the unit, two names never share one, and where the
+lists allow it the first three letters differ. A finding with no part to replace, or with other characters, gets a tag.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Literal
+
+from privacy.text import lists
+from privacy.text.lists import plain
+from privacy.text.reading.tokens import PARTICLES
+from privacy.text.replace.surrogates.keyed import UnitKey
+
+Role = Literal["female", "male", "given", "family"]
+
+TITLES = frozenset(("dr", "mr", "mrs", "ms", "miss", "mx", "prof", "professor", "doctor", "sir", "madam"))
+AFTER_NAME = frozenset(
+    ("md", "rn", "phd", "np", "dds", "lpn", "mph", "facs", "crna", "jr", "sr", "ii", "iii", "iv", "esq")
+)
+_PART = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\s,]+")
+_BETWEEN = frozenset(" \t\r\n.,'-()/&\"")
+
+
+class Names:
+    """The names of one privacy unit. `texts` are the words of every PERSON finding in it (folded by `view`)."""
+
+    def __init__(self, key: UnitKey, texts: Iterable[str]) -> None:
+        self._surrogates = _assigned(key, _votes(sorted(set(texts))))
+
+    def write(self, text: str) -> str | None:
+        """The surrogate of a name, in its shape; None if no part of it can be replaced."""
+        parts = _parts(text)
+        if parts is None or not any(kind == "name" for _, kind in parts):
+            return None
+        pieces: list[str] = []
+        position = 0
+        for match, kind in parts:
+            word = match.group()
+            if kind == "name":
+                surrogate = self.of(word)
+                if surrogate is None:
+                    return None
+                word = surrogate
+            pieces += (text[position : match.start()], word)
+            position = match.end()
+        return "".join([*pieces, text[position:]])
+
+    def of(self, word: str) -> str | None:
+        """The surrogate of one part of a name in the letter case of `word`; None if the unit has no such name."""
+        surrogate = self._surrogates.get(plain(word))
+        if surrogate is None:
+            return None
+        if word.isupper() and len(word) > 1:
+            return surrogate.upper()
+        return surrogate.lower() if word.islower() else surrogate
+
+
+def _parts(text: str) -> list[tuple[re.Match[str], Literal["name", "kept"]]] | None:
+    """The words of a finding and whether each is replaced; None if there is more than words of Latin letters."""
+    matches = list(_PART.finditer(text))
+    gaps = _PART.sub("", text)
+    if not (_BETWEEN.issuperset(gaps) and all(map(_is_latin, matches))):
+        return None
+    found: list[tuple[re.Match[str], Literal["name", "kept"]]] = []
+    for index, match in enumerate(matches):
+        follows = index + 1 < len(matches)
+        found.append((match, "kept" if _is_kept(text, match, first=index == 0, follows=follows) else "name"))
+    return found
+
+
+def _is_latin(part: re.Match[str]) -> bool:
+    return part.group().isascii() or all("LATIN" in unicodedata.name(letter, "") for letter in part.group())
+
+
+def _is_kept(text: str, match: re.Match[str], *, first: bool, follows: bool) -> bool:
+    word, lower = match.group(), match.group().lower()
+    if len(word) == 1:
+        return True  # an initial, or the s of a possessive
+    if first and lower in TITLES:
+        return True
+    if len(word) == 2 and word.isupper() and first and follows and not text.isupper():
+        return True  # initials without points: "JK Lopez"
+    if word.islower() and lower in PARTICLES:
+        return any(part.group()[0].isupper() for part in _PART.finditer(text, match.end()))
+    return not first and lower in AFTER_NAME and not word.islower()
+
+
+# Who is who ----------------------------------------------------------------------------------------------------------
+
+
+def _votes(texts: Iterable[str]) -> dict[str, int]:
+    """Each part of a name in the unit: above 0 it stood as a family name, below as a first name, 0 unknown."""
+    votes: Counter[str] = Counter()
+    for text in texts:
+        for word, vote in _positions(text):
+            votes[plain(word)] += vote
+    return dict(votes)
+
+
+def _positions(text: str) -> list[tuple[str, int]]:
+    parts = _parts(text)
+    if parts is None:
+        return []
+    names = {match.start(): match.group() for match, kind in parts if kind == "name"}
+    titled = bool(parts) and parts[0][0].group().lower() in TITLES
+    words = [
+        [name for start, name in names.items() if word.start() <= start < word.end()] for word in _WORD.finditer(text)
+    ]
+    initials = any(len(match.group()) == 1 and match.group().isupper() for match, _ in parts)
+    words = [word for word in words if word]
+    last_first = bool(re.match(r"\s*[^\s,]+,\s*[^\W\d_]", text)) and len(words) > 1
+    found = []
+    for index, word in enumerate(words):
+        at_end = index == (0 if last_first else len(words) - 1)
+        at_start = index == (1 if last_first else 0)
+        family = at_end and (len(words) > 1 or titled or initials)
+        given = at_start and len(words) > 1 and not family
+        found += [(name, 1 if family else -1 if given else 0) for name in word]
+    return found
+
+
+def _role(word: str, votes: int) -> Role:
+    female, male = word in _plain_words("female"), word in _plain_words("male")
+    if votes > 0 or (votes == 0 and not (female or male)):
+        return "family"
+    return "given" if female == male else "female" if female else "male"
+
+
+# What they become ----------------------------------------------------------------------------------------------------
+
+
+def _assigned(key: UnitKey, votes: Mapping[str, int]) -> dict[str, str]:
+    """A surrogate for each part, none of them a name of the unit and no two the same."""
+    taken, chosen = set(votes), {}
+    for word in sorted(votes):
+        surrogate = _chosen(key, word, _role(word, votes[word]), taken)
+        if surrogate is not None:
+            chosen[word] = surrogate
+            taken.add(plain(surrogate))
+    return chosen
+
+
+def _chosen(key: UnitKey, word: str, role: Role, taken: set[str]) -> str | None:
+    initial = word[:1]
+    for pool, like in ((_pool(role, initial), False), (_pool("family", initial), False), (_pool(role, initial), True)):
+        free = _first_free(key, word, pool, taken, like=like)
+        if free is not None:
+            return free
+    return _first_free(key, word, _everybody(role), taken, like=True)
+
+
+def _first_free(key: UnitKey, word: str, pool: tuple[str, ...], taken: set[str], *, like: bool) -> str | None:
+    """The keyed choice of `pool`, or the first one after it that is free; `like`: even if it begins as `word` does."""
+    if not pool:
+        return None
+    start = key.choices("PERSON", word).below(len(pool))
+    for candidate in (*pool[start:], *pool[:start]):
+        normal = plain(candidate)
+        if normal not in taken and (like or normal[:3] != word[:3]):
+            return candidate
+    return None
+
+
+@cache
+def _plain_words(name: str) -> frozenset[str]:
+    return frozenset(plain(entry) for entry in lists.entries(name))
+
+
+@cache
+def _everybody(role: Role) -> tuple[str, ...]:
+    """Names of a role that are one word of three letters or more, without accents, and no ordinary word; sorted."""
+    if role == "given":
+        known = _plain_words("female") | _plain_words("male")
+        names: Iterable[str] = (name.capitalize() for name in lists.words("first_names") - known)
+    else:
+        names = lists.entries(role)
+    barred = lists.no_name() | lists.words("eponyms") | PARTICLES | TITLES | AFTER_NAME
+    return tuple(sorted(name for name in names if len(name) > 2 and _is_simple(name) and plain(name) not in barred))
+
+
+def _is_simple(name: str) -> bool:
+    return name.isascii() and name.isalpha() and name.istitle()
+
+
+@cache
+def _by_initial(role: Role) -> dict[str, tuple[str, ...]]:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in _everybody(role):
+        found[_base(plain(name)[:1])].append(name)
+    return {initial: tuple(names) for initial, names in found.items()}
+
+
+def _pool(role: Role, initial: str) -> tuple[str, ...]:
+    return _by_initial(role).get(_base(initial), ())
+
+
+def _base(letter: str) -> str:
+    return unicodedata.normalize("NFD", letter)[:1].lower()

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Anonymizing a corpus: in parallel, within a time limit, and never twice."""
