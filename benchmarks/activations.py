@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frozen activations of a benchmark's texts, computed once by the product's code and shared by all cells and sites.
 
-A real site computes them itself and keeps them in memory (client/features.py). Here nine sites, several variants and
-seeds read the same public texts, so they are kept on disk and mapped. `SharedMaterial` is a site's material that takes
-texts and activations from here and is otherwise the product's own.
+A real site computes them itself and keeps them in memory (client/learning/training/features.py). Here nine sites,
+several variants and seeds read the same public texts, so they are kept on disk and mapped. `SharedMaterial` is a site's
+material that takes texts and activations from here and is otherwise the product's own.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import torch
 from texts import Texts
 from torch import Tensor
 
-from client import tasks
-from client.corpus import load_corpus
-from client.features import Features, compute_features
-from client.material import Anonymized, Material, Split
-from client.model import SharedBert
-from client.pieces import RowPieces, WordPieces, gathered, read_pieces
-from client.pretrained import load_packaged
-from client.settings import SiteFolder
-from client.tasks import Reading
-from client.training import TextExamples
+from client.data.corpus import load_corpus
+from client.learning import tasks
+from client.learning.model.model import SharedBert
+from client.learning.model.pieces import RowPieces, WordPieces, gathered, read_pieces
+from client.learning.model.pretrained import load_packaged
+from client.learning.tasks import Reading
+from client.learning.training.features import Features, compute_features
+from client.learning.training.training import TextExamples
+from client.settings.site_settings import SiteFolder
+from client.site.material import Anonymized, Material, Split
 from privacy.base.identifiers import HexBytes
 from privacy.base.randomness import SecretSeed
 from privacy.protocol.plans import TaskPlan
@@ -79,7 +79,7 @@ class Activations:
         return TextExamples(task, plan, Features(model, pieces, values), readings, tuple(records), 0, pieces.lengths)
 
     def values(self, model: SharedBert) -> Tensor:
-        """What the frozen part of `model` gives for all rows (client.features.Features.values)."""
+        """What the frozen part of `model` gives for all rows (client.learning.training.features.Features.values)."""
         if model.lower is None:
             raise ValueError("nothing of this model is frozen")
         layers = len(list(model.lower.encoder.layer.values()))  # type: ignore[operator,union-attr]

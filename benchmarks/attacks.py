@@ -49,8 +49,8 @@ ATTACKS: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/coordinator/test_replies.py",
         "tests/privacy/audit/test_lies.py",
     ),
-    "S9, S10 packed answers, a foreign certificate": ("tests/client/test_transport.py",),
-    "S11 ten million steps": ("tests/client/test_guard.py",),
+    "S9, S10 packed answers, a foreign certificate": ("tests/client/wire/test_transport.py",),
+    "S11 ten million steps": ("tests/client/site/test_guard.py",),
     "S13 small-order keys, huge buckets, open folders": (
         "tests/coordinator/test_provision.py",
         "tests/client/test_enrolment.py",

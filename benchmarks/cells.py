@@ -28,11 +28,11 @@ from activations import Activations, SharedMaterial
 from sklearn.metrics import accuracy_score, f1_score
 from texts import Text, Texts
 
-from client import tasks
-from client.evaluation import Counts
-from client.model import build as build_model
-from client.model import load_arrays
-from client.training import TextExamples, predict
+from client.learning import tasks
+from client.learning.model.model import build as build_model
+from client.learning.model.model import load_arrays
+from client.learning.training.evaluation import Counts
+from client.learning.training.training import TextExamples, predict
 from coordinator.settings import (
     AnonymizationSection,
     FederationSettings,

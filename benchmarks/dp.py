@@ -24,10 +24,10 @@ import torch
 from report import ROOT, Row, write_report
 from torch import Tensor, nn
 
-from client.model import build
-from client.pretrained import load_packaged
-from client.schedule import StepsOfRun
-from client.training import build_optimizer
+from client.learning.model.model import build
+from client.learning.model.pretrained import load_packaged
+from client.learning.training.schedule import StepsOfRun
+from client.learning.training.training import build_optimizer
 from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import clipping
 from privacy.dp.draws import RowDraws, tags_by_place, using

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from client.model import Network, build
-from client.pretrained import load_packaged
+from client.learning.model.model import Network, build
+from client.learning.model.pretrained import load_packaged
 from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import clipping
 from privacy.dp.params import PrivacyParams

@@ -54,7 +54,7 @@ def neighbours(size: Size, folder: Path) -> list[Row]:
 
 def pairs(size: Size, folder: Path) -> list[Row]:
     """The worst distance of neighbouring sums, dropout and hidden pieces on."""
-    from client.pretrained import load_pretrained
+    from client.learning.model.pretrained import load_pretrained
     from simulations.leakage.neighbours import distances
     from simulations.tiny_bert import write_tiny_bert
 

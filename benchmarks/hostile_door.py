@@ -309,8 +309,8 @@ def _work(federation: SmallFederation, address: str, site: str, run_id: int, sto
     """An honest site: the real transport and app, answering at once."""
     from rounds import parcel
 
-    from client.app import make_app
-    from client.transport import serve
+    from client.wire.app import make_app
+    from client.wire.transport import serve
 
     class Echo:
         def answer(self, received: Any) -> Any:

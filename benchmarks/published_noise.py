@@ -11,7 +11,7 @@ from statistics import stdev
 
 from report import ROOT, Row
 
-from client.evaluation import Counts, noised_metrics
+from client.learning.training.evaluation import Counts, noised_metrics
 from privacy.base.canonical import decimal_string
 from privacy.base.randomness import SecretSeed
 from privacy.dp.accounting import calibrate

@@ -65,8 +65,8 @@ def answer(arguments: Sequence[str]) -> None:
     import numpy as np
     from small_federation import credentials
 
-    from client.app import make_app
-    from client.transport import serve
+    from client.wire.app import make_app
+    from client.wire.transport import serve
 
     address, folder, site = arguments[0], Path(arguments[1]), arguments[2]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from client.credentials import Credentials
+from client.wire.credentials import Credentials
 from coordinator import admissions, certificates
 from privacy.base.files import write_private
 from privacy.base.identifiers import sha256

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from client.marks import join, read_tags
+from client.data.marks import join, read_tags
 from privacy.base.canonical import digest_of
 from privacy.base.files import write_whole
 from privacy.base.identifiers import sha256

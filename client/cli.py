@@ -16,7 +16,7 @@ from typing import Annotated, Final, cast
 
 import typer
 
-from client import (
+from client.commands import (
     budget_command,
     decline_command,
     ledger_command,
@@ -25,7 +25,7 @@ from client import (
     text_commands,
     working,
 )
-from client.settings import SiteFolder
+from client.settings.site_settings import SiteFolder
 from privacy.base.errors import SettingsError, Unreachable
 from privacy.base.files import write_whole
 from privacy.commandline.settings_file import render
@@ -149,8 +149,8 @@ def describe(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; beside FILE if not given.")] = None,
 ) -> None:
     """Write model.json and initial.safetensors for a task, so that every site can check them bit for bit."""
-    from client.contract import describe as describe_model
-    from client.pretrained import packaged_folder
+    from client.learning.model.pretrained import packaged_folder
+    from client.learning.training.contract import describe as describe_model
     from privacy.base.canonical import canonical_bytes, digest_of
     from privacy.base.identifiers import sha256
     from privacy.base.randomness import PublicSeed
@@ -190,7 +190,8 @@ def check(
     folder = _site(context)
     folder.check_files()
     request = None if task is None else read_request(task)
-    from client import checking, enrolment
+    from client import enrolment
+    from client.commands import checking
 
     wanted = None if task is None or request is None else checking.Wanted(request, task.with_name("model.json"))
     say_progress = working.progress_line() if not as_json else lambda what, done, total: None
@@ -213,9 +214,9 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Show the site's own reports of its rounds: exact figures that never left."""
-    from client import telling
-    from client.patients import patient_epsilon_of
-    from client.reports import SiteReports
+    from client.commands import telling
+    from client.site.patients import patient_epsilon_of
+    from client.site.reports import SiteReports
 
     folder = _site(context)
     reports = SiteReports(folder.reports)
@@ -236,7 +237,7 @@ def report(
 def seen(context: typer.Context) -> None:
     """Print the last checkpoint of the log that this site saw, for `collab-audit verify --seen`. It is no secret."""
     from client.enrolment import stored_kit
-    from client.state import SiteState
+    from client.site.state import SiteState
 
     folder = _site(context)
     origin = stored_kit(folder, now=now()).log_origin
@@ -262,7 +263,7 @@ def replay(
 
     Exit code 0: the same. 1: it differs, so the record or the data changed. 2: it cannot be compared, and why.
     """
-    from client.replay import Replay
+    from client.site.replay import Replay
 
     progress = working.progress_line() if not as_json else lambda what, done, total: None
     found = Replay(_site(context), progress).round(run, server_round, model)

@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from client.settings import SIMULATED_MARKER, SiteFolder
+from client.settings.site_settings import SIMULATED_MARKER, SiteFolder
 from privacy.base.errors import IntegrityError, PlanRefused, SettingsError
 from privacy.base.files import read_secret, sync_folder, write_secret, write_whole
 from privacy.base.identifiers import SiteId

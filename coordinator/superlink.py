@@ -7,7 +7,7 @@ the same sockets and the same SQLite state, and everybody's calls wait meanwhile
 its input ends it. The run's "app" is an empty stub: nothing of Flower's app machinery is ever loaded anywhere.
 
 One of the files that use Flower's internal modules, pinned to flwr 1.41.0; the others are coordinator/network_grid.py,
-coordinator/fleet.py and client/transport.py.
+coordinator/fleet.py and client/wire/transport.py.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from client.contract import describe
 from client.enrolment import SiteIdentity, enroll, join, load_identity
-from client.policy import PolicySection
-from client.pretrained import packaged_folder
-from client.settings import (
+from client.learning.model.pretrained import packaged_folder
+from client.learning.training.contract import describe
+from client.settings.policy import PolicySection
+from client.settings.site_settings import (
     ComputeSection,
     DataSection,
     SiteFolder,

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from client.reports import Json
+from client.site.reports import Json
 from privacy.audit.uncertainty import Spreads, figure
 from privacy.base.identifiers import SiteId
 from privacy.commandline.terminal import print_table, say, visible

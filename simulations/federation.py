@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
-from client import device
-from client.app import make_app
-from client.material import Material
-from client.reports import Json
-from client.site import Site
+from client.learning.model import device
+from client.site.material import Material
+from client.site.reports import Json
+from client.site.site import Site
+from client.wire.app import make_app
 from coordinator.app import run_on
 from privacy.audit.replay import replay
 from privacy.audit.verify import verify

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from client import cli, telling
+from client import cli
+from client.commands import telling
 from client.enrolment import enroll, stored_kit
-from client.settings import SiteFolder, SiteSettings
-from client.state import SiteState
+from client.settings.site_settings import SiteFolder, SiteSettings
+from client.site.state import SiteState
 from coordinator import cli as coordinator
 from privacy.base.identifiers import sha256
 from privacy.base.randomness import PublicSeed

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from client.enrolment import enroll
-from client.settings import SiteFolder
+from client.settings.site_settings import SiteFolder
 from coordinator import cli
 from coordinator.folder import FederationFolder
 from coordinator.journal import Journal

@@ -256,8 +256,8 @@ def test_a_near_miss_is_suggested_once(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_text_that_is_previewed_steers_no_terminal() -> None:
-    from client.highlight import Piece
-    from client.preview import _coloured
+    from client.review.highlight import Piece
+    from client.review.preview import _coloured
 
     shown = _coloured([Piece("first line\n\tsecond " + HOSTILE.removesuffix("\ud800"), None)], brackets=False).plain
     assert harmful(shown) == {"\t"}

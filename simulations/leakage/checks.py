@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Final
 
-from client.mechanism_check import drawn_units, zero_gradient_steps
+from client.site.mechanism_check import drawn_units, zero_gradient_steps
 from privacy.base.randomness import PublicSeed
 from privacy.leakage import noise as noise_test
 from privacy.leakage import sampling as sampling_test

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.optim import SGD
 
-from client.model import SharedBert, load_arrays, trainable, trainable_arrays
-from client.training import prepare
+from client.learning.model.model import SharedBert, load_arrays, trainable, trainable_arrays
+from client.learning.training.training import prepare
 from privacy.dp.params import PrivacyParams
 from privacy.dp.training import train
 from privacy.leakage.matching import Matched, likelihoods, matched

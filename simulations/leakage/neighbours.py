@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client import tasks
-from client.model import SharedBert, build
-from client.pretrained import Pretrained
-from client.training import TextExamples, prepare
+from client.learning import tasks
+from client.learning.model.model import SharedBert, build
+from client.learning.model.pretrained import Pretrained
+from client.learning.training.training import TextExamples, prepare
 from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp.params import PrivacyParams, Unit
 from privacy.dp.training import train

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from client import tasks
-from client.model import SharedBert, build
-from client.pretrained import Pretrained, load_packaged
-from client.training import prepare
+from client.learning import tasks
+from client.learning.model.model import SharedBert, build
+from client.learning.model.pretrained import Pretrained, load_packaged
+from client.learning.training.training import prepare
 from privacy.base.canonical import decimal_string
 from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import accounting

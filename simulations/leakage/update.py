@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch.nn import Parameter
 from torch.optim import SGD
 
-from client.model import SharedBert, trainable_arrays
-from client.training import TextExamples, prepare
+from client.learning.model.model import SharedBert, trainable_arrays
+from client.learning.training.training import TextExamples, prepare
 from privacy.dp.params import PrivacyParams
 from privacy.dp.training import train
 from privacy.leakage.inversion import Matrix, chance_of, closeness, distances, mean_rank, recovered, row_space

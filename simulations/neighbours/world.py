@@ -18,13 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from client.contract import describe_pretrained
-from client.corpus import split_of
+from client.data.corpus import split_of
 from client.enrolment import enroll, join, load_identity
-from client.material import Anonymized
-from client.pretrained import load_pretrained
-from client.settings import SiteFolder, SiteSettings
-from client.site import Site
+from client.learning.model.pretrained import load_pretrained
+from client.learning.training.contract import describe_pretrained
+from client.settings.site_settings import SiteFolder, SiteSettings
+from client.site.material import Anonymized
+from client.site.site import Site
 from coordinator import provision
 from coordinator.journal import Journal
 from coordinator.settings import FederationSettings

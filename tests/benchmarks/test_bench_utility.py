@@ -68,7 +68,7 @@ def test_marked_words_are_anonymized_with_their_spans(benchmarks: None, tmp_path
 def test_entity_f1_counts_what_lies_behind_the_cut_as_not_found(benchmarks: None) -> None:
     from cells import score_spans
 
-    from client.tasks import Reading, token_classification
+    from client.learning.tasks import Reading, token_classification
     from privacy.protocol.plans import TaskPlan
 
     plan = TaskPlan(name="token_classification", labels=("a", "b"), max_tokens=64)

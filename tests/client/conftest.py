@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from client.settings import SiteFolder
+from client.settings.site_settings import SiteFolder
 from privacy.protocol.plans import TaskPlan, TrainingPlan
 from privacy.text.find import engines
 from privacy.text.reading.records import AnonymizedRecord

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from client import enrolment
-from client.settings import SiteFolder
+from client.settings.site_settings import SiteFolder
 from coordinator import provision
 from coordinator.folder import FederationFolder
 from privacy.base.errors import IntegrityError, PlanRefused, SettingsError

@@ -13,11 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client import tasks
-from client.model import build
-from client.pretrained import Pretrained, load_pretrained
-from client.tasks import Reading
-from client.training import TextExamples, count, predict, prepare
+from client.learning import tasks
+from client.learning.model.model import build
+from client.learning.model.pretrained import Pretrained, load_pretrained
+from client.learning.tasks import Reading
+from client.learning.training.training import TextExamples, count, predict, prepare
 from privacy.base import parts
 from privacy.base.errors import ContractError, SettingsError
 from privacy.base.randomness import PublicSeed, SecretSeed
@@ -26,7 +26,7 @@ from privacy.dp.draws import RowDraws, tags_by_place, using
 from privacy.protocol.plans import TaskPlan, TrainingPlan
 from privacy.text.reading.records import AnonymizedRecord, Span
 
-NAMES = parts.names("client.tasks")
+NAMES = parts.names("client.learning.tasks")
 LABELS = ("fever", "cough", "other", "none")
 TEXT = "fever and cough today the patient rest at home and better"
 HEAD, TAIL = Span(0, 5, "head"), Span(10, 15, "tail")

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from client.app import make_app
+from client.wire.app import make_app
 from coordinator.blobs import BlobStore
 from coordinator.courier import Courier
 from coordinator.journal import Journal

@@ -14,7 +14,7 @@ from flwr.app import Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.proto.node_pb2 import NodeInfo
 
-from client.app import make_app
+from client.wire.app import make_app
 from coordinator.courier import PRESENCE_SECONDS, Courier
 from privacy.base.errors import Unreachable
 from privacy.log.keys import SigningKey

@@ -13,7 +13,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-INSIDERS = ["coordinator/superlink.py", "coordinator/network_grid.py", "coordinator/fleet.py", "client/transport.py"]
+INSIDERS = [
+    "coordinator/superlink.py",
+    "coordinator/network_grid.py",
+    "coordinator/fleet.py",
+    "client/wire/transport.py",
+]
 PUBLIC = {"flwr.app", "flwr.clientapp", "flwr.serverapp"}
 
 
@@ -53,7 +58,7 @@ def test_nobody_else_uses_an_inner_name() -> None:
     assert set(inner) == set(INSIDERS)
 
 
-@pytest.mark.parametrize("room", ["coordinator.superlink", "client.transport"])
+@pytest.mark.parametrize("room", ["coordinator.superlink", "client.wire.transport"])
 def test_neither_insider_lets_flower_call_home_or_loads_a_model_library(room: str) -> None:
     code = (
         f"import {room}, os, sys; from flwr.supercore import telemetry as t;"

@@ -13,9 +13,9 @@ import threading
 import time
 from pathlib import Path
 
-from client.app import make_app
-from client.credentials import Credentials
-from client.transport import serve
+from client.wire.app import make_app
+from client.wire.credentials import Credentials
+from client.wire.transport import serve
 from privacy.log.keys import SigningKey
 from privacy.protocol.messages import Parcel, Refusal, seal
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import simulations.federation as federation_room
-from client import mechanism_check
+from client.site import mechanism_check
 from privacy.commandline.settings_file import parse_toml
 from privacy.dp.calibrate import noise_multiplier
 from privacy.protocol.recall import IDENTIFIERS

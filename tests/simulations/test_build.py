@@ -12,7 +12,7 @@ import pytest
 
 import simulations.build as room
 from client.enrolment import enroll, join, load_identity
-from client.settings import SiteFolder
+from client.settings.site_settings import SiteFolder
 from coordinator import provision
 from privacy.base.errors import PlanRefused, SettingsError
 from privacy.protocol.enrolment import fingerprint_of

@@ -20,7 +20,7 @@ MOODS = ("stable and resting at home", "worse with fever and a dry cough", "bett
 LABELS = ("stable", "worse", "better")
 
 TASKS: dict[str, dict[str, Any]] = {
-    **{name: {"labels": list(LABELS)} for name in parts.names("client.tasks")},
+    **{name: {"labels": list(LABELS)} for name in parts.names("client.learning.tasks")},
     "sentence_pair": {"labels": list(LABELS), "columns": {"pair": "question"}},
     "relation": {"labels": list(LABELS), "columns": {"spans": "marks"}},
     "multi_label": {"labels": list(LABELS), "counted": 3},

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from client.app import make_app
+from client.wire.app import make_app
 from coordinator.courier import Courier
 from privacy.base.errors import SettingsError
 from privacy.log.keys import SigningKey

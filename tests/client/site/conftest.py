@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from client import mechanism_check
-from client.contract import describe
 from client.enrolment import enroll, join, load_identity
-from client.settings import SiteFolder, SiteSettings
-from client.site import Site
+from client.learning.training.contract import describe
+from client.settings.site_settings import SiteFolder, SiteSettings
+from client.site import mechanism_check
+from client.site.site import Site
 from coordinator import provision
 from coordinator.app import make_recipe
 from coordinator.journal import Journal

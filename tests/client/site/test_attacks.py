@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from client.door import Unsigned
+from client.site.door import Unsigned
 from privacy.base.canonical import canonical_bytes
 from privacy.base.identifiers import sha256
 from privacy.dp.params import PrivacyParams

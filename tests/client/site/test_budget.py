@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from client.budget import cost_of_run, planned_events
 from client.cli import main
-from client.settings import SiteFolder
+from client.settings.site_settings import SiteFolder
+from client.site.budget import cost_of_run, planned_events
 from privacy.base.canonical import canonical_bytes
 from privacy.base.errors import BudgetExceeded, IntegrityError, PlanRefused
 from privacy.dp import accounting

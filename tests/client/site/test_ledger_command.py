@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from client import account as accounts_room
 from client.cli import main
+from client.site import account as accounts_room
 from privacy.base.errors import BudgetExceeded, IntegrityError
 from privacy.dp.ledger import Ledger
 from privacy.protocol.messages import Parcel, Refusal

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from client import features
-from client.material import Material
+from client.learning.training import features
+from client.site.material import Material
 from privacy.base.errors import CollabError
 from privacy.base.randomness import SecretSeed
 

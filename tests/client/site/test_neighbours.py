@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from client.training import TextExamples
+from client.learning.training.training import TextExamples
 from privacy.base.errors import ContractError
 from simulations.neighbours import law
 from simulations.neighbours.cases import CHOICES, Case
@@ -77,7 +77,7 @@ def test_sites_with_few_rows_or_none_answer_like_others(world: World, rows: int,
 
 
 def test_a_site_that_refused_for_one_row_would_be_told_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from client.training import prepare
+    from client.learning.training.training import prepare
 
     def strict(*arguments: Any, **named: Any) -> TextExamples:
         examples = prepare(*arguments, **named)
@@ -87,9 +87,9 @@ def test_a_site_that_refused_for_one_row_would_be_told_apart(world: World, monke
 
     case = replace(PLAIN, target="unknown_label", learning_rate="0.1")
     assert tried(world, case) == []
-    monkeypatch.setattr("client.material.prepare", strict)
-    monkeypatch.setattr("client.readiness.answer_privately", lambda work, material, told: None)
-    monkeypatch.setattr("client.site.answer_privately", lambda work, material, told: work(material))
+    monkeypatch.setattr("client.site.material.prepare", strict)
+    monkeypatch.setattr("client.site.readiness.answer_privately", lambda work, material, told: None)
+    monkeypatch.setattr("client.site.site.answer_privately", lambda work, material, told: work(material))
     assert "answer: kind: refusal and site_update" in tried(world, case)
 
 
@@ -98,7 +98,7 @@ def test_counts_that_move_by_more_than_the_noise_is_made_for_would_be_seen(
 ) -> None:
     case = replace(PLAIN, phase="evaluate", target="plain")
     tripled = lambda examples, row, prediction: 3 * np.eye(3, examples.plan.places, dtype=np.int64)  # noqa: E731
-    monkeypatch.setattr("client.training._tally", tripled)
+    monkeypatch.setattr("client.learning.training.training._tally", tripled)
     assert [one for one in tried(world, case) if "counts moved" in one]
 
 

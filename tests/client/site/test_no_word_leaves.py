@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from client.replay import Replay
-from client.settings import SiteFolder
+from client.settings.site_settings import SiteFolder
+from client.site.replay import Replay
 from privacy.base.errors import CollabError
 
 Clinic = Any

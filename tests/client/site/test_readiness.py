@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from client.cli import main
-from client.material import Material
-from client.telling import sentence
+from client.commands.telling import sentence
+from client.site.material import Material
 
 Clinic = Any
 MakeClinic = Callable[..., Any]
@@ -30,8 +30,8 @@ def put(clinic: Clinic, *rows: dict[str, str]) -> None:
 def test_after_its_hello_a_site_has_nothing_left_to_prepare(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four of four sites missed a deadline of 60 s because they checked themselves and read their texts in round 1."""
     monkeypatch.setattr(Material, "_anonymize", lambda self: pytest.fail("read in round 1"))
-    monkeypatch.setattr("client.material.prepare", lambda *_, **__: pytest.fail("prepared in round 1"))
-    monkeypatch.setattr("client.mechanism_check.measure", lambda *_: pytest.fail("measured in round 1"))
+    monkeypatch.setattr("client.site.material.prepare", lambda *_, **__: pytest.fail("prepared in round 1"))
+    monkeypatch.setattr("client.site.mechanism_check.measure", lambda *_: pytest.fail("measured in round 1"))
     monkeypatch.setattr("privacy.text.self_check.check", lambda *_: pytest.fail("checked in round 1"))
     assert clinic.ask().envelope.kind == "site_update"
     assert clinic.count(1).envelope.kind == "site_metrics"

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import torch
 
-from client import replay as room
-from client.attempts import Computation
-from client.payload import encode_update
-from client.replay import Replay, doubtful, forbidding
-from client.settings import SiteFolder
+from client.settings.site_settings import SiteFolder
+from client.site import replay as room
+from client.site.attempts import Computation
+from client.site.payload import encode_update
+from client.site.replay import Replay, doubtful, forbidding
 from privacy.base.identifiers import sha256
 from privacy.base.randomness import PublicSeed
 from privacy.protocol.messages import SiteUpdate
@@ -175,7 +175,7 @@ def test_an_update_that_its_inputs_do_not_give_differs(clinic: Clinic, monkeypat
         return encode_update(plan, site, model_in + (trained - model_in) / 2, model_in)
 
     with monkeypatch.context() as patched:
-        patched.setattr("client.site.encode_update", less)
+        patched.setattr("client.site.site.encode_update", less)
         sent(clinic)
     found = again(clinic)
     assert (found.verdict, found.why) == ("differs", (room.OTHER_UPDATE,))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from client.door import Unsigned
+from client.site.door import Unsigned
 from coordinator.planning import evaluation_plan, round_plan
 from privacy.log.keys import SigningKey
 from privacy.protocol.delivery import Delivery

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client import mechanism_check
+from client.site import mechanism_check
 from privacy.base.randomness import SecretSeed
 from privacy.dp import training
 from privacy.dp.noise import GaussianStream, grid
@@ -228,7 +228,7 @@ def test_a_plan_without_noise_has_no_mechanism_check(make_clinic: Callable[..., 
 
 
 def test_the_result_is_told_at_home(clinic: Clinic) -> None:
-    from client.telling import sentence
+    from client.commands.telling import sentence
 
     clinic.ask()
     assert sentence(events(clinic)[0]).startswith("mechanism check passed: sigma off by ")

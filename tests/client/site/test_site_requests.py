@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client.door import Unsigned
-from client.material import Material
-from client.telling import sentence
+from client.commands.telling import sentence
+from client.site.door import Unsigned
+from client.site.material import Material
 from privacy.base.errors import AnonymizationError
 from privacy.base.identifiers import sha256
 from privacy.protocol.messages import SiteMetrics, SiteUpdate

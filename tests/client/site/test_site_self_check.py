@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from client.policy import DEFAULT_MIN_RECALL
+from client.settings.policy import DEFAULT_MIN_RECALL
 from privacy.protocol.messages import SiteUpdate
 from privacy.protocol.recall import AnonymizationPlan
 from privacy.text import self_check
@@ -147,7 +147,7 @@ def test_a_sites_own_floors_have_defaults_and_are_shown(make_clinic: MakeClinic)
 
 
 def test_the_figures_are_told_at_home(clinic: Clinic) -> None:
-    from client.telling import sentence
+    from client.commands.telling import sentence
 
     clinic.ask()
     (event,) = checks(clinic)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from client.cli import main
-from client.settings import SiteFolder
-from client.texts import open_texts
+from client.data.texts import open_texts
+from client.settings.site_settings import SiteFolder
 from privacy.base.randomness import PublicSeed
 from privacy.dp import pld
 from privacy.dp.composition import as_one_sequence

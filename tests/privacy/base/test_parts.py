@@ -15,7 +15,7 @@ from privacy.base.errors import SettingsError
         ("privacy.aggregation", {"weighted_sum"}),
         ("privacy.text.find.engines", {"presidio"}),
         ("privacy.dp.clipping", {"bookkeeping", "ghost", "hooks"}),
-        ("client.tasks", {"classification"}),
+        ("client.learning.tasks", {"classification"}),
     ],
 )
 def test_every_part_can_be_loaded_by_the_name_of_its_file(package: str, least: set[str]) -> None:

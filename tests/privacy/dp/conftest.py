@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
-from client.attention import KEYED
+from client.learning.model.attention import KEYED
 from privacy.base.randomness import SecretSeed
 from privacy.dp.dropout import keyed
 

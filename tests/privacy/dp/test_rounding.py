@@ -214,4 +214,4 @@ def test_a_bound_below_what_squares_of_float32_hold_is_kept(method, bound):
 def test_a_site_of_a_hundred_thousand_units_at_rate_one_keeps_most_of_its_bound_and_its_mechanism_check():
     assert order_error(64, 1, 100_000) < 0.005
     assert order_error(64, 64, 100_000) < 0.05
-    assert order_error(256, 1, 1_000_000) < 0.1  # what client/mechanism_check.py runs
+    assert order_error(256, 1, 1_000_000) < 0.1  # what client/site/mechanism_check.py runs

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from client.policy import PolicySection
+from client.settings.policy import PolicySection
 from privacy.leakage.matching import Matched, allowed, likelihoods, matched
 
 CANDIDATES, WIDTH = 40, 400

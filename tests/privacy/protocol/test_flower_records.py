@@ -188,7 +188,9 @@ def test_a_broken_object_is_refused(kind: str, how: str) -> None:
         from_content(inflate(root, objects), LIMIT)
 
 
-@pytest.mark.parametrize("room", ["privacy.protocol.flower", "coordinator.courier", "client.app", "simulations.grid"])
+@pytest.mark.parametrize(
+    "room", ["privacy.protocol.flower", "coordinator.courier", "client.wire.app", "simulations.grid"]
+)
 def test_no_room_lets_flower_call_home(room: str) -> None:
     code = (
         f"import {room}, os, sys; from flwr.supercore import telemetry as t;"

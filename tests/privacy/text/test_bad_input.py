@@ -16,8 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from client.formats import DataFile, HowToRead
-from client.settings import SiteSettings
+from client.data.formats import DataFile, HowToRead
+from client.settings.site_settings import SiteSettings
 from privacy.base.errors import SettingsError
 from privacy.commandline.settings_file import parse_toml
 from privacy.text.anonymize import Anonymizer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from client.pretrained import Pretrained, load_pretrained
+from client.learning.model.pretrained import Pretrained, load_pretrained
 from privacy.base import parts
 from privacy.dp import training
 from privacy.dp.draws import RowDraws, tags_by_place
@@ -22,7 +22,7 @@ def tiny(tiny_folder: Path) -> Pretrained:
 
 
 def test_every_task_is_tried() -> None:
-    assert set(PLANS) == set(parts.names("client.tasks"))
+    assert set(PLANS) == set(parts.names("client.learning.tasks"))
 
 
 def test_one_unit_moves_no_sum_by_more_than_the_bound(tiny: Pretrained, tiny_words: tuple[str, ...]) -> None:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""collab-client search: hyper-parameters tried on the site's own private data, after saying what that costs for good.
+
+Registered on collab-client's own app, which imports this file; heavy rooms are imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from client.commands.text_session import site_of
+from privacy.base.errors import SettingsError
+from privacy.commandline.settings_file import load_toml
+from privacy.commandline.terminal import AsJson, example, print_json, print_table, say
+from privacy.protocol.model_request import read_request
+
+if TYPE_CHECKING:
+    from client.site.search import Price, TrialResult
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to collab-client's app."""
+    command = "collab-client --site hospital_a search --task lung/model/task.json --trials trials.toml"
+    app.command(epilog=example(command))(search)
+
+
+def search(
+    context: typer.Context,
+    task: Annotated[Path, typer.Option(metavar="FILE", help="model/task.json of the federation's folder.")],
+    trials: Annotated[Path, typer.Option(metavar="FILE", help="A TOML file with [search] and [[trials]].")],
+    pretrained: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of a BERT; the packaged all-MiniLM-L6-v2 if not given."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="The price is known: do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try hyper-parameters on the site's private data. Each trial is DP training: it spends epsilon, for good."""
+    folder = site_of(context)
+    from client import enrolment
+    from client.commands import working
+    from client.learning.model import device
+    from client.learning.model.pretrained import load_packaged, load_pretrained
+    from client.site.budget import Budget
+    from client.site.material import Material
+    from client.site.search import Search, SearchSettings
+    from privacy.dp.ledger import Ledger
+
+    wanted = load_toml(trials, SearchSettings)
+    identity = enrolment.load_identity(folder, now=datetime.now(UTC))
+    progress = (lambda what, done, total: None) if as_json else working.progress_line()
+    material = Material(folder, identity.site_key, progress)
+    device.prepare(folder.settings.compute)
+    searching = Search(folder, material, Budget(Ledger(folder.ledger), folder.settings, identity, material), wanted)
+    bert = load_packaged() if pretrained is None else load_pretrained(pretrained)
+    prepared = searching.trials(read_request(task), bert)
+    price = searching.price(prepared)
+    _say_price(price, as_json=as_json)
+    if dry_run:
+        if as_json:
+            print_json({"price": vars(price)})
+        return
+    if price.trials and not (yes or as_json or _agreed()):
+        say("Nothing was trained, nothing was charged.")
+        return
+    if price.trials and as_json and not yes:
+        raise SettingsError("with --json nobody is asked", next_step="add --yes once the price (--dry-run) is agreed")
+    results = searching.run(prepared, lambda result: None if as_json else say(_sentence(result)))
+    if as_json:
+        print_json({"price": vars(price), "trials": [vars(result) for result in results]})
+    else:
+        _print(results, price)
+
+
+def _say_price(price: Price, *, as_json: bool) -> None:
+    if as_json:
+        return
+    if not price.trials:
+        say("All trials are done; nothing more is charged.")
+        return
+    say(
+        f"This trains {price.trials} models on your private data (noise multiplier {price.noise_multiplier}) "
+        "and counts each on your dev split."
+    )
+    say(
+        f"It brings the data set's epsilon from {price.epsilon_before} to {price.epsilon_after} of "
+        f"{price.epsilon_limit} (unit: {price.unit}, by {price.accountant}). Nothing of it comes back, whatever is "
+        "found."
+    )
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise SettingsError("a search spends epsilon and nobody is here to agree", next_step="add --yes")
+    return typer.confirm("Spend it?", default=False)
+
+
+def _sentence(result: TrialResult) -> str:
+    return f"trial {result.trial}: accuracy {result.accuracy or '-'} on noised counts"
+
+
+def _print(results: list[TrialResult], price: Price) -> None:
+    rows = [(one.trial, one.accuracy or "-", one.macro_f1 or "-", one.counts_noise_std) for one in results]
+    columns = ("trial", "accuracy", "macro-F1", "noise of a count (std)")
+    print_table(f"Search: figures from noised counts on dev ({price.unit})", columns, rows)
+    say("The figures carry that noise: differences within it say nothing. They stay in this site's reports/.")

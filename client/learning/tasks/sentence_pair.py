@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sentence pair: one of the plan's labels for two texts that BERT reads as one row (data.pair_column)."""
+
+from __future__ import annotations
+
+from client.learning.model.pieces import Reads, RowPieces
+from client.learning.tasks import Hides, Reading, Why, classification
+from client.learning.tasks.classification import check, heads, losses, predictions, tally
+from privacy.protocol.plans import TaskPlan
+from privacy.text.reading.records import AnonymizedRecord
+
+__all__ = ["HIDES", "READS", "check", "heads", "losses", "predictions", "read", "tally"]
+
+READS: Reads = "text_pair"
+HIDES: Hides = "never"
+
+
+def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+    """See `Task`: the label's place in the plan; a row without a second text is left out."""
+    return "missing" if record.pair is None else classification.read(record, pieces, plan)

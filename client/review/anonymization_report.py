@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What anonymization did with the whole corpus, in counts: JSON for machines, a page for people.
+
+Rules: never a word of any text, nor a record id or a label: every string in either file is a name of ours (entity type,
+recognizer, reason, setting) or the site's. The counts are exact, so both files stay at the site.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from client.data.corpus import CorpusReport
+from client.data.texts import modes
+from client.review.highlight import kind_of
+from privacy.pages.html import Child, bars, element, facts, page, styled
+from privacy.text.reading.records import AnonymizedRecord
+from privacy.text.report import AnonymizationReport
+from privacy.text.settings import TextSettings
+
+
+@dataclass(frozen=True)
+class CorpusEvidence:
+    """One run over the corpus. `documents` counts the documents with each type; `flagged` those that need a person.
+
+    `characters_a_second` is of the rows that were not in the cache; None where all were. `few_refused` is false when
+    more rows were refused than `max_refused_fraction` calls few: a run leaves them out all the same.
+    """
+
+    site: str
+    made_at: str
+    engine: str
+    names: str
+    language: str
+    replacement: str
+    not_used: Mapping[str, int]
+    by_entity: Mapping[str, int]
+    documents: Mapping[str, int]
+    by_recognizer: Mapping[str, int]
+    documents_without_finding: int
+    flagged: Mapping[str, int]
+    rows_a_second: float | None
+    max_refused_fraction: float
+    few_refused: bool
+    report: AnonymizationReport
+
+    def as_json(self) -> dict[str, object]:
+        """The evidence as one JSON object."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """The evidence as text, with sorted keys, for the site's own file."""
+        return json.dumps(self.as_json(), sort_keys=True, indent=2)
+
+
+def evidence(
+    site: str,
+    settings: TextSettings,
+    corpus: CorpusReport,
+    records: Sequence[AnonymizedRecord],
+    report: AnonymizationReport,
+    *,
+    now: datetime,
+) -> CorpusEvidence:
+    """Count what a run under `settings` did."""
+    by_entity: Counter[str] = Counter()
+    by_recognizer: Counter[str] = Counter()
+    for finding in report.findings:
+        by_entity[finding.entity_type] += finding.count
+        by_recognizer[finding.recognizer] += finding.count
+    documents = Counter(kind for record in records for kind in {f.entity_type for f in record.findings})
+    refused = sum(count for _, count in report.refused)
+    fresh = report.rows - report.from_cache
+    return CorpusEvidence(
+        site=site,
+        made_at=f"{now:%Y-%m-%d %H:%M} UTC",
+        engine=settings.engine,
+        names=settings.names,
+        language=settings.language,
+        replacement=modes(settings),
+        not_used=dict(sorted(corpus.refused.items())),
+        by_entity=dict(by_entity.most_common()),
+        documents=dict(sorted(documents.items())),
+        by_recognizer=dict(by_recognizer.most_common()),
+        documents_without_finding=sum(not record.findings for record in records),
+        flagged=dict(report.flagged),
+        rows_a_second=round(fresh / report.seconds, 1) if fresh and report.seconds else None,
+        max_refused_fraction=settings.max_refused_fraction,
+        few_refused=refused <= settings.max_refused_fraction * report.rows,
+        report=report,
+    )
+
+
+def as_page(found: CorpusEvidence) -> bytes:
+    """The evidence as an HTML page."""
+    body: list[Child] = [
+        element("h1", f"Anonymization of {found.site}"),
+        styled("p", "quiet", f"Made {found.made_at}. Counts alone: this page holds no word of any text."),
+        element(
+            "p",
+            "These are exact counts of private data: keep them at the site. What was found says nothing about what was "
+            "missed; for that, draw a sample: ",
+            element("code", f"collab-client --site {found.site} review-sample"),
+        ),
+        None if found.few_refused else styled("p", "warning", refusal(found)),
+        _flag_warning(found),
+        facts(in_short(found)),
+        styled("div", "tables", *_tables(found)),
+        styled("p", "quiet", f"Engine fingerprint {found.report.engine_fingerprint}"),
+    ]
+    return page(f"Anonymization of {found.site}", body)
+
+
+def _tables(found: CorpusEvidence) -> list[Child]:
+    report = found.report
+    entities = [(name, kind_of(name), (count, found.documents[name])) for name, count in found.by_entity.items()]
+    recognizers = [(name, "plain", (count,)) for name, count in found.by_recognizer.items()]
+    refused = [(reason, "refused", (count,)) for reason, count in report.refused]
+    unused = [(reason, "plain", (count,)) for reason, count in found.not_used.items()]
+    return [
+        bars("Found, by type", ("type", "findings", "documents"), entities),
+        bars("Found, by recognizer", ("recognizer", "findings"), recognizers),
+        bars("Refused by anonymization, by reason", ("reason", "rows"), refused) if refused else None,
+        bars("Not used, by reason", ("reason", "rows"), unused) if unused else None,
+    ]
+
+
+def _flag_warning(found: CorpusEvidence) -> Child:
+    if not found.flagged:
+        return None
+    listed = ", ".join(f"{name}: {count:,}" for name, count in found.flagged.items())
+    return styled("p", "warning", f"Documents to look at (biometrics, photographs): {listed}")
+
+
+def refusal(found: CorpusEvidence) -> str:
+    """Why a training would not begin, in a sentence."""
+    refused = found.report.rows - found.report.returned
+    return (
+        f"A run would leave out {refused:,} of {found.report.rows:,} rows that could not be anonymized, more than the "
+        f"{found.max_refused_fraction:.2%} of text.max_refused_fraction: see to them, or stay away from it."
+    )
+
+
+def in_short(found: CorpusEvidence) -> dict[str, str]:
+    """The main figures, by name."""
+    report = found.report
+    speed = "all from cache" if found.rows_a_second is None else f"{found.rows_a_second:,.1f} rows a second"
+    return {
+        "Rows": f"{report.rows:,}",
+        "Anonymized": f"{report.returned:,}",
+        "Refused": ", ".join(f"{reason} {count:,}" for reason, count in report.refused) or "0",
+        "Without a finding": f"{found.documents_without_finding:,}",
+        "Words kept": f"{report.words_kept_fraction:.1%}",
+        "Characters kept": f"{report.characters_kept_fraction:.1%}",
+        "Time": f"{report.seconds:,.1f} s ({report.from_cache:,} rows from cache)",
+        "Rate": speed,
+        "Replacement": found.replacement,
+        "Engine": f"{found.engine}, names {found.names}, language {found.language}",
+    }

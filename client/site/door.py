@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site's door: what comes in is its coordinator's, for it and in the log; what goes out is signed, and when.
+
+Nothing is signed for a parcel of anybody else: a refusal under a plan that a stranger named would be believed in the
+log, beside the update that was made. Bodies are bounded before they are parsed (privacy.protocol.messages.parse).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import get_args
+
+from pydantic import BaseModel
+
+from client.enrolment import SiteIdentity
+from client.settings.site_settings import SiteSettings
+from client.site.reports import SiteReports
+from client.site.state import SiteState
+from privacy.base.canonical import digest_of
+from privacy.base.errors import CollabError, IntegrityError
+from privacy.base.identifiers import Digest
+from privacy.log.keys import VerifyKey
+from privacy.log.note import NoteKey
+from privacy.protocol.checkpoint import check_proof
+from privacy.protocol.delivery import Delivery
+from privacy.protocol.messages import (
+    COORDINATOR,
+    Kind,
+    Parcel,
+    ReasonCode,
+    Refusal,
+    check_addressed,
+    open_parcel,
+    seal,
+)
+
+
+class Unsigned(CollabError):
+    """A parcel that gets nothing signed: not the coordinator's, not for this site, or one of too many to refuse."""
+
+    exit_code = 4
+
+
+class Door:
+    """One site's door. `wait` keeps the policy's time."""
+
+    def __init__(self, settings: SiteSettings, identity: SiteIdentity, state: SiteState, reports: SiteReports) -> None:
+        self._policy, self._identity, self._state, self._reports = settings.policy, identity, state, reports
+        self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
+        self._log = NoteKey.parse(identity.kit.log_vkey)
+
+    def open(self, parcel: Parcel) -> Delivery:
+        """The coordinator's word, for this site. Raises Unsigned for anything else."""
+        try:
+            check_addressed(parcel.envelope, self._identity.kit.log_vkey, self._identity.name)
+            return open_parcel(parcel, Delivery, self._coordinator)
+        except CollabError as error:
+            raise Unsigned(
+                f"a message was not written by this site's coordinator for it: {error.message}",
+                next_step="nothing was signed; if it comes again, ask the coordinator which version it runs",
+            ) from None
+
+    def refuse(self, parcel: Parcel, asked: Digest, error: Exception) -> Parcel:
+        """A signed no, of which a run gets only so many. A proof from an older size is told, and is no fault."""
+        envelope, reason = parcel.envelope, reason_of(error)
+        if self._state.take_refusal(envelope.run_id) >= self._policy.max_refusals:
+            raise Unsigned(
+                f"run {envelope.run_id} was refused {self._policy.max_refusals} times: it gets no more answers",
+                next_step="look into the run's report; a new run starts from zero",
+            ) from None
+        if reason == "stale_proof":
+            self._reports.caught_up(envelope.run_id, envelope.server_round, self.seen_tree_size())
+        else:
+            self._reports.refused(envelope.run_id, envelope.server_round, envelope.phase, error)
+        refusal = Refusal(plan_digest=asked, reason=reason, seen_tree_size=self.seen_tree_size())
+        return self.seal(parcel, "refusal", asked, refusal)
+
+    def wait(self, parcel: Parcel, began: float) -> None:
+        """Let the answer leave when the policy says, whatever it took to make."""
+        wanted, took = self._policy.answer_after_seconds, time.monotonic() - began
+        if 0 < wanted < took:
+            self._reports.took_longer(parcel.envelope.run_id, parcel.envelope.server_round, took, wanted)
+        time.sleep(max(0.0, wanted - took))
+
+    def check(self, parcel: Parcel, delivery: Delivery) -> None:
+        """The entry is in the log that this site has been watching, and the envelope speaks of it."""
+        envelope, entry = parcel.envelope, delivery.entry
+        if (envelope.run_id, envelope.context_digest) != (entry.run_id, digest_of(entry)):
+            raise IntegrityError("the envelope speaks of another entry", reason="replayed")
+        if envelope.kind != "delivery" or (envelope.phase != "hello" and envelope.server_round != entry.server_round):
+            raise IntegrityError("the envelope speaks of another round", reason="replayed")
+        plan = getattr(entry.body, "plan", None)
+        if plan is not None and (plan.run_id, plan.server_round) != (entry.run_id, entry.server_round):
+            raise IntegrityError("the plan speaks of another round than its entry", reason="replayed")
+        seen = self._state.seen(self._log.name)
+        self._state.remember_seen(check_proof(entry, delivery.proof, self._log, seen))
+
+    def seal(self, parcel: Parcel, kind: Kind, asked: Digest, body: BaseModel, payload: bytes = b"") -> Parcel:
+        """`body`, signed as the answer to `parcel`."""
+        envelope = parcel.envelope
+        return seal(
+            body,
+            kind=kind,
+            run_id=envelope.run_id,
+            server_round=envelope.server_round,
+            attempt=envelope.attempt,
+            phase=envelope.phase,
+            sender=self._identity.name,
+            context_digest=asked,
+            log_vkey=self._identity.kit.log_vkey,
+            recipient=COORDINATOR,
+            key=self._identity.signing_key,
+            payload=payload,
+        )
+
+    def last_checkpoint(self) -> tuple[str, int]:
+        """The log's name, and how far this site has followed it."""
+        return self._log.name, self.seen_tree_size()
+
+    def seen_tree_size(self) -> int:
+        """How far this site has followed the log; 0 before it saw any of it."""
+        seen = self._state.seen(self._log.name)
+        return seen.size if seen else 0
+
+
+def reason_of(error: Exception) -> ReasonCode:
+    """The reason code of an error; what was not foreseen is a bug and says no more."""
+    reason = getattr(error, "reason", None)
+    known: tuple[ReasonCode, ...] = get_args(ReasonCode)
+    return next((code for code in known if code == reason), "bug")
