@@ -58,7 +58,7 @@ ATTACKS: Final[Mapping[str, tuple[str, ...]]] = {
     "S14 a log that keeps its reader busy": ("tests/privacy/audit/test_hostile_logs.py",),
     "S15 replayed signatures, odd keys, ids of others": (
         f"{HOSTILE}::test_calls_with_other_keys_headers_or_lengths_are_refused_without_a_word_in_the_log",
-        "tests/coordinator/test_slots.py",
+        "tests/coordinator/wire/test_slots.py",
     ),
     "A2 an evaluation that is free": (
         f"{SITE}::test_an_evaluation_of_a_number_that_is_none_is_charged_and_counted_as_nothing",

@@ -105,7 +105,7 @@ class Site:
 @contextlib.contextmanager
 def door(folder: Path) -> Iterator[tuple[SmallFederation, Any, dict[str, int], str]]:
     """The real SuperLink with three admitted sites."""
-    from coordinator.superlink import flower_grid
+    from coordinator.wire.superlink import flower_grid
 
     federation = SmallFederation(folder, (*HONEST, EVIL))
     with flower_grid(
@@ -233,8 +233,8 @@ def messages(count: int = 100_000, seconds: float = 600.0) -> list[Row]:
     from flwr.common.serde import message_from_proto
     from rounds import parcel
 
-    from coordinator.courier import Courier
-    from coordinator.slots import Slots
+    from coordinator.wire.courier import Courier
+    from coordinator.wire.slots import Slots
 
     with tempfile.TemporaryDirectory() as temporary, door(Path(temporary)) as (federation, grid, nodes, address):
         run_id = grid.run.run_id

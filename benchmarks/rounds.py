@@ -93,8 +93,8 @@ def coordinate(arguments: Sequence[str]) -> None:
     from small_federation import SmallFederation
 
     from coordinator.blobs import BlobStore
-    from coordinator.courier import Courier
-    from coordinator.superlink import flower_grid
+    from coordinator.wire.courier import Courier
+    from coordinator.wire.superlink import flower_grid
     from privacy.aggregation import weighted_sum
 
     size, rounds = int(float(arguments[0]) * MEGABYTE) // 4, int(arguments[1])

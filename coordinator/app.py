@@ -20,7 +20,6 @@ from typing import Protocol
 from flwr.serverapp import Grid
 
 from coordinator.blobs import BlobStore
-from coordinator.courier import Courier
 from coordinator.folder import FederationFolder
 from coordinator.journal import Journal
 from coordinator.planning import Recipe, run_outline
@@ -29,6 +28,7 @@ from coordinator.readiness import load_contract
 from coordinator.replies import HEADROOM
 from coordinator.rounds import Progress, Rounds
 from coordinator.settings import FederationSettings
+from coordinator.wire.courier import Courier
 from privacy.base.canonical import DecimalString, digest_of
 from privacy.base.errors import SettingsError
 from privacy.base.files import private_folder
@@ -149,7 +149,7 @@ def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lam
 
     Raises SettingsError when the port is taken or the certificate has expired, Unreachable when too few sites come.
     """
-    from coordinator.superlink import flower_grid
+    from coordinator.wire.superlink import flower_grid
 
     folder = FederationFolder(root)
     settings = folder.settings

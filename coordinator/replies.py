@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Generic, Literal
 
-from coordinator.courier import Courier
 from coordinator.deadlines import Deadline, deadline
 from coordinator.journal import Journal
 from coordinator.phases import History
 from coordinator.planning import Recipe
+from coordinator.wire.courier import Courier
 from privacy.audit.counts import faults as faults_of_counts
 from privacy.audit.spending import TOLERANCE, counting_event, epsilon_of
 from privacy.base.canonical import digest_of

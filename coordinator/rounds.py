@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 
 from coordinator import phases
 from coordinator.blobs import BlobStore
-from coordinator.courier import Courier
 from coordinator.journal import Journal
 from coordinator.phases import Action, History, next_action
 from coordinator.planning import Recipe, check_same_settings, evaluation_plan, members, round_plan
 from coordinator.replies import Desk, Refused, judge_hello, judge_metrics, judge_update
+from coordinator.wire.courier import Courier
 from privacy.aggregation import load_rule, with_momentum
 from privacy.base.canonical import canonical_bytes, digest_of
 from privacy.base.errors import ContractError, SettingsError, Unreachable

@@ -6,7 +6,7 @@ Only the given CA is trusted, and the site shows its own certificate. The line c
 interruption, a stranger at the coordinator's address included; after one that may have lost a message the site leaves
 and comes again, which tells the coordinator to send it once more.
 
-One of the files that use Flower's internal modules, pinned to flwr 1.41.0 (coordinator/superlink.py has the list).
+One of the files that use Flower's internal modules, pinned to flwr 1.41.0 (coordinator/wire/superlink.py has the list).
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ from pydantic import BaseModel
 
 from client.wire.app import make_app
 from coordinator.blobs import BlobStore
-from coordinator.courier import Courier
 from coordinator.journal import Journal
 from coordinator.planning import Recipe, run_outline
 from coordinator.rounds import Rounds
 from coordinator.settings import FederationSettings
+from coordinator.wire.courier import Courier
 from privacy.audit.spending import epsilon_of
 from privacy.base.canonical import digest_of
 from privacy.base.errors import IntegrityError

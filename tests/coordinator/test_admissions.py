@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from coordinator import admissions, certificates
 from coordinator.admissions import Admitted
-from coordinator.door import Room
+from coordinator.wire.door import Room
 from privacy.base.errors import IntegrityError, SettingsError
 from privacy.log.keys import SigningKey
 from privacy.protocol.enrolment import Enrolment, KeySlots, line_of

@@ -19,9 +19,9 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from coordinator import admissions, certificates
-from coordinator.courier import Courier
-from coordinator.network_grid import FlowerGrid
-from coordinator.superlink import flower_grid
+from coordinator.wire.courier import Courier
+from coordinator.wire.network_grid import FlowerGrid
+from coordinator.wire.superlink import flower_grid
 from privacy.base.files import write_private
 from privacy.base.identifiers import sha256
 from privacy.log.keys import SigningKey

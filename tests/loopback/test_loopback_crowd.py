@@ -14,7 +14,7 @@ import pytest
 from flwr.proto.fleet_pb2 import ActivateNodeRequest, PullMessagesRequest
 from flwr.proto.node_pb2 import Node
 
-from coordinator import door
+from coordinator.wire import door
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from client.wire.app import make_app
-from coordinator.courier import Courier
+from coordinator.wire.courier import Courier
 from privacy.base.errors import SettingsError
 from privacy.log.keys import SigningKey
 from privacy.protocol.flower import PIECE_BYTES, to_content

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from coordinator.bounded_log import BoundedLog
+from coordinator.wire.bounded_log import BoundedLog
 from privacy.base.errors import SettingsError, Unreachable
 
 PAUSE_SECONDS: Final = 0.5

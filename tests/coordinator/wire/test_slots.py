@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.slots import NONSENSE, NOT_ASKED, PASS, TOO_LATE, TOO_LONG, TWICE, Announced, Asked, Slots
+from coordinator.wire.slots import NONSENSE, NOT_ASKED, PASS, TOO_LATE, TOO_LONG, TWICE, Announced, Asked, Slots
 from privacy.base.identifiers import sha256
 
 RUN, A, B, NOW = 7, 11, 12, 1000.0

@@ -4,7 +4,7 @@
 Before TLS a connection costs one socket and no more: only when it says the first bytes of a handshake does it get the
 buffers for one. Strangers share a bounded room in which the newest comes in for the oldest of whoever has the most, so
 a flood displaces itself. After the handshake the certificate says who calls, and each site has room of its own. All
-that waits has an end: first byte, handshake, headers, idleness (bodies and answers: coordinator.gate).
+that waits has an end: first byte, handshake, headers, idleness (bodies and answers: coordinator.wire.gate).
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 """What a call of a site says, read before Flower sees it: who it claims to be, and what it would have done.
 
 Flower 1.41 believes the inside of a call: whose message it is, which message it answers, whose object it takes. Here
-each of these is held against the site of the TLS certificate and against what that site was asked (coordinator.slots).
-Verdicts are HTTP statuses.
+each of these is held against the site of the TLS certificate and against what that site was asked
+(coordinator.wire.slots). Verdicts are HTTP statuses.
 
-One of the files that use Flower's internal modules, pinned to flwr 1.41.0 (coordinator/superlink.py has the list).
+One of the files that use Flower's internal modules, pinned to flwr 1.41.0 (coordinator/wire/superlink.py has the list).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIG
 from flwr.supercore.date import now as flower_now
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from coordinator.slots import NONSENSE, NOT_ASKED, PASS, WITH_PAYLOAD, Announced, Asked, Children, Slots
+from coordinator.wire.slots import NONSENSE, NOT_ASKED, PASS, WITH_PAYLOAD, Announced, Asked, Children, Slots
 from privacy.base.identifiers import SiteId
 from privacy.protocol.identity import Role
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator import supervisor
-from coordinator.supervisor import Supervised, listening_socket
+from coordinator.wire import supervisor
+from coordinator.wire.supervisor import Supervised, listening_socket
 from privacy.base.errors import SettingsError, Unreachable
 
 SERVER = """
@@ -90,7 +90,7 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     code = f"""
 import os, sys, time
 from pathlib import Path
-from coordinator.supervisor import Supervised, listening_socket
+from coordinator.wire.supervisor import Supervised, listening_socket
 held = listening_socket("127.0.0.1", 0)
 child = Supervised([sys.executable, "-c", {SERVER!r}, str(held.fileno())], first_line=b"x", sockets=[held],
                    environment=dict(os.environ), log=Path({str(tmp_path / "log")!r}))

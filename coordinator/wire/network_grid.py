@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flower's Grid as the coordinator speaks it: strict about what it pulls, patient with a SuperLink that is away.
 
-One of the files that use Flower's internal modules, pinned to flwr 1.41.0 (coordinator/superlink.py has the list).
+One of the files that use Flower's internal modules, pinned to flwr 1.41.0 (coordinator/wire/superlink.py has the list).
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 
-from coordinator.gate import SECRET_HEADER
+from coordinator.wire.gate import SECRET_HEADER
 from privacy.base.errors import ContractError, Unreachable
 from privacy.protocol.flower import in_two_lanes, inflate_message, object_limit
 from privacy.protocol.patience import Patience
 
 if TYPE_CHECKING:
-    from coordinator.superlink import SuperLink
+    from coordinator.wire.superlink import SuperLink
 
 PATIENCE_SECONDS: Final = 60.0
 """How long the coordinator waits for a SuperLink that is being restarted: Flower ends the run after 60 s of silence."""
@@ -219,8 +219,8 @@ class FlowerGrid(Grid):
             time.sleep(0.2)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterator[Message]:
-        """Not for this grid: coordinator.courier keeps order and deadline."""
-        raise NotImplementedError("use coordinator.courier.Courier")
+        """Not for this grid: coordinator.wire.courier keeps order and deadline."""
+        raise NotImplementedError("use coordinator.wire.courier.Courier")
 
     def close(self) -> None:
         """Tell Flower that the run is done."""

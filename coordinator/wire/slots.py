@@ -3,7 +3,7 @@
 
 The coordinator's own pushes open slots; a site fills its slot once, with one message from its node to the coordinator
 that answers what it was sent. Objects belong to whoever announced them first: nobody else may claim their ids. Nothing
-here knows Flower's formats (coordinator.fleet reads them) or the wire.
+here knows Flower's formats (coordinator.wire.fleet reads them) or the wire.
 
 What was asked and what was announced is written to a file as it happens, so that a SuperLink that was killed knows it
 when it is back. Verdicts are HTTP statuses, 200 for "pass it on": a refusal says nothing else.

@@ -17,8 +17,8 @@ from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coordinator.fleet import Fleet
-from coordinator.slots import PASS
+from coordinator.wire.fleet import Fleet
+from coordinator.wire.slots import PASS
 from privacy.base.identifiers import SiteId
 from privacy.protocol.flower import object_limit
 from privacy.protocol.identity import Holder, Role
@@ -214,7 +214,7 @@ class SiteGate(Gate):
 
 
 class Callers(Protocol):
-    """Who is at the other end of a connection (coordinator.door)."""
+    """Who is at the other end of a connection (coordinator.wire.door)."""
 
     def holder(self, scope: Scope) -> Holder | None:
         """The holder of the certificate that the connection was made with."""

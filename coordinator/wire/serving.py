@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coordinator.admissions import Admitted
-from coordinator.door import IDLE_SECONDS, SWEEP_SECONDS, Acceptor, SiteProtocol, Visitors, server_context
-from coordinator.fleet import Fleet
-from coordinator.gate import END_PATH, HEADER_BYTES, NODES_PATH, Gate, SiteGate, answer, inside, outside
-from coordinator.slots import Slots
+from coordinator.wire.door import IDLE_SECONDS, SWEEP_SECONDS, Acceptor, SiteProtocol, Visitors, server_context
+from coordinator.wire.fleet import Fleet
+from coordinator.wire.gate import END_PATH, HEADER_BYTES, NODES_PATH, Gate, SiteGate, answer, inside, outside
+from coordinator.wire.slots import Slots
 from privacy.base.identifiers import SiteId
 
 FAREWELL_SECONDS: Final = 4.0

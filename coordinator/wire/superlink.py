@@ -2,12 +2,13 @@
 """A Flower SuperLink of our own, and the grid over it: `with flower_grid(...) as (grid, nodes):`.
 
 The coordinator holds two listening sockets and gives them to a process of its own that runs Flower's app behind the
-gates (`python -m coordinator.superlink`, settings on its standard input). When that process dies it is started again on
-the same sockets and the same SQLite state, and everybody's calls wait meanwhile; when the coordinator dies, the end of
-its input ends it. The run's "app" is an empty stub: nothing of Flower's app machinery is ever loaded anywhere.
+gates (`python -m coordinator.wire.superlink`, settings on its standard input). When that process dies it is started
+again on the same sockets and the same SQLite state, and everybody's calls wait meanwhile; when the coordinator dies,
+the end of its input ends it. The run's "app" is an empty stub: nothing of Flower's app machinery is ever loaded
+anywhere.
 
-One of the files that use Flower's internal modules, pinned to flwr 1.41.0; the others are coordinator/network_grid.py,
-coordinator/fleet.py and client/wire/transport.py.
+One of the files that use Flower's internal modules, pinned to flwr 1.41.0; the others are
+coordinator/wire/network_grid.py, coordinator/wire/fleet.py and client/wire/transport.py.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 
 from coordinator.certificates import CA_CERTIFICATE, SERVER_CERTIFICATE, SERVER_KEY
-from coordinator.gate import END_PATH, NODES_PATH, SECRET_HEADER
-from coordinator.network_grid import PATIENCE_SECONDS, FlowerGrid, SecretInterceptor, local_client
-from coordinator.serving import EntrySettings, serve
-from coordinator.supervisor import Supervised, listening_socket
+from coordinator.wire.gate import END_PATH, NODES_PATH, SECRET_HEADER
+from coordinator.wire.network_grid import PATIENCE_SECONDS, FlowerGrid, SecretInterceptor, local_client
+from coordinator.wire.serving import EntrySettings, serve
+from coordinator.wire.supervisor import Supervised, listening_socket
 from privacy.base.errors import Unreachable
 from privacy.base.identifiers import SiteId
 from privacy.protocol.patience import Patience
@@ -123,7 +124,7 @@ class SuperLink:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLWR_")}
         environment |= {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "FLWR_HOME": str(folder)}
         self.process = Supervised(
-            [sys.executable, "-P", "-m", "coordinator.superlink"],
+            [sys.executable, "-P", "-m", "coordinator.wire.superlink"],
             first_line=settings.model_dump_json().encode(),
             sockets=[external, local],
             environment=environment,

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 INSIDERS = [
-    "coordinator/superlink.py",
-    "coordinator/network_grid.py",
-    "coordinator/fleet.py",
+    "coordinator/wire/superlink.py",
+    "coordinator/wire/network_grid.py",
+    "coordinator/wire/fleet.py",
     "client/wire/transport.py",
 ]
 PUBLIC = {"flwr.app", "flwr.clientapp", "flwr.serverapp"}
@@ -58,7 +58,7 @@ def test_nobody_else_uses_an_inner_name() -> None:
     assert set(inner) == set(INSIDERS)
 
 
-@pytest.mark.parametrize("room", ["coordinator.superlink", "client.wire.transport"])
+@pytest.mark.parametrize("room", ["coordinator.wire.superlink", "client.wire.transport"])
 def test_neither_insider_lets_flower_call_home_or_loads_a_model_library(room: str) -> None:
     code = (
         f"import {room}, os, sys; from flwr.supercore import telemetry as t;"
@@ -71,7 +71,7 @@ def test_neither_insider_lets_flower_call_home_or_loads_a_model_library(room: st
 def test_the_parts_of_flowers_clients_that_are_replaced_are_where_they_were() -> None:
     from flwr.supercore.runtime import RuntimeHttpClient
 
-    from coordinator.network_grid import local_client
+    from coordinator.wire.network_grid import local_client
     from privacy.protocol.patience import Patience
 
     client = local_client(RuntimeHttpClient, "127.0.0.1:1", [])

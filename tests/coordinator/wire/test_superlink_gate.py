@@ -11,8 +11,17 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from coordinator.gate import CERTIFICATE_PATH, END_PATH, NODES_PATH, SECRET_HEADER, Gate, inside, outside, tree_bytes
-from coordinator.superlink import flower_app
+from coordinator.wire.gate import (
+    CERTIFICATE_PATH,
+    END_PATH,
+    NODES_PATH,
+    SECRET_HEADER,
+    Gate,
+    inside,
+    outside,
+    tree_bytes,
+)
+from coordinator.wire.superlink import flower_app
 from privacy.protocol.flower import PIECE_BYTES, object_limit
 
 LIMIT = 20 << 20

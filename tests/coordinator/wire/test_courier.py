@@ -15,7 +15,7 @@ from flwr.clientapp import ClientApp
 from flwr.proto.node_pb2 import NodeInfo
 
 from client.wire.app import make_app
-from coordinator.courier import PRESENCE_SECONDS, Courier
+from coordinator.wire.courier import PRESENCE_SECONDS, Courier
 from privacy.base.errors import Unreachable
 from privacy.log.keys import SigningKey
 from privacy.protocol.messages import Parcel, ReasonCode, Refusal, seal

@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from coordinator.bounded_log import LINE_BYTES, BoundedLog
+from coordinator.wire.bounded_log import LINE_BYTES, BoundedLog
 
 
 def written(log: Path, data: bytes, file_bytes: int = 1 << 20) -> bytes:
