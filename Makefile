@@ -40,43 +40,43 @@ check: setup ## lint, strict types, import contract
 	$(BIN)/lint-imports
 
 bench-demo: setup ## the demo on three seeds -> out/bench-demo.json
-	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python -m simulations.benchmarks.demo
 
 bench-rounds: setup ## time and memory of a round, by payload -> out/bench-rounds.json
-	$(BIN)/python benchmarks/rounds.py
+	$(BIN)/python -m simulations.benchmarks.rounds
 
 ner: setup ## train the built-in name model and its student anew, beside the packaged ones -> out/bench-ner.json
-	$(BIN)/python benchmarks/ner.py --seeds 1 2 3
+	$(BIN)/python -m simulations.benchmarks.ner --seeds 1 2 3
 
 bench-patterns: setup ## the pattern half against stock Presidio, span for span -> out/bench-patterns.json
-	$(BIN)/python benchmarks/patterns.py
+	$(BIN)/python -m simulations.benchmarks.patterns
 
 bench-medquad: setup ## nine NIH sources: what federation gains and privacy costs -> out/bench-medquad.json
-	$(BIN)/python benchmarks/corpora.py medquad
+	$(BIN)/python -m simulations.benchmarks.corpora medquad
 
 bench-mtsamples: setup ## real dictated notes, at smaller scale -> out/bench-mtsamples.json
-	$(BIN)/python benchmarks/corpora.py mtsamples
+	$(BIN)/python -m simulations.benchmarks.corpora mtsamples
 
 bench-anonymize: setup ## what anonymization masks, keeps and costs, beside stock Presidio -> out/bench-anonymize.json
-	$(BIN)/python benchmarks/anonymize.py
+	$(BIN)/python -m simulations.benchmarks.anonymize
 
 bench-dp: setup ## what private training costs beside ordinary training -> out/bench-dp.json
-	$(BIN)/python benchmarks/dp.py
+	$(BIN)/python -m simulations.benchmarks.dp
 
 bench-leakage: setup ## what leaks: noise, a bound of epsilon, inversion, membership -> out/bench-leakage.json
-	$(BIN)/python benchmarks/leakage.py
+	$(BIN)/python -m simulations.benchmarks.leakage
 
 gpu-check: setup ## one private step on a GPU against the CPU's; skips where there is no CUDA
-	$(BIN)/python benchmarks/gpu_check.py
+	$(BIN)/python -m simulations.benchmarks.gpu_check
 
 bench-utility: setup ## four corpora at epsilon 8, 3 and 1: what privacy costs -> out/bench-utility.json and .svg
-	$(BIN)/python benchmarks/utility.py
+	$(BIN)/python -m simulations.benchmarks.utility
 
 bench-mutants: setup ## our own faults, one at a time in a copy: do the tests find them? -> out/bench-mutants.json
-	$(BIN)/python benchmarks/mutants.py
+	$(BIN)/python -m simulations.benchmarks.mutants
 
 bench-hostile: setup ## every claim under attack: neighbours, sketches, strangers, a hostile site -> out/bench-hostile.json
-	$(BIN)/python benchmarks/hostile.py
+	$(BIN)/python -m simulations.benchmarks.hostile
 
 clean: ## remove results and caches, keep .venv
 	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis

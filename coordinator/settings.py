@@ -49,7 +49,7 @@ class TaskSection(BaseModel):
     """What is learnt."""
 
     model_config = STRICT
-    name: str = Field(default="classification", description="name of a file in client/tasks")
+    name: str = Field(default="classification", description="name of a file in client/learning/tasks")
     labels: tuple[str, ...] = Field(
         default=("no", "yes"),
         description="all labels, in order; of token_classification the types of spans; of regression, "

@@ -32,7 +32,7 @@ from privacy.text.report import recall_on_planted
 from privacy.update.delta import ModelContract, model_vector
 from simulations.build import Built
 from simulations.corpora import read_planted
-from simulations.grid import LocalGrid
+from simulations.engines.inprocess import LocalGrid
 
 FIRST_NODE = 2
 Watch = Callable[[SiteId, Json], None]

@@ -111,7 +111,9 @@ class PolicySection(BaseModel):
         "took says nothing of the data; 0: as soon as it is made; 0 to 604800",
     )
     tasks: tuple[str, ...] = Field(
-        ("classification",), min_length=1, description="tasks that may be trained: names of files in client/tasks"
+        ("classification",),
+        min_length=1,
+        description="tasks that may be trained: names of files in client/learning/tasks",
     )
     scopes: tuple[Scope, ...] = Field(
         ("head", "top", "lora", "bitfit", "full"), min_length=1, description="which parts of the model may be trained"

@@ -42,7 +42,7 @@ class TaskPlan(BaseModel):
     """The task, its labels (from the plan, never from a site's data) and the longest text in word pieces."""
 
     model_config = STRICT
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="name of a file in client/tasks")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="name of a file in client/learning/tasks")
     labels: tuple[Label, ...] = Field(max_length=4096)
     max_tokens: int = Field(ge=8, le=512, description="word pieces, special tokens included; a longer text is cut")
     counted: int | None = Field(

@@ -49,12 +49,12 @@ class TextSettings(BaseModel):
     engine: str = Field(
         default="presidio",
         pattern=r"^[a-z][a-z0-9_]{0,31}$",
-        description="Which engine finds identifiers: the name of a file in privacy/text/engines (1 to 32 characters).",
+        description="Which engine finds identifiers: the name of a file in find/engines (1 to 32 characters).",
     )
     names: str = Field(
         default="builtin",
         pattern=r"^[a-z][a-z0-9_]{0,31}$",
-        description="Which model finds names, places and organisations: the name of a file in privacy/text/ner (1 to "
+        description="Which model finds names, places and organisations: the name of a file in find/ner (1 to "
         "32 characters).",
     )
     names_model: ModelName | None = Field(

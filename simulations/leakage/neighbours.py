@@ -43,7 +43,7 @@ PLANS: Final[dict[str, dict[str, object]]] = {
     "masked_language": {"labels": (), "mask_rate": "0.3", "counted": 5},
     "joint": {"labels": LABELS, "mask_rate": "0.3", "masked_weight": "0.25"},
 }
-"""What a plan of each task says: every task has a line here (a test holds it to client/tasks)."""
+"""What a plan of each task says: every task has a line here (a test holds it to client/learning/tasks)."""
 
 STEPS: Final = 2
 NOISE: Final = "0.01"

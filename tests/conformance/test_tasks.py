@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every file in client/tasks keeps the contract of its room."""
+"""Every file in client/learning/tasks keeps the contract of its room."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ from privacy.protocol.recall import EntityRecall, SelfCheck
 from privacy.update.clip import clip
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
 from privacy.update.quantize import encode, quantize
-from simulations.grid import LocalGrid
+from simulations.engines.inprocess import LocalGrid
 
 ORIGIN = "collab/woods"
 LOG_KEY, COORDINATOR_KEY = SigningKey(b"\x01" * 32), SigningKey(b"\x02" * 32)

@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "add-a-part.md").read_text(encoding="utf-8")
 DIFFS = re.findall(r"^```diff\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 TESTS = {
-    "client/tasks": ("tests/conformance/test_tasks.py", 5),
+    "client/learning/tasks": ("tests/conformance/test_tasks.py", 5),
     "privacy/aggregation": ("tests/conformance/test_aggregation.py", 9),
     "privacy/dp/clipping": ("tests/privacy/dp/test_clipping.py", 19),
-    "privacy/text/engines": ("tests/privacy/text/find/engines/test_engines.py", 15),
-    "privacy/text/ner": ("tests/privacy/text/find/ner/test_names_models.py", 2),
+    "privacy/text/find/engines": ("tests/privacy/text/find/engines/test_engines.py", 15),
+    "privacy/text/find/ner": ("tests/privacy/text/find/ner/test_names_models.py", 2),
 }
 """By folder: its conformance tests, and how many of them at least must have visited the new file."""
 

@@ -19,7 +19,7 @@ from coordinator.wire.courier import PRESENCE_SECONDS, Courier
 from privacy.base.errors import Unreachable
 from privacy.log.keys import SigningKey
 from privacy.protocol.messages import Parcel, ReasonCode, Refusal, seal
-from simulations.grid import LocalGrid
+from simulations.engines.inprocess import LocalGrid
 
 NODES = {"hospital_c": 4, "hospital_a": 2, "hospital_b": 3}
 

@@ -189,7 +189,7 @@ def test_a_broken_object_is_refused(kind: str, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["privacy.protocol.flower", "coordinator.wire.courier", "client.wire.app", "simulations.grid"]
+    "room", ["privacy.protocol.flower", "coordinator.wire.courier", "client.wire.app", "simulations.engines.inprocess"]
 )
 def test_no_room_lets_flower_call_home(room: str) -> None:
     code = (

@@ -18,7 +18,7 @@ socket.getaddrinfo = refuse
 socket.create_connection = refuse
 socket.socket.connect = refuse
 socket.socket.connect_ex = refuse
-from privacy.text import engines
+from privacy.text.find import engines
 from privacy.text.anonymize import Anonymizer
 from privacy.text.reading.records import TextRow
 from privacy.text.settings import TextSettings
@@ -31,9 +31,10 @@ assert "@" not in records[0].text and "example" not in records[0].text and "Quil
 
 LIGHT = """
 import sys
-import privacy.text, privacy.text.reading.records, privacy.text.settings, privacy.text.replace.replacement,
-privacy.text.report import privacy.text.anonymize, privacy.text.run.cache, privacy.text.find.recognizers.names,
-privacy.text.find.engines unwanted = ("torch", "spacy", "presidio_analyzer", "transformers", "phonenumbers")
+import privacy.text, privacy.text.anonymize, privacy.text.report, privacy.text.settings
+import privacy.text.reading.records, privacy.text.replace.replacement, privacy.text.run.cache
+import privacy.text.find.engines, privacy.text.find.recognizers.names
+unwanted = ("torch", "spacy", "presidio_analyzer", "transformers", "phonenumbers")
 heavy = [name for name in unwanted if name in sys.modules]
 assert not heavy, heavy
 """

@@ -4,7 +4,7 @@
 Each recognizer's matches, its duplicates removed, scores raised by context words, low scores dropped, duplicates
 removed once more: the steps and their order are Presidio's; no explanation is built, and no token is made that nobody
 asks for. A recognizer that is not known here exactly as it was when this was written runs as it is. Source:
-presidio-analyzer 2.2.366; equality is asserted by the tests and by benchmarks/patterns.py.
+presidio-analyzer 2.2.366; equality is asserted by the tests and by simulations/benchmarks/patterns.py.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conformance: what every engine in privacy/text/engines must do. New files are visited by themselves."""
+"""Conformance: what every engine in privacy/text/find/engines must do. New files are visited by themselves."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accelerated patterns find what Presidio's own analyzer finds, span for span and score for score.
 
-Over generated text of the kinds that could part them; benchmarks/patterns.py asserts the same over real corpora.
+Over generated text of the kinds that could part them; simulations/benchmarks/patterns.py asserts the same over real
+corpora.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models of names by config: what every file of privacy/text/ner must do, on real small models made here.
+"""Models of names by config: what every file of privacy/text/find/ner must do, on real small models made here.
 
 GLiNER and stanza are tested where the library is installed and COLLAB_GLINER_MODEL or COLLAB_STANZA_MODEL names a
 folder with a model, and COLLAB_SPACY_MODEL tests a real spaCy package; else those tests are skipped and say so.

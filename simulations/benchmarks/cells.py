@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cell of a benchmark on real text: a run of the product's own federation, measured on the pooled dev or test rows.
+
+A cell is a scope, a variant, a seed and a setting. Its federation is built on disk (simulations/build.py), told over
+the in-process grid by the real coordinator and client code, verified and replayed; the last model and what dev says of
+it are kept under cells/. An interrupted cell goes on in the round where it was; a private one begins anew, since what
+was interrupted stays charged and the last round would not fit in the budget any more. The variants:
+
+    central         one site that holds all training rows
+    federated       the sites of the corpus, weighted by their declared buckets
+    federated_eps8  the same with DP-SGD, epsilon 8 at each site (unit record, delta 1e-5, PRV); also eps3 and eps1
+    alone           one site with its own rows only
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+
+from client.learning import tasks
+from client.learning.model.model import build as build_model
+from client.learning.model.model import load_arrays
+from client.learning.training.evaluation import Counts
+from client.learning.training.training import TextExamples, predict
+from coordinator.settings import (
+    AnonymizationSection,
+    FederationSettings,
+    PrivacySection,
+    RoundsSection,
+    RunSection,
+    TaskSection,
+    TrainingSection,
+    UpdateSection,
+)
+from privacy.base.canonical import digest_of
+from privacy.base.errors import Unreachable
+from privacy.base.files import write_whole
+from privacy.base.randomness import PublicSeed
+from privacy.protocol.messages import parse
+from privacy.protocol.plans import TaskPlan
+from privacy.protocol.recall import IDENTIFIERS
+from privacy.text.settings import TextSettings
+from privacy.update.delta import ModelContract, model_vector, unflatten
+from simulations.benchmarks.activations import Activations, SharedMaterial
+from simulations.benchmarks.texts import Text, Texts
+from simulations.build import build
+from simulations.corpora import write_lines
+from simulations.federation import Federation
+from simulations.scenario import ColumnsSection, CorpusSection, Scenario, SitesSection
+
+Scope = Literal["head", "top2", "lora", "full"]
+Variant = Literal["central", "federated", "federated_eps8", "federated_eps3", "federated_eps1", "alone"]
+SCOPES: tuple[Scope, ...] = ("head", "top2", "lora")
+VARIANTS: tuple[Variant, ...] = ("central", "federated", "federated_eps8", "alone")
+EPSILONS: dict[Variant, float] = {"federated_eps8": 8.0, "federated_eps3": 3.0, "federated_eps1": 1.0}
+DELTA = "0.00001"
+MOST_EPSILON = 8.0  # of a site whose run is not private: nothing is spent
+MOST_ENTITIES = 1000  # that count in one text
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is chosen on dev. Passes over the rows = rounds x steps x sample_rate."""
+
+    optimizer: Literal["sgd", "adam"]
+    learning_rate: float
+    head_learning_rate: float
+    momentum: float
+    rounds: int
+    steps: int
+    sample_rate: float
+    clip_norm: float
+    max_grad_norm: float = 1.0
+    server_momentum: float = 0.0
+
+    @property
+    def passes(self) -> float:
+        return self.rounds * self.steps * self.sample_rate
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run. `site` names the site of the variant alone."""
+
+    scope: Scope
+    variant: Variant
+    seed: int
+    setting: Setting
+    site: str = ""
+
+    @property
+    def name(self) -> str:
+        """Unique, and readable in a folder."""
+        shown = digest_of({"setting": json.dumps(asdict(self.setting), sort_keys=True)})[:8]
+        return "-".join(part for part in (self.scope, self.variant, self.site, f"s{self.seed}", shown) if part)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Shares of right answers, and their mean F1 over the labels that occur or are predicted.
+
+    Where spans are found, `accuracy` is their recall and `entity_f1` the F1 over all of them; else it is None.
+    """
+
+    accuracy: float
+    macro_f1: float
+    rows: int
+    entity_f1: float | None = None
+
+    @property
+    def figure(self) -> float:
+        """What dev chooses by and tables show: entity F1 where there are entities, else accuracy."""
+        return self.accuracy if self.entity_f1 is None else self.entity_f1
+
+
+def score_spans(predicted: Sequence[Any], examples: TextExamples, task: TaskPlan) -> Scores:
+    """What the spans in `predicted` are worth: all entities count, those behind the cut as not found."""
+    counting = task.model_copy(update={"counted": MOST_ENTITIES})
+    pairs = zip(predicted, examples.readings, strict=True)
+    counts = [np.array(examples.task.tally(one, reading, counting), np.int64) for one, reading in pairs]
+    right, actual, said = np.sum(counts, axis=0)  # each (types,)
+    by_type = 2 * right / np.maximum(actual + said, 1)
+    found = Counts(*(tuple(int(one) for one in vector) for vector in (right, actual, said)))
+    f1 = float(2 * right.sum() / max(int(actual.sum() + said.sum()), 1))
+    return Scores(found.accuracy or 0.0, float(by_type.mean()), len(predicted), f1)
+
+
+def score(predicted: Sequence[str], rows: Sequence[Text]) -> Scores:
+    """What `predicted` is worth on `rows`."""
+    true = [row.label for row in rows]
+    macro_f1 = float(f1_score(true, list(predicted), average="macro", zero_division=0))
+    return Scores(float(accuracy_score(true, list(predicted))), macro_f1, len(rows))
+
+
+class Bench:
+    """The cells of one corpus in the folder `out`: run where there is no result yet, else read."""
+
+    def __init__(self, texts: Texts, out: Path) -> None:
+        self.texts, self.out = texts, out
+        self.activations = Activations(texts, out / "activations")
+        for name in ("cells", "models", "work", "data"):
+            (out / name).mkdir(parents=True, exist_ok=True)
+
+    # -- results that are kept ----------------------------------------------------------------------------------------
+
+    def file(self, cell: Cell, split: str) -> Path:
+        """Where a cell's result on a split lies."""
+        return self.out / "cells" / f"{cell.name}.{split}.json"
+
+    def result(self, cell: Cell, split: str) -> dict[str, object] | None:
+        """A cell's result on dev or test, if it is there and of these texts."""
+        file = self.file(cell, split)
+        if not file.exists():
+            return None
+        found: dict[str, object] = json.loads(file.read_text())
+        return found if found["texts"] == self.texts.digest else None
+
+    def scores(self, cell: Cell, split: str) -> Scores | None:
+        """The figures of a kept result."""
+        found = self.result(cell, split)
+        return None if found is None else Scores(**found["scores"])  # type: ignore[arg-type]
+
+    def seconds(self) -> float:
+        """Wall seconds of every cell and trial that is kept, one after another."""
+        kept = [json.loads(file.read_text()) for file in sorted((self.out / "cells").glob("*.dev.json"))]
+        return float(sum(one["seconds"] for one in kept if one["texts"] == self.texts.digest))
+
+    def keep(self, cell: Cell, split: str, scores: Scores, **facts: object) -> None:
+        """Write a result in one step."""
+        result = {"cell": asdict(cell), "texts": self.texts.digest, "split": split, "scores": asdict(scores), **facts}
+        write_whole(self.file(cell, split), json.dumps(result, indent=1).encode())
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+
+    def run(self, cell: Cell) -> Scores:
+        """Train the cell's model, unless that was done, and say what dev makes of it. Test is not read."""
+        found = self.scores(cell, "dev")
+        if found is not None:
+            return found
+        began, work = time.monotonic(), self.out / "work" / cell.name
+        fresh = cell.variant in EPSILONS or _is_of_other_texts(work, self.texts.digest)
+        built = build(self._scenario(cell), work, self._data(cell), fresh=fresh)
+        write_whole(work / "texts", self.texts.digest.encode())
+        federation = Federation(built)
+        for name, site in federation.sites.items():
+            site.material = SharedMaterial(site.folder, built.identities[name].site_key, self.activations)
+        closed = federation.rounds()
+        _check_all_had_data(federation)
+        log = federation.audit()
+        coordinator = built.federation
+        model = (coordinator.blobs / closed.final_model).read_bytes()
+        contract = coordinator.contract.read_bytes()
+        write_whole(self.out / "models" / f"{cell.name}.safetensors", model)
+        write_whole(self.out / "models" / f"{cell.name}.json", contract)
+        scores = self._measure(cell, "dev")
+        spent = [site.ledger.spent(site.settings.data.dataset, "record", DELTA) for site in federation.sites.values()]
+        self.keep(
+            cell,
+            "dev",
+            scores,
+            seconds=round(time.monotonic() - began, 1),
+            final_model_sha256=closed.final_model,
+            rounds_replayed=log.rounds_replayed,
+            log_entries=log.entries,
+            epsilon=max(float(one.epsilon) for one in spent) if cell.variant in EPSILONS else None,
+            noise_multiplier=spent[0].events[0].noise_multiplier if cell.variant in EPSILONS else None,
+            accountant=spent[0].accountant,
+            unit=spent[0].unit,
+            delta=spent[0].delta,
+        )
+        shutil.rmtree(work)
+        return scores
+
+    def test(self, cell: Cell) -> Scores:
+        """What the kept model is worth on test; read once, then kept."""
+        found = self.scores(cell, "test")
+        if found is None:
+            found = self._measure(cell, "test")
+            self.keep(cell, "test", found)
+        return found
+
+    def _measure(self, cell: Cell, split: str) -> Scores:
+        contract = parse(ModelContract, (self.out / "models" / f"{cell.name}.json").read_bytes())
+        stored = (self.out / "models" / f"{cell.name}.safetensors").read_bytes()
+        pretrained, seed = self.activations.pretrained, PublicSeed.from_integer(cell.seed)
+        heads = tasks.load(contract.task.name).heads(contract.task)
+        model = build_model(pretrained, contract.training, heads, seed, torch.device("cpu"))
+        load_arrays(model.network, unflatten(contract, model_vector(contract, stored)))
+        rows = self.texts.of(split)
+        examples = self.activations.examples([row.record for row in rows], contract.task, model)
+        predicted = predict(model, examples)
+        if self.texts.corpus.marks_spans:
+            return score_spans(predicted, examples, contract.task)
+        return score([contract.task.labels[int(at)] for at in predicted], rows)
+
+    # -- what it is built from ----------------------------------------------------------------------------------------
+
+    def _data(self, cell: Cell) -> Path:
+        """A folder of rows as `collab-sim run by-source` takes them: one site, or all of them, or all as one."""
+        folder = self.out / "data" / (cell.site or ("pooled" if cell.variant == "central" else "sites"))
+        if not (folder / "train.jsonl").exists():
+            folder.mkdir(exist_ok=True)
+            for split, rows in (("train", self.texts.of("train", cell.site)), ("test", self.texts.of("dev")[:1])):
+                of_site = (lambda row: "pooled") if cell.variant == "central" else (lambda row: row.site)
+                write_lines(folder / f"{split}.jsonl", [self._given(row) | {"client": of_site(row)} for row in rows])
+        return folder
+
+    def _given(self, row: Text) -> dict[str, object]:
+        """The row as a site's file holds it."""
+        marks = {"spans": [list(span) for span in row.spans]} if self.texts.corpus.marks_spans else {"label": row.label}
+        return {"id": row.id, "text": row.text, **marks}
+
+    def _scenario(self, cell: Cell) -> Scenario:
+        setting, epsilon, corpus = cell.setting, EPSILONS.get(cell.variant), self.texts.corpus
+        sites = 1 if cell.variant in ("central", "alone") else len(self.texts.sites)  # all of them, or the cell fails
+        training = TrainingSection(
+            scope="top" if cell.scope == "top2" else cell.scope,
+            top_layers=0 if cell.scope in ("head", "full") else 2,
+            optimizer=setting.optimizer,
+            learning_rate=setting.learning_rate,
+            head_learning_rate=setting.head_learning_rate,
+            momentum=setting.momentum,
+            rounds=setting.rounds,
+            steps_per_round=setting.steps,
+            sample_rate=setting.sample_rate,
+            physical_batch_size=256 if cell.scope == "head" else 32,
+        )
+        privacy = PrivacySection(
+            mode="dp_sgd" if epsilon else "none",
+            unit="record",
+            target_epsilon=epsilon or MOST_EPSILON,
+            target_delta=float(DELTA),
+            max_grad_norm=setting.max_grad_norm,
+            clipping="bookkeeping",
+        )
+        return Scenario(
+            title=f"{self.texts.corpus.name}: {cell.name}",
+            seed=cell.seed,
+            corpus=CorpusSection(
+                kind="by-field",
+                field="client",
+                minimum=1,
+                labels="plan",
+                columns=ColumnsSection(label="", spans="spans") if corpus.marks_spans else ColumnsSection(),
+            ),
+            sites=SitesSection(
+                threads=max(torch.get_num_threads(), 1),
+                epsilon_limit=epsilon or MOST_EPSILON,
+                dev_fraction=0.0,
+                allow_non_private=epsilon is None,
+                text=TextSettings(names="none"),  # the texts were anonymized once for all cells (texts.py)
+                min_recall=dict.fromkeys(IDENTIFIERS, 0.0),
+            ),
+            federation=FederationSettings(
+                run=RunSection(name=corpus.name, run_id="cell"),
+                task=TaskSection(name=corpus.task, labels=self.texts.labels, max_tokens=corpus.max_tokens),
+                training=training,
+                privacy=privacy,
+                update=UpdateSection(
+                    clip_norm=setting.clip_norm,
+                    scale_log2=16 if setting.clip_norm <= 25 else 14,
+                    server_momentum=setting.server_momentum,
+                ),
+                anonymization=AnonymizationSection(self_check_notes=1),
+                rounds=RoundsSection(min_sites=sites, deadline_seconds=100_000.0, evaluate=False),
+            ),
+        )
+
+
+def _check_all_had_data(federation: Federation) -> None:
+    """A site whose data fail as a whole answers with noise alone, and is no site to measure. Raises Unreachable."""
+    for name, site in federation.sites.items():
+        events = [event for run in site.reports.runs() for event in site.reports.events(run)]
+        if any(event["event"] == "answered_without_data" for event in events):
+            raise Unreachable(
+                f"{name} answered without its data: nothing is measured", next_step="its report in out/ says why"
+            )
+
+
+def _is_of_other_texts(work: Path, digest: str) -> bool:
+    mark = work / "texts"
+    return not mark.exists() or mark.read_text() != digest

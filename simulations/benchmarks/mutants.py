@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many of our own faults do the tests find? Each is made in a copy of the tree, never in place, one at a time.
+
+First every named test runs on the unchanged copy: a test that fails anyway kills nothing. Then each mutation runs the
+tests that were chosen for it; a failure or a timeout kills it. Results are kept one by one under out/mutants, by the
+text of mutation, file and tests, so that an interrupted run goes on. `--quick` takes those that CI runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Final, Literal, NoReturn
+
+import pytest
+
+from simulations.benchmarks.mutations import ROOT, Mutation, load
+from simulations.benchmarks.report import Row, write_report
+
+Verdict = Literal["killed", "timeout", "survived"]
+
+ROOMS: Final = ("client", "coordinator", "privacy", "simulations", "tests", "docs")
+FILES: Final = ("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "constraints.txt")
+SECONDS: Final = 420
+"""A mutated loop may never end: that is found too."""
+
+PASSED, USAGE, NO_TESTS = 0, 4, 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print the survivors, and return 0 only when none is left."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="mutations whose package/name holds this text")
+    parser.add_argument("--quick", action="store_true", help="the ones that CI runs")
+    parser.add_argument("--out", type=Path, default=ROOT / "out")
+    parser.add_argument("--check", action="store_true", help="only run the named tests on the unchanged tree")
+    parser.add_argument("--checked", action="store_true", help="the named tests were run on this very tree already")
+    parser.add_argument("--kept", action="store_true", help="try nothing: report the verdicts that are kept")
+    given = parser.parse_args(arguments)
+    chosen = [m for m in load() if given.only in m.label and (m.quick or not given.quick)]
+    began = time.monotonic()
+    warm()
+    with scratch() as tree:
+        kept = Kept(given.out / "mutants", tree)
+        missing = [mutation for mutation in chosen if kept.get(mutation) is None]
+        if given.kept:
+            chosen, missing = [mutation for mutation in chosen if mutation not in missing], []
+        if given.check or (missing and not given.checked):
+            check_unchanged(tree, missing or chosen)
+        if given.check:
+            return 0
+        for at, mutation in enumerate(missing, 1):
+            verdict = judge(tree, mutation)
+            kept.put(mutation, verdict)
+            print(f"{at} of {len(missing)}  {verdict:8}  {mutation.label}", flush=True)
+        return report(chosen, kept, time.monotonic() - began, quick=given.quick, out=given.out)
+
+
+def report(chosen: Sequence[Mutation], kept: Kept, seconds: float, *, quick: bool, out: Path) -> int:
+    """Write out/bench-mutants.json and name the survivors."""
+    verdicts = {mutation.label: kept.get(mutation) for mutation in chosen}
+    survivors = sorted(label for label, verdict in verdicts.items() if verdict == "survived")
+    share = round(1 - len(survivors) / len(chosen), 4) if chosen else None
+    packages = {package: [m for m in chosen if m.package == package] for package in sorted({m.package for m in chosen})}
+    killed = {package: sum(verdicts[m.label] != "survived" for m in of) for package, of in packages.items()}
+    rows = [
+        Row("mutations_tried", len(chosen), "mutations", reach=">= 100"),
+        Row("mutations_killed", share, "share", reach=">= 0.95", n=len(chosen), note="; ".join(survivors)),
+        *(Row(f"killed_{name}", killed[name] / len(of), "share", n=len(of)) for name, of in packages.items()),
+    ]
+    write_report("mutants", rows, seconds=seconds, quick=quick, out=out)
+    for label in survivors:
+        print(f"SURVIVED  {label}")
+    return int(bool(survivors))
+
+
+class Kept:
+    """Verdicts on disk, one file each, of the texts in `tree`."""
+
+    def __init__(self, folder: Path, tree: Path) -> None:
+        self.folder, self.tree = folder, tree
+
+    def get(self, mutation: Mutation) -> Verdict | None:
+        path = self._path(mutation)
+        return json.loads(path.read_text())["verdict"] if path.exists() else None
+
+    def put(self, mutation: Mutation, verdict: Verdict) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        held = {"mutation": mutation.label, "verdict": verdict}
+        partial = self._path(mutation).with_suffix(".partial")
+        partial.write_text(json.dumps(held) + "\n")
+        partial.replace(self._path(mutation))
+
+    def _path(self, mutation: Mutation) -> Path:
+        return self.folder / f"{mutation.key(self.tree)}.json"
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A copy of the tree, with `shared` beside it where there is one: big files are links, Python files are copies."""
+    with TemporaryDirectory(prefix="mutants-") as folder:
+        tree = Path(folder) / "tree"
+        tree.mkdir()
+        for room in ROOMS:
+            ignored = shutil.ignore_patterns("__pycache__", ".hypothesis")
+            shutil.copytree(ROOT / room, tree / room, ignore=ignored, copy_function=_copied)
+        for name in FILES:
+            shutil.copyfile(ROOT / name, tree / name)
+        if (ROOT.parent / "shared").is_dir():
+            (Path(folder) / "shared").symlink_to((ROOT.parent / "shared").resolve())
+        yield tree
+
+
+def _copied(source: str, target: str) -> str:
+    if (
+        Path(source).suffix in (".py", ".toml", ".md", ".json")
+        or Path(source).stat().st_dev != Path(target).parent.stat().st_dev
+    ):
+        return shutil.copyfile(source, target)
+    os.link(source, target)
+    return target
+
+
+def check_unchanged(tree: Path, mutations: Sequence[Mutation]) -> None:
+    """Raises SystemExit when a named test is not there, or fails without any fault."""
+    selected = {mutation.arguments for mutation in mutations if mutation.select}
+    tests = sorted({test for mutation in mutations if not mutation.select for test in mutation.tests})
+    whole = {test for test in tests if "::" not in test}
+    tests = [test for test in tests if test in whole or test.split("::")[0] not in whole]
+    for arguments in [*sorted(selected), *([tuple(tests)] if tests else [])]:
+        code, said = run_tests(tree, arguments, seconds=SECONDS * 10, first_failure=False)
+        if code != PASSED:
+            raise SystemExit(f"named tests do not pass on the unchanged tree (pytest: {code}):\n{said[-6000:]}")
+
+
+def judge(tree: Path, mutation: Mutation) -> Verdict:
+    """Make the fault, run its tests, and mend it again."""
+    path = tree / mutation.file
+    before = path.read_text(encoding="utf-8")
+    _write(path, mutation.applied(before))
+    try:
+        code, said = run_tests(tree, mutation.arguments, seconds=SECONDS)
+    except TimeoutError:
+        return "timeout"
+    finally:
+        _write(path, before)
+    if code in (USAGE, NO_TESTS):
+        raise SystemExit(f"{mutation.label}: pytest ends with {code}\n{said[-3000:]}")
+    return "survived" if code == PASSED else "killed"
+
+
+def _write(path: Path, text: str) -> None:
+    """Without its compiled form, which is told by seconds and length alone."""
+    path.write_text(text, encoding="utf-8")
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        compiled.unlink()
+
+
+def run_tests(tree: Path, tests: Sequence[str], *, seconds: float, first_failure: bool = True) -> tuple[int, str]:
+    """pytest's exit code and what it said, in `tree` and with nothing of the tree outside.
+
+    Raises TimeoutError. The tests run in a fork of this process, which holds the libraries that most of them import.
+    """
+    options = ["-q", "-p", "no:cacheprovider", "--no-header", *(["-x"] if first_failure else [])]
+    with TemporaryFile() as told:
+        child = os.fork()
+        if child == 0:
+            _become_pytest(tree, [*options, *tests], told.fileno())
+        code = _ended(child, seconds)
+        told.seek(0)
+        return code, told.read().decode("utf-8", "replace")
+
+
+def _become_pytest(tree: Path, arguments: list[str], told: int) -> NoReturn:
+    code = -1
+    try:
+        os.setsid()
+        for stream in (1, 2):
+            os.dup2(told, stream)
+        os.chdir(tree)
+        os.environ["PYTHONPATH"] = str(tree)
+        elsewhere = (str(ROOT), "")
+        sys.path[:] = [str(tree), *(place for place in sys.path if place not in elsewhere)]
+        for loaded in [name for name in sys.modules if name.partition(".")[0] in ROOMS]:
+            del sys.modules[loaded]
+        ours = importlib.import_module("privacy").__file__ or ""
+        assert ours.startswith(str(tree)), "the tests would read another tree"
+        code = int(pytest.main(arguments))
+    finally:
+        sys.stdout.flush()
+        os._exit(code if code >= 0 else 99)
+
+
+def _ended(child: int, seconds: float) -> int:
+    """The exit code of `child`; with all that its tests started it is killed when the time is over."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise TimeoutError
+
+
+def warm() -> None:
+    """Import once what most tests need and no mutation touches."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+    for name in ("torch", "numpy", "scipy.stats", "pydantic", "typer", "rich.console", "cryptography", "hypothesis"):
+        importlib.import_module(name)
+    for name in (
+        "transformers",
+        "opacus",
+        "dp_accounting.pld",
+        "flwr.common",
+        "flwr.server",
+        "pyarrow",
+        "presidio_analyzer",
+    ):
+        with suppress(ImportError):
+            importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

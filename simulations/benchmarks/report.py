@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One form for all benchmarks: rows of measured figures, written to out/bench-NAME.json and printed as a table.
+
+A value is measured in the run that writes it. What could not be measured is None, with the reason in `note`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. `spread` is the least and the greatest of `n` repeats, `beside` what was measured with it."""
+
+    name: str
+    value: float | int | None
+    unit: str
+    reach: str = ""
+    spread: tuple[float, float] | None = None
+    n: int = 1
+    beside: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+def of_repeats(name: str, values: Sequence[float], unit: str, **more: object) -> Row:
+    """The row of several repeats: their median, and how far they lie apart."""
+    if not values:
+        return Row(name, None, unit, n=0, note="not measured")
+    return Row(name, median(values), unit, spread=(min(values), max(values)), n=len(values), **more)  # type: ignore[arg-type]
+
+
+def write_report(
+    bench: str, rows: Sequence[Row], *, seconds: float, quick: bool, gpu: str | None = None, out: Path = ROOT / "out"
+) -> Path:
+    """Write `out`/bench-`bench`.json, print it as a table, and return the file."""
+    report = {
+        "bench": bench,
+        "commit": _commit(),
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "threads": _threads(), "gpu": gpu},
+        "seconds": round(seconds, 1),
+        "quick": quick,
+        "rows": [asdict(row) for row in rows],
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"bench-{bench}.json"
+    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    _print(bench, rows, report)
+    return path
+
+
+def _print(bench: str, rows: Sequence[Row], report: Mapping[str, object]) -> None:
+    quick = ", quick: sizes are smaller" if report["quick"] else ""
+    table = Table(title=f"bench-{bench}: {report['seconds']} s, commit {str(report['commit'])[:12]}{quick}")
+    for column in ("name", "value", "unit", "reach", "spread", "n", "beside", "note"):
+        table.add_column(column, justify="right" if column in ("value", "n") else "left", overflow="fold")
+    for row in rows:
+        spread = "" if row.spread is None else f"{row.spread[0]:.4g} to {row.spread[1]:.4g}"
+        beside = ", ".join(f"{name} {value:.4g}" for name, value in row.beside.items())
+        value = "-" if row.value is None else f"{row.value:.4g}"
+        table.add_row(row.name, value, row.unit, row.reach, spread, str(row.n), beside, row.note)
+    Console().print(table)
+
+
+def _commit() -> str:
+    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return asked.stdout.strip() or "unknown"
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _threads() -> int | None:
+    given = os.environ.get("OMP_NUM_THREADS")
+    return int(given) if given else os.cpu_count()

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A corpus, anonymized once by the product's own code, as every cell of a benchmark reads it.
+
+`anonymized.jsonl` holds id, text, label, spans, site and split of each row: the training rows site by site, then dev,
+then test. It is made again when the corpus, the split into sites or the engine change; interrupted, it goes on from the
+findings that the span cache holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from client.data.marks import join, read_tags
+from privacy.base.canonical import Json, digest_of
+from privacy.base.files import write_whole
+from privacy.base.identifiers import sha256
+from privacy.base.randomness import PublicSeed
+from privacy.text.anonymize import Anonymizer
+from privacy.text.find import engines
+from privacy.text.reading.records import AnonymizedRecord, Span, TextRow
+from privacy.text.replace.surrogates.keyed import SurrogateKey
+from privacy.text.run.cache import SpanCache
+from privacy.text.settings import TextSettings
+from simulations.corpora import write_lines
+from simulations.partition import Partition, Row, by_field, dirichlet, read_rows, uniform
+
+SPLITS = ("train", "dev", "test")
+CHUNK = 500
+"""Rows between two commits of the span cache. A row's treatment depends on it alone, so chunks change nothing."""
+
+_CACHE_KEY = bytes(32)  # the corpora of benchmarks are public: this cache protects nobody
+_SURROGATE_KEY = SurrogateKey(bytes(32), "record")  # nor do these surrogates
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """How a corpus becomes sites. `quick` is the share of its rows that a quick run takes.
+
+    `split` is field:NAME, dirichlet:SITES,ALPHA,SEED or uniform:SITES,SEED. `carved`: every so many-th training row is
+    dev, in the order of the rows' hashes, where a corpus has no dev of its own. `folder` is its name among the data.
+    """
+
+    name: str
+    max_tokens: int
+    split: str
+    quick: float
+    least_rows: int = 50
+    task: str = "classification"
+    carved: int = 0
+    folder: str = ""
+
+    @property
+    def marks_spans(self) -> bool:
+        """Whether its rows are words with IOB2 tags and not texts with a label."""
+        return self.task == "token_classification"
+
+    def partition(self, rows: Sequence[Row]) -> Partition:
+        """The training rows by site."""
+        rule, _, argument = self.split.partition(":")
+        if rule == "field":
+            return by_field(rows, argument, minimum=self.least_rows)
+        sites, *alpha, seed = argument.split(",")
+        drawn = PublicSeed.from_integer(int(seed))
+        if rule == "uniform":
+            return uniform(rows, int(sites), drawn, minimum=self.least_rows)
+        return dirichlet(rows, int(sites), float(alpha[0]), drawn, minimum=self.least_rows)
+
+    def read(self, data: Path) -> dict[str, list[Row]]:
+        """The rows of the three splits in the folder `data`."""
+        found = {split: read_rows(file) for split in SPLITS if (file := data / f"{split}.jsonl").exists()}
+        if self.carved:
+            ranked = sorted(found["train"], key=lambda row: sha256(str(row["id"]).encode()))
+            dev = {str(row["id"]) for row in ranked[:: self.carved]}
+            found["dev"] = [row for row in found["train"] if str(row["id"]) in dev]
+            found["train"] = [row for row in found["train"] if str(row["id"]) not in dev]
+        return found
+
+
+@dataclass(frozen=True)
+class Text:
+    """One anonymized row. `site` is that of a training row, empty for the others; `spans` are (start, end, label)."""
+
+    id: str
+    text: str
+    label: str
+    site: str
+    split: str
+    spans: tuple[tuple[int, int, str], ...] = ()
+
+    @property
+    def record(self) -> AnonymizedRecord:
+        """The row as a task reads it."""
+        return AnonymizedRecord(self.id, self.text, self.label, None, (), spans=tuple(Span(*one) for one in self.spans))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All anonymized rows of a corpus, in the order of the file, and what anonymizing them did."""
+
+    corpus: Corpus
+    rows: tuple[Text, ...]
+    digest: str
+    facts: Mapping[str, object]
+
+    def of(self, split: str, site: str = "") -> list[Text]:
+        """The rows of a split; with `site`, of that site."""
+        return [row for row in self.rows if row.split == split and site in ("", row.site)]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the training rows, or the types of their spans, sorted."""
+        train = self.of("train")
+        if self.corpus.marks_spans:
+            return tuple(sorted({label for row in train for *_, label in row.spans}))
+        return tuple(sorted({row.label for row in train}))
+
+    @property
+    def sites(self) -> dict[str, int]:
+        """Training rows of each site."""
+        return dict(Counter(row.site for row in self.of("train")))
+
+
+def prepare(
+    corpus: Corpus,
+    data: Path,
+    out: Path,
+    *,
+    quick: bool = False,
+    tell: Callable[[str], None] = print,
+) -> Texts:
+    """The corpus in `data` (train.jsonl, dev.jsonl, test.jsonl), anonymized; read from `out` if it is there already."""
+    settings = TextSettings(names="none")  # as when these figures began: another makes all of them anew
+    engine = engines.load(settings)
+    files = [file for split in SPLITS if (file := data / f"{split}.jsonl").exists()]
+    recipe: dict[str, Json] = {
+        "sources": {file.stem: sha256(file.read_bytes()) for file in files},
+        "engine": engine.fingerprint,
+        "replacement": settings.replacement.digest,
+        "split": corpus.split,
+        "quick": quick,
+        **({"carved": corpus.carved} if corpus.carved else {}),
+    }
+    digest, facts_file = digest_of(recipe), out / "anonymized.json"
+    if facts_file.exists() and (facts := json.loads(facts_file.read_text()))["digest"] == digest:
+        return Texts(corpus, _read(out / "anonymized.jsonl"), digest, facts)
+    given = _rows(corpus, data, quick)
+    out.mkdir(parents=True, exist_ok=True)
+    found, kept_words = [], 0.0
+    with SpanCache(out / "spans.sqlite", _CACHE_KEY) as cache:
+        anonymizer = Anonymizer(engine, settings, cache, _SURROGATE_KEY)
+        for start in range(0, len(given), CHUNK):
+            part = given[start : start + CHUNK]
+            records, report = anonymizer.run([_given(row) for row in part])
+            by_id = {record.record_id: record for record in records}
+            found += [_made(row, by_id[row.id]) for row in part if row.id in by_id]
+            kept_words += report.words_kept_fraction * len(records)
+            tell(f"{corpus.name}: {start + len(part)} of {len(given)} rows anonymized")
+    facts = {
+        "digest": digest,
+        "rows": len(found),
+        "refused": len(given) - len(found),
+        "words_kept_fraction": round(kept_words / len(found), 5),
+        "engine": engine.fingerprint,
+        "recipe": recipe,
+    }
+    write_lines(out / "anonymized.jsonl", [asdict(row) for row in found])
+    write_whole(facts_file, json.dumps(facts, indent=1).encode())
+    return Texts(corpus, tuple(found), digest, facts)
+
+
+def _rows(corpus: Corpus, data: Path, quick: bool) -> list[Text]:
+    """The original rows with the site and the split of each."""
+    share = corpus.quick if quick else 1.0
+    by_split = {split: _thinned(rows, share) for split, rows in corpus.read(data).items()}
+    sites = corpus.partition(by_split["train"]).sites
+    by_site = [(row, site, "train") for site in sites for row in sites[site]]
+    others = [(row, "", split) for split in ("dev", "test") for row in by_split[split]]
+    make = _marked if corpus.marks_spans else _text
+    return [make(number, *one) for number, one in enumerate(by_site + others)]
+
+
+def _thinned(rows: Sequence[Row], share: float) -> list[Row]:
+    step = round(1 / share)
+    return list(rows[::step])
+
+
+def _text(number: int, row: Row, site: str, split: str) -> Text:
+    """A row under an id of our own: a corpus's ids may repeat."""
+    return Text(f"{split}-{number}", str(row["text"]), str(row["label"]), site, split)
+
+
+def _marked(number: int, row: Row, site: str, split: str) -> Text:
+    """A row of words and tags, read as a site reads its words_column and spans_column."""
+    text, starts = join(json.dumps(row["tokens"]))
+    spans = read_tags(json.dumps(row["tags"]), starts)
+    return Text(f"{split}-{number}", text, "", site, split, tuple((s.start, s.end, s.label) for s in spans))
+
+
+def _given(row: Text) -> TextRow:
+    return TextRow(row.id, row.text, row.label, None, spans=row.record.spans)
+
+
+def _made(row: Text, record: AnonymizedRecord) -> Text:
+    return replace(row, text=record.text, spans=tuple((s.start, s.end, s.label) for s in record.spans))
+
+
+def _read(file: Path) -> tuple[Text, ...]:
+    rows = (json.loads(line) for line in file.read_text("utf-8").split("\n") if line)
+    return tuple(Text(**row | {"spans": tuple(tuple(one) for one in row.get("spans", ()))}) for row in rows)
