@@ -23,8 +23,8 @@ from client.commands import (
     review_command,
     search_command,
     text_commands,
-    working,
 )
+from client.commands import serve as working
 from client.settings.site_settings import SiteFolder
 from privacy.base.errors import SettingsError, Unreachable
 from privacy.base.files import write_whole
@@ -191,7 +191,7 @@ def check(
     folder.check_files()
     request = None if task is None else read_request(task)
     from client import enrolment
-    from client.commands import checking
+    from client.commands import preflight as checking
 
     wanted = None if task is None or request is None else checking.Wanted(request, task.with_name("model.json"))
     say_progress = working.progress_line() if not as_json else lambda what, done, total: None
@@ -214,7 +214,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Show the site's own reports of its rounds: exact figures that never left."""
-    from client.commands import telling
+    from client.commands import event_text as telling
     from client.site.patients import patient_epsilon_of
     from client.site.reports import SiteReports
 

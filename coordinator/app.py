@@ -28,7 +28,7 @@ from coordinator.readiness import load_contract
 from coordinator.replies import HEADROOM
 from coordinator.rounds import Progress, Rounds
 from coordinator.settings import FederationSettings
-from coordinator.wire.courier import Courier
+from coordinator.wire.message_exchange import MessageExchange
 from privacy.base.canonical import DecimalString, digest_of
 from privacy.base.errors import SettingsError
 from privacy.base.files import private_folder
@@ -128,19 +128,20 @@ def run_on(
     progress: Progress,
     calibrate: Calibrate = calibrate_elsewhere,
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-    before: Callable[[Courier], None] = lambda courier: None,
+    before: Callable[[MessageExchange], None] = lambda message_exchange: None,
 ) -> RunClosed:
     """Tell the folder's run over `grid`, from wherever its log stands to its end.
 
-    `before` is called once with the courier, before the first message. Raises Unreachable when too few sites are there.
+    `before` is called once with the exchange, before the first message. Raises Unreachable when too few sites are
+    there.
     """
     with Journal.open(folder.root, folder.log_key(), f"collab/{folder.name}", clock) as journal:
         entries = journal.entries(folder.settings.run.run_id)
         opened = next((entry.body for entry in entries if isinstance(entry.body, RunOpened)), None)
         recipe = make_recipe(folder, calibrate, opened)
-        courier = Courier(grid, nodes)
-        before(courier)
-        rounds = Rounds(recipe, journal, BlobStore(folder.blobs), courier, folder.coordinator_key(), progress)
+        message_exchange = MessageExchange(grid, nodes)
+        before(message_exchange)
+        rounds = Rounds(recipe, journal, BlobStore(folder.blobs), message_exchange, folder.coordinator_key(), progress)
         return rounds.run()
 
 
@@ -156,9 +157,9 @@ def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lam
     contract = load_contract(folder)
     waiting = min(settings.rounds.deadline_seconds, LONGEST_WAIT_SECONDS)
 
-    def wait(courier: Courier) -> None:
+    def wait(message_exchange: MessageExchange) -> None:
         on_event(f"waiting for {settings.rounds.min_sites} sites, {waiting:.0f} s at most")
-        courier.wait_online(settings.rounds.min_sites, waiting)
+        message_exchange.wait_online(settings.rounds.min_sites, waiting)
 
     private_folder(folder.root / "superlink")
     with (

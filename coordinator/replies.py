@@ -18,7 +18,7 @@ from coordinator.deadlines import Deadline, deadline
 from coordinator.journal import Journal
 from coordinator.phases import History
 from coordinator.planning import Recipe
-from coordinator.wire.courier import Courier
+from coordinator.wire.message_exchange import MessageExchange
 from privacy.audit.counts import faults as faults_of_counts
 from privacy.audit.spending import TOLERANCE, counting_event, epsilon_of
 from privacy.base.canonical import digest_of
@@ -27,6 +27,7 @@ from privacy.base.identifiers import Digest, SiteId, sha256
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit
 from privacy.log.keys import SigningKey, VerifyKey
 from privacy.protocol import mechanism
+from privacy.protocol.anonymization_check import faults, measured_otherwise
 from privacy.protocol.delivery import Delivery
 from privacy.protocol.entries import AuditEntry
 from privacy.protocol.messages import (
@@ -35,19 +36,18 @@ from privacy.protocol.messages import (
     Body,
     Envelope,
     Kind,
-    Parcel,
     Phase,
     ReasonCode,
     Refusal,
+    SignedMessage,
     SiteHello,
     SiteMetrics,
     SiteUpdate,
     check_addressed,
-    open_parcel,
+    open_message,
     seal,
 )
 from privacy.protocol.plans import EvaluationPlan, RoundPlan
-from privacy.protocol.recall import faults, measured_otherwise
 from privacy.update.quantize import check_bound, decode
 
 HEADROOM: int = 1 << 20
@@ -58,7 +58,7 @@ HEADROOM: int = 1 << 20
 class Answer(Generic[Body]):
     """A reply whose signature, digests and context hold."""
 
-    parcel: Parcel
+    message: SignedMessage
     body: Body
 
 
@@ -77,14 +77,14 @@ class Refused:
         return self.refusal.seen_tree_size if self.refusal else None
 
 
-class Desk:
+class RequestDispatcher:
     """Sends one log entry to many sites and yields what each of them answers, one reply in memory at a time."""
 
-    def __init__(self, recipe: Recipe, journal: Journal, courier: Courier, key: SigningKey) -> None:
+    def __init__(self, recipe: Recipe, journal: Journal, message_exchange: MessageExchange, key: SigningKey) -> None:
         self._recipe, self._roster = recipe, recipe.opened.roster
         self._run_id = recipe.settings.run.run_id
         self._largest = recipe.contract.payload_bytes + HEADROOM
-        self._journal, self._courier, self._key = journal, courier, key
+        self._journal, self._message_exchange, self._key = journal, message_exchange, key
         self._log_vkey = journal.log_key.vkey()
         self.seen: dict[SiteId, int] = {}
 
@@ -121,28 +121,28 @@ class Desk:
         *,
         attempt: int,
     ) -> Iterator[tuple[SiteId, Answer[Body] | Refused]]:
-        parcels = {site: self._parcel(entry, site, phase, payload, attempt) for site in sites}
-        replies = self._courier.exchange(
-            parcels,
+        messages = {site: self._message(entry, site, phase, payload, attempt) for site in sites}
+        replies = self._message_exchange.send_and_receive(
+            messages,
             phase=phase,
-            server_round=parcels[sites[0]].envelope.server_round,
+            server_round=messages[sites[0]].envelope.server_round,
             deadline_seconds=wait.present,
             absent_seconds=wait.absent,
             max_payload_bytes=self._largest,
         )
         for site, reply in replies:
-            if not isinstance(reply, Parcel):
+            if not isinstance(reply, SignedMessage):
                 yield site, Refused("coordinator", reply)
                 continue
-            outcome = self._open(site, reply, parcels[site].envelope, asked, kind)
+            outcome = self._open(site, reply, messages[site].envelope, asked, kind)
             size = outcome.seen_tree_size if isinstance(outcome, Refused) else _seen_tree_size(outcome.body)
             if size is not None and size <= self._journal.tree_size:
                 self.seen[site] = size
             elif isinstance(outcome, Answer):  # no proof can start there, and the other sites must not suffer for it
-                outcome = Refused("coordinator", "log_forked", outcome.parcel.envelope)
+                outcome = Refused("coordinator", "log_forked", outcome.message.envelope)
             yield site, outcome
 
-    def _parcel(self, entry: AuditEntry, site: SiteId, phase: Phase, payload: bytes, attempt: int) -> Parcel:
+    def _message(self, entry: AuditEntry, site: SiteId, phase: Phase, payload: bytes, attempt: int) -> SignedMessage:
         proof = self._journal.prove(entry.index, self.seen.get(site, 0))
         return seal(
             Delivery(entry=entry, proof=proof),
@@ -160,7 +160,7 @@ class Desk:
         )
 
     def _open(
-        self, site: SiteId, reply: Parcel, sent: Envelope, asked: Digest, kind: type[Body]
+        self, site: SiteId, reply: SignedMessage, sent: Envelope, asked: Digest, kind: type[Body]
     ) -> Answer[Body] | Refused:
         envelope = reply.envelope
         expected: dict[type, Kind] = {SiteHello: "site_hello", SiteUpdate: "site_update", SiteMetrics: "site_metrics"}
@@ -172,12 +172,12 @@ class Desk:
             check_addressed(envelope, self._log_vkey, COORDINATOR)
             key = VerifyKey.from_hex(self._roster[site].signing_key)
             if envelope.kind == "refusal":
-                refusal = open_parcel(reply, Refusal, key)
+                refusal = open_message(reply, Refusal, key)
                 self._check_context(envelope, sent, asked)
                 if refusal.plan_digest != asked:
                     raise IntegrityError("a refusal of another plan", reason="replayed")
                 return Refused("site", refusal.reason, envelope, refusal)
-            body = open_parcel(reply, kind, key)
+            body = open_message(reply, kind, key)
             self._check_context(envelope, sent, asked)
             if envelope.kind != expected[kind]:
                 raise ContractError("a reply of another kind")
@@ -206,7 +206,7 @@ def judge_hello(answer: Answer[SiteHello], site: SiteId, recipe: Recipe, asked: 
     entry, hello = recipe.opened.roster[site], answer.body
     same = (hello.role, hello.size_bucket, hello.policy_digest) == (entry.role, entry.size_bucket, entry.policy_digest)
     if not same or hello.context_digest != asked or hello.simulated != recipe.opened.simulated:
-        return Refused("coordinator", "policy", answer.parcel.envelope)
+        return Refused("coordinator", "policy", answer.message.envelope)
     return None
 
 
@@ -214,7 +214,7 @@ def judge_update(
     answer: Answer[SiteUpdate], plan: RoundPlan, site: SiteId, recipe: Recipe, history: History
 ) -> Refused | None:
     """Digest, length, encoding, steps, spending, self-checks and the exact clip bound of an update; None: all hold."""
-    update, payload, envelope = answer.body, answer.parcel.payload, answer.parcel.envelope
+    update, payload, envelope = answer.body, answer.message.payload, answer.message.envelope
     refused = Refused("coordinator", "malformed", envelope)
     if update.plan_digest != digest_of(plan) or update.encoding != plan.encoding:
         return refused
@@ -253,8 +253,8 @@ def judge_metrics(
 ) -> Refused | None:
     """The counts that were asked for, with exactly the noise that was asked for wherever the data is private."""
     metrics, admitted = answer.body, recipe.opened.roster[site]
-    refused = Refused("coordinator", "malformed", answer.parcel.envelope)
-    if metrics.plan_digest != digest_of(plan) or answer.parcel.payload:
+    refused = Refused("coordinator", "malformed", answer.message.envelope)
+    if metrics.plan_digest != digest_of(plan) or answer.message.payload:
         return refused
     public = admitted.role == "evaluator"
     if any(faults_of_counts(metrics, plan, admitted.size_bucket, public=public)):

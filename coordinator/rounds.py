@@ -15,8 +15,8 @@ from coordinator.blobs import BlobStore
 from coordinator.journal import Journal
 from coordinator.phases import Action, History, next_action
 from coordinator.planning import Recipe, check_same_settings, evaluation_plan, members, round_plan
-from coordinator.replies import Desk, Refused, judge_hello, judge_metrics, judge_update
-from coordinator.wire.courier import Courier
+from coordinator.replies import Refused, RequestDispatcher, judge_hello, judge_metrics, judge_update
+from coordinator.wire.message_exchange import MessageExchange
 from privacy.aggregation import load_rule, with_momentum
 from privacy.base.canonical import canonical_bytes, digest_of
 from privacy.base.errors import ContractError, SettingsError, Unreachable
@@ -49,13 +49,19 @@ class Rounds:
     """One run, from wherever its log stands to its end."""
 
     def __init__(
-        self, recipe: Recipe, journal: Journal, blobs: BlobStore, courier: Courier, key: SigningKey, progress: Progress
+        self,
+        recipe: Recipe,
+        journal: Journal,
+        blobs: BlobStore,
+        message_exchange: MessageExchange,
+        key: SigningKey,
+        progress: Progress,
     ) -> None:
         self.recipe, self.journal, self.blobs, self.progress = recipe, journal, blobs, progress
         self.run_id = recipe.settings.run.run_id
         self.history = History.read(journal.entries(self.run_id))
-        self.desk = Desk(recipe, journal, courier, key)
-        self.desk.seen.update(self.history.seen)
+        self.dispatcher = RequestDispatcher(recipe, journal, message_exchange, key)
+        self.dispatcher.seen.update(self.history.seen)
 
     def run(self) -> RunClosed:
         """Go on until the run is closed. Raises Unreachable when too few sites are there: start again to resume."""
@@ -123,12 +129,12 @@ class Rounds:
         """Ask what each site runs on. Too few of them is the end for now, and nothing is lost."""
         entry, before = self._entry(self.history.opened_index), len(self.history.ready)
         asked = digest_of(entry.body)
-        for site, reply in self.desk.ask(entry, sites, "hello", asked, b"", SiteHello, self.history):
+        for site, reply in self.dispatcher.ask(entry, sites, "hello", asked, b"", SiteHello, self.history):
             verdict = reply if isinstance(reply, Refused) else judge_hello(reply, site, self.recipe, asked)
             if isinstance(reply, Refused) or verdict is not None:
                 self._refuse(server_round, site, "hello", asked, verdict)
             else:
-                greeted = SiteReady(site=site, envelope=reply.parcel.envelope, hello=reply.body)
+                greeted = SiteReady(site=site, envelope=reply.message.envelope, hello=reply.body)
                 self._log_reply(server_round, site, "hello", asked, greeted)
         ready, needed = len(self.history.trainers()), self.recipe.settings.rounds.min_sites
         if ready < needed and len(self.history.ready) == before:
@@ -140,13 +146,13 @@ class Rounds:
     def _collect_updates(self, index: int, plan: RoundPlan, missing: Sequence[SiteId]) -> None:
         """Send the plan and its model; store each payload, then log it."""
         asked, model, told = digest_of(plan), self.blobs.get(plan.model_digest), self.history
-        for site, reply in self.desk.ask(self._entry(index), missing, "update", asked, model, SiteUpdate, told):
+        for site, reply in self.dispatcher.ask(self._entry(index), missing, "update", asked, model, SiteUpdate, told):
             verdict = reply if isinstance(reply, Refused) else judge_update(reply, plan, site, self.recipe, told)
             if isinstance(reply, Refused) or verdict is not None:
                 self._refuse(plan.server_round, site, "update", asked, verdict)
                 continue
-            self.blobs.put(reply.parcel.payload)
-            received = UpdateReceived(site=site, envelope=reply.parcel.envelope, update=reply.body)
+            self.blobs.put(reply.message.payload)
+            received = UpdateReceived(site=site, envelope=reply.message.envelope, update=reply.body)
             self._log_reply(plan.server_round, site, "update", asked, received)
 
     def _aggregate(self, plan: RoundPlan, updates: dict[SiteId, SiteUpdate]) -> None:
@@ -185,12 +191,14 @@ class Rounds:
     def _collect_metrics(self, index: int, plan: EvaluationPlan, missing: Sequence[SiteId]) -> None:
         """Send the model back out; a site answers with noised counts, or with a no."""
         asked, model, told = digest_of(plan), self.blobs.get(plan.model_digest), self.history
-        for site, reply in self.desk.ask(self._entry(index), missing, "evaluate", asked, model, SiteMetrics, told):
+        for site, reply in self.dispatcher.ask(
+            self._entry(index), missing, "evaluate", asked, model, SiteMetrics, told
+        ):
             verdict = reply if isinstance(reply, Refused) else judge_metrics(reply, plan, site, self.recipe, told)
             if isinstance(reply, Refused) or verdict is not None:
                 self._refuse(plan.server_round, site, "evaluate", asked, verdict)
                 continue
-            received = MetricsReceived(site=site, envelope=reply.parcel.envelope, metrics=reply.body)
+            received = MetricsReceived(site=site, envelope=reply.message.envelope, metrics=reply.body)
             self._log_reply(plan.server_round, site, "evaluate", asked, received)
 
     def _score(self, plan: EvaluationPlan, metrics: dict[SiteId, SiteMetrics]) -> None:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from privacy.base.canonical import decimal_string
 from privacy.base.identifiers import RunId
 from privacy.dp.params import MAX_NOTES, ROW_BY_ROW, PrivacyParams, Unit
+from privacy.protocol.anonymization_check import MOST_NOTES, AnonymizationPlan, Floor, Identifier, written
 from privacy.protocol.outline import evaluations
 from privacy.protocol.plans import EncodingPlan, Figures, Scope, TaskPlan, TrainingPlan
-from privacy.protocol.recall import MOST_NOTES, AnonymizationPlan, Floor, Identifier, written
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from privacy.base.errors import SettingsError
 from privacy.base.randomness import PublicSeed
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 from privacy.text.report import PlantedSpan
 from simulations._phrases import cardiology, gastroenterology, neurology, people, pulmonology, shapes
 from simulations._phrases.condition import Condition
@@ -129,7 +129,7 @@ def _checked_mix(style: str, mix: Mapping[str, int] | None) -> Mapping[str, int]
 
 def _labels(seed: PublicSeed, mix: Mapping[str, int]) -> Iterator[str]:
     """Labels without end: every run of sum(mix) holds each as often as `mix` says, in a random order of its own."""
-    dice = Dice(seed.derive("labels").numpy_generator())
+    dice = Rng(seed.derive("labels").numpy_generator())
     block = [label for label in LABELS for _ in range(mix[label])]
     while True:
         yield from dice.shuffled(block)
@@ -139,7 +139,7 @@ def _notes(
     home: PublicSeed, patients: Iterable[int], layout_of: Callable[[int], Layout], mix: Mapping[str, int]
 ) -> Iterator[Note]:
     labels = _labels(home, mix)
-    staff_dice = Dice(home.derive("clinicians").numpy_generator())
+    staff_dice = Rng(home.derive("clinicians").numpy_generator())
     staff = [_full_name(staff_dice) for _ in range(24)]
     for number in patients:
         patient = _Patient(home, number, staff)
@@ -147,7 +147,7 @@ def _notes(
             yield patient.note(at, next(labels), layout_of(number))
 
 
-def _full_name(dice: Dice) -> str:
+def _full_name(dice: Rng) -> str:
     return f"{people.given_name(dice, dice.chance(0.5))} {people.surname(dice)}"
 
 
@@ -155,7 +155,7 @@ class _Patient:
     """One invented person: constant name, age and numbers, and per service two illnesses that their notes are about."""
 
     def __init__(self, home: PublicSeed, number: int, staff: list[str]) -> None:
-        self.dice = dice = Dice(home.derive(f"patient/{number}").numpy_generator())
+        self.dice = dice = Rng(home.derive(f"patient/{number}").numpy_generator())
         self.patient_id = f"{home.hex()[:8]}-p{number:04d}"
         self.staff = staff
         self.visits = dice.choose(_NOTES_A_PATIENT)
@@ -236,7 +236,7 @@ class _Patient:
         return self.dice.choose((plain, plain, plain, turned, f"{self.family.upper()}, {self.given}"))
 
 
-def _vitals(dice: Dice) -> str:
+def _vitals(dice: Rng) -> str:
     pressure = f"BP {dice.integer(98, 168)}/{dice.integer(56, 98)}"
     return dice.choose(
         (

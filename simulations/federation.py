@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from client.learning.model import device
-from client.site.material import Material
+from client.site.pipeline import SitePipeline
 from client.site.reports import Json
 from client.site.site import Site
 from client.wire.app import make_app
@@ -101,7 +101,7 @@ class Federation:
         for name, folder in built.sites.items():
             site = Site(folder, built.identities[name])
             site.reports.watch = _named(watch, name)
-            site.material.progress = _rows(watch, name)
+            site.pipeline.progress = _rows(watch, name)
             self.sites[name] = site
 
     def run(self, progress: Callable[[AuditEntry], None] = lambda entry: None) -> Outcome:
@@ -137,9 +137,9 @@ class Federation:
         folder, federation = self.built.holdout, self.built.federation
         contract = parse(ModelContract, federation.contract.read_bytes())
         seed = PublicSeed.from_integer(federation.settings.run.public_seed).hex()
-        material = Material(folder, SecretSeed(self.built.seed.derive("holdout").value))
-        first = material.count(contract, seed, model_vector(contract, federation.initial_model.read_bytes()))
-        last = material.count(contract, seed, model_vector(contract, (federation.blobs / final_model).read_bytes()))
+        pipeline = SitePipeline(folder, SecretSeed(self.built.seed.derive("holdout").value))
+        first = pipeline.count(contract, seed, model_vector(contract, federation.initial_model.read_bytes()))
+        last = pipeline.count(contract, seed, model_vector(contract, (federation.blobs / final_model).read_bytes()))
         total = sum(last.actual)
         return sum(first.right) / total, sum(last.right) / total, max(last.actual) / total, last.macro_f1
 
@@ -185,7 +185,7 @@ class Federation:
         file = site.folder.home / "data" / "planted.jsonl"
         if not file.exists():
             return None, None
-        recall = recall_on_planted(site.material.all_records(), read_planted(file))
+        recall = recall_on_planted(site.pipeline.all_records(), read_planted(file))
         return recall.planted, recall.found
 
 

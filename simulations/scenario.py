@@ -16,7 +16,7 @@ from coordinator.settings import FederationSettings
 from privacy.base.errors import SettingsError
 from privacy.base.identifiers import SiteId
 from privacy.commandline.settings_file import load_toml
-from privacy.protocol.recall import Floor, Identifier
+from privacy.protocol.anonymization_check import Floor, Identifier
 from privacy.text.settings import TextSettings
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)

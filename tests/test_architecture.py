@@ -49,7 +49,9 @@ def test_neither_coordinator_nor_auditor_loads_a_model_library(module: str) -> N
     assert not loaded_by(module) & {"torch", "transformers", "opacus", "presidio_analyzer", "spacy", "client"}
 
 
-@pytest.mark.parametrize("modules", ["client.cli, client.commands.telling, client.site.reports", "privacy.audit.cli"])
+@pytest.mark.parametrize(
+    "modules", ["client.cli, client.commands.event_text, client.site.reports", "privacy.audit.cli"]
+)
 def test_what_only_reads_and_tells_starts_without_the_libraries_that_compute(modules: str) -> None:
     assert not loaded_by(modules) & {"torch", "scipy", "dp_accounting", "flwr"}
 
@@ -97,9 +99,11 @@ def test_every_reason_that_is_given_anywhere_is_a_known_code() -> None:
 
 def test_every_known_code_is_given_somewhere() -> None:
     given = {word for path in OURS for _, word in words(path)}
-    returned = {"no_reply", "bug"}  # what the courier yields and what is said of an unforeseen error: not raised
-    courier = "".join(path.read_text() for path in (ROOT / "coordinator/wire/courier.py", ROOT / "client/wire/app.py"))
-    assert all(f'"{word}"' in courier for word in returned)
+    returned = {"no_reply", "bug"}  # what the exchange yields and what is said of an unforeseen error: not raised
+    message_exchange = "".join(
+        path.read_text() for path in (ROOT / "coordinator/wire/message_exchange.py", ROOT / "client/wire/app.py")
+    )
+    assert all(f'"{word}"' in message_exchange for word in returned)
     chosen = {"declined", "label_unknown"}  # what a site's people say, and what only old logs hold
     assert given | returned | chosen == CODES, (CODES - given - returned - chosen, given - CODES)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from client import cli
-from client.commands import telling
+from client.commands import event_text as telling
 from client.enrolment import enroll, stored_kit
 from client.settings.site_settings import SiteFolder, SiteSettings
 from client.site.state import SiteState

@@ -243,7 +243,7 @@ def test_check_tells_that_a_run_can_no_longer_end(here: Path, capsys: pytest.Cap
         journal.append("run-1", 0, opened)
         asked = digest_of(opened)
         refusal = Refusal(plan_digest=asked, reason="budget_exceeded", seen_tree_size=1)
-        parcel = seal(
+        message = seal(
             refusal,
             kind="refusal",
             run_id="run-1",
@@ -262,7 +262,7 @@ def test_check_tells_that_a_run_can_no_longer_end(here: Path, capsys: pytest.Cap
             plan_digest=asked,
             by="site",
             reason="budget_exceeded",
-            envelope=parcel.envelope,
+            envelope=message.envelope,
             refusal=refusal,
         )
         journal.append("run-1", 0, said_no)

@@ -39,7 +39,7 @@ def ledger(
     """Show what each declared data set has spent of its privacy budget, recomputed from the whole history, and how many
     more rounds the rest allows."""
     from client import enrolment
-    from client.commands import telling
+    from client.commands import event_text as telling
     from client.site import account as accounting
     from client.site.patients import patient_epsilon_of
 

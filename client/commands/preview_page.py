@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from client.commands.text_session import KEEP_HERE
-from client.data.texts import Shown, SiteTexts
+from client.data.corpus_view import CorpusView, RowPreview
 from client.review import highlight
 from client.review.highlight import Piece, kind_of
 from client.review.preview import counts, number
 from privacy.pages.html import Child, Element, element, facts, page, styled
 
 
-def as_page(rows: Sequence[Shown], texts: SiteTexts, site: str, how: str) -> bytes:
+def as_page(rows: Sequence[RowPreview], texts: CorpusView, site: str, how: str) -> bytes:
     """The rows as an HTML page. It holds original text. `how` says how they were chosen."""
     found = counts(rows)
     legend = styled("ul", "legend", *(styled("li", kind_of(name), f"{name} {count}") for name, count in found))
@@ -41,7 +41,7 @@ def as_page(rows: Sequence[Shown], texts: SiteTexts, site: str, how: str) -> byt
     return page(f"Before and after: {site}", body)
 
 
-def _section(shown: Shown, at: int, replacement: str) -> Element:
+def _section(shown: RowPreview, at: int, replacement: str) -> Element:
     found = len(shown.record.findings) if shown.record else 0
     title = element("h2", f"Row {at}: record {shown.row.record_id}")
     header = element("header", title, styled("span", "quiet", f"{shown.split}, {number(found, 'finding')}"))

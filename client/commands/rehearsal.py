@@ -19,7 +19,6 @@ from client.commands.budget_command import forecast, read_plan
 from client.data.corpus import SPLITS, Split
 from client.learning import tasks
 from client.learning.model import device
-from client.learning.model.pieces import read_pieces
 from client.learning.model.pretrained import (
     PACKAGED_DIGEST,
     Pretrained,
@@ -27,7 +26,8 @@ from client.learning.model.pretrained import (
     load_pretrained,
     tokenizer_digest,
 )
-from client.learning.tasks import Reading, Why
+from client.learning.model.tokenization import tokenize_records
+from client.learning.tasks import TaskExample, Why
 from client.learning.training.contract import describe_pretrained
 from client.settings.policy import PolicySection
 from client.settings.site_settings import SiteFolder
@@ -167,12 +167,12 @@ def _rows(found: Rehearsal, folder: SiteFolder, plan: TaskPlan, pretrained: Pret
         given = records[split]
         usable: list[AnonymizedRecord] = []
         why: Counter[str] = Counter()
-        for record, pieces in zip(given, read_pieces(given, tokenizer, task.READS), strict=True):
+        for record, pieces in zip(given, tokenize_records(given, tokenizer, task.INPUTS), strict=True):
             try:
-                read: Reading | Why = task.read(record, pieces, plan)
+                read: TaskExample | Why = task.read(record, pieces, plan)
             except Exception:  # as in a run: it follows from this record alone
                 read = "unknown"
-            if isinstance(read, Reading):
+            if isinstance(read, TaskExample):
                 usable.append(record)
                 continue
             why[read] += 1

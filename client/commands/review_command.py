@@ -18,7 +18,7 @@ from privacy.base.files import read_bounded
 from privacy.commandline.terminal import AsJson, example, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from client.data.texts import SiteTexts
+    from client.data.corpus_view import CorpusView
     from client.review.review_figures import Form
     from client.review.review_sample import Draw, Sample
     from privacy.base.randomness import SecretSeed
@@ -83,7 +83,7 @@ def review_sample(
     _tell(sample, as_json=as_json)
 
 
-def _sample(folder: SiteFolder, texts: SiteTexts, key: SecretSeed, drawing: Draw) -> Sample:
+def _sample(folder: SiteFolder, texts: CorpusView, key: SecretSeed, drawing: Draw) -> Sample:
     """The site's sample: the one that is there, or a new one, kept before it is used."""
     from client.review import review_sample as sampling
 
@@ -113,7 +113,7 @@ def _sample(folder: SiteFolder, texts: SiteTexts, key: SecretSeed, drawing: Draw
     return sample
 
 
-def _review(folder: SiteFolder, sample: Sample, texts: SiteTexts, places: list[int]) -> Sample:
+def _review(folder: SiteFolder, sample: Sample, texts: CorpusView, places: list[int]) -> Sample:
     from client.review import review_sample as sampling
     from client.review import reviewing
 
@@ -132,7 +132,7 @@ def _review(folder: SiteFolder, sample: Sample, texts: SiteTexts, places: list[i
     )
 
 
-def _export(folder: SiteFolder, sample: Sample, texts: SiteTexts, places: list[int], file: Path) -> None:
+def _export(folder: SiteFolder, sample: Sample, texts: CorpusView, places: list[int], file: Path) -> None:
     from client.review import review_csv
 
     path = site_files.place(folder, file)
@@ -145,7 +145,7 @@ def _export(folder: SiteFolder, sample: Sample, texts: SiteTexts, places: list[i
     say(f"Next: collab-client --site {folder.name} review-sample --import {file}")
 
 
-def _import(folder: SiteFolder, sample: Sample, texts: SiteTexts, places: list[int], file: Path) -> Sample:
+def _import(folder: SiteFolder, sample: Sample, texts: CorpusView, places: list[int], file: Path) -> Sample:
     from client.review import review_csv
     from client.review import review_sample as sampling
 

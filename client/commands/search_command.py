@@ -44,20 +44,20 @@ def search(
     """Try hyper-parameters on the site's private data. Each trial is DP training: it spends epsilon, for good."""
     folder = site_of(context)
     from client import enrolment
-    from client.commands import working
+    from client.commands import serve as working
     from client.learning.model import device
     from client.learning.model.pretrained import load_packaged, load_pretrained
     from client.site.budget import Budget
-    from client.site.material import Material
+    from client.site.pipeline import SitePipeline
     from client.site.search import Search, SearchSettings
     from privacy.dp.ledger import Ledger
 
     wanted = load_toml(trials, SearchSettings)
     identity = enrolment.load_identity(folder, now=datetime.now(UTC))
     progress = (lambda what, done, total: None) if as_json else working.progress_line()
-    material = Material(folder, identity.site_key, progress)
+    pipeline = SitePipeline(folder, identity.site_key, progress)
     device.prepare(folder.settings.compute)
-    searching = Search(folder, material, Budget(Ledger(folder.ledger), folder.settings, identity, material), wanted)
+    searching = Search(folder, pipeline, Budget(Ledger(folder.ledger), folder.settings, identity, pipeline), wanted)
     bert = load_packaged() if pretrained is None else load_pretrained(pretrained)
     prepared = searching.trials(read_request(task), bert)
     price = searching.price(prepared)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import typer
 
-from client.commands import working
+from client.commands import serve as working
 from client.settings.site_settings import SiteFolder
 from privacy.base.errors import SettingsError
 from privacy.commandline import terminal
@@ -19,7 +19,7 @@ from privacy.commandline import terminal
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from client.data.texts import Progress, SiteTexts
+    from client.data.corpus_view import CorpusView, Progress
     from privacy.base.randomness import SecretSeed
 
 KEEP_HERE: Final = (
@@ -39,20 +39,20 @@ def warn(sentence: str) -> None:
 
 
 @contextmanager
-def texts_of(folder: SiteFolder) -> Iterator[SiteTexts]:
+def texts_of(folder: SiteFolder) -> Iterator[CorpusView]:
     """The site's texts; before it has keys, with a one-time key and without a cache."""
     from client import enrolment
-    from client.data.texts import open_texts
+    from client.data.corpus_view import open_texts
 
     with open_texts(folder, enrolment.site_key_if_any(folder)) as texts:
         yield texts
 
 
 @contextmanager
-def keyed_texts_of(folder: SiteFolder, *, workers: int | None = None) -> Iterator[tuple[SiteTexts, SecretSeed]]:
+def keyed_texts_of(folder: SiteFolder, *, workers: int | None = None) -> Iterator[tuple[CorpusView, SecretSeed]]:
     """The site's texts with its key, which cache and samples need. Raises SettingsError before it has one."""
     from client import enrolment
-    from client.data.texts import open_texts
+    from client.data.corpus_view import open_texts
 
     key = enrolment.site_key_if_any(folder)
     if key is None:

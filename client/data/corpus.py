@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final, Literal
 
+from client.data.annotations import MalformedMarks, join, read_spans, read_tags
 from client.data.formats import DataFile, HowToRead, RawRow, Unreadable
-from client.data.marks import MalformedMarks, join, read_spans, read_tags
 from client.data.unit_table import UnitTable
 from client.settings.site_settings import DataSection, SiteFolder
 from privacy.base.errors import SettingsError

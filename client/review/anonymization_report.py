@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from client.data.corpus import CorpusReport
-from client.data.texts import modes
+from client.data.corpus_view import modes
 from client.review.highlight import kind_of
 from privacy.pages.html import Child, bars, element, facts, page, styled
 from privacy.text.reading.records import AnonymizedRecord

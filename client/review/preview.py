@@ -17,7 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from client.data.texts import Shown, SiteTexts
+from client.data.corpus_view import CorpusView, RowPreview
 from client.review import highlight
 from client.review.highlight import Piece, kind_of
 from privacy.base.errors import SettingsError
@@ -39,7 +39,7 @@ _STEERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u20
 """What a terminal obeys, and marks that turn the direction of text: they could show a finding where there is none."""
 
 
-def choose(texts: SiteTexts, record_ids: Sequence[str], *, count: int, seed: int) -> list[int]:
+def choose(texts: CorpusView, record_ids: Sequence[str], *, count: int, seed: int) -> list[int]:
     """The rows to show: those with `record_ids`, else `count` drawn by `seed`; split by split, in the data's order.
 
     Raises SettingsError when no row has one of the ids.
@@ -59,13 +59,13 @@ def choose(texts: SiteTexts, record_ids: Sequence[str], *, count: int, seed: int
     return chosen
 
 
-def counts(rows: Sequence[Shown]) -> list[tuple[str, int]]:
+def counts(rows: Sequence[RowPreview]) -> list[tuple[str, int]]:
     """How often each entity type was found in `rows`, most frequent first."""
     found = Counter(f.entity_type for shown in rows if shown.record for f in shown.record.findings)
     return sorted(found.items(), key=lambda item: (-item[1], item[0]))
 
 
-def as_json(rows: Sequence[Shown]) -> list[dict[str, object]]:
+def as_json(rows: Sequence[RowPreview]) -> list[dict[str, object]]:
     """The rows as one JSON value, original text included."""
     return [
         {
@@ -86,7 +86,7 @@ def as_json(rows: Sequence[Shown]) -> list[dict[str, object]]:
 # In a terminal --------------------------------------------------------------------------------------------------------
 
 
-def in_terminal(rows: Sequence[Shown], texts: SiteTexts, console: Console) -> RenderableType:
+def in_terminal(rows: Sequence[RowPreview], texts: CorpusView, console: Console) -> RenderableType:
     """Legend and rows, as wide as `console`."""
     parts: list[RenderableType] = [_legend(counts(rows), console), Text()]
     for at, shown in enumerate(rows, 1):
@@ -94,7 +94,7 @@ def in_terminal(rows: Sequence[Shown], texts: SiteTexts, console: Console) -> Re
     return Group(*parts)
 
 
-def beside(shown: Shown, console: Console, *, after: str) -> RenderableType:
+def beside(shown: RowPreview, console: Console, *, after: str) -> RenderableType:
     """One row: the original on the left, what would be trained on on the right; one below the other where narrow."""
     if shown.record is None:
         return Text(f"refused: {shown.refused}; it would not be trained on, and is not shown\n", style="bold")
@@ -122,7 +122,7 @@ def _coloured(pieces: Sequence[Piece], *, brackets: bool) -> Text:
     return text
 
 
-def _heading(shown: Shown, at: int, of: int) -> Text:
+def _heading(shown: RowPreview, at: int, of: int) -> Text:
     found = len(shown.record.findings) if shown.record else 0
     said = f"Row {at} of {of}   record {shown.row.record_id}   {shown.split}   {number(found, 'finding')}"
     return Text(visible(said), style="bold")

@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable
 from typing import Final
 
-from client.data.texts import Shown
+from client.data.corpus_view import RowPreview
 from client.review.review_sample import Marks, Sample
 from client.review.reviewing import NONE, SKIP, NotFound, marks_of
 from privacy.base.errors import ContractError
@@ -21,7 +21,7 @@ COLUMNS: Final = ("row", "key", "before", "after", "missed")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def export(sample: Sample, show: Callable[[int], Shown]) -> bytes:
+def export(sample: Sample, show: Callable[[int], RowPreview]) -> bytes:
     """The sample as CSV: it holds original text. `missed` is for the reviewer; what was answered already is there."""
     out = io.StringIO()
     writer = csv.writer(out)
@@ -42,7 +42,7 @@ def _cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def read_answers(data: bytes, sample: Sample, show: Callable[[int], Shown]) -> Sample:
+def read_answers(data: bytes, sample: Sample, show: Callable[[int], RowPreview]) -> Sample:
     """The sample with the answers of a filled-in CSV. An empty `missed` leaves its row as it is.
 
     Raises ContractError, and keeps nothing, when the file is not this sample's or an answer cannot be found.
@@ -76,7 +76,7 @@ def _which(number: str | None, key: str | None, sample: Sample) -> int:
     return at
 
 
-def _typed(answer: str, shown: Shown, at: int) -> Marks:
+def _typed(answer: str, shown: RowPreview, at: int) -> Marks:
     try:
         return marks_of(answer, shown.row.text, shown.record.findings if shown.record else (), ())
     except NotFound:

@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from client.data.texts import SiteTexts
+from client.data.corpus_view import CorpusView
 from client.review.residual import Stratum, allocate
 from client.review.site_files import write
 from client.settings.site_settings import SiteFolder
@@ -135,7 +135,7 @@ def stratum_of(text: str, findings: Sequence[Finding]) -> StratumName:
 
 
 def draw(
-    texts: SiteTexts,
+    texts: CorpusView,
     found: Sequence[tuple[int, Sequence[Finding]]],
     site_key: SecretSeed,
     site: SiteId,
@@ -215,7 +215,7 @@ def put_aside(folder: SiteFolder, sample: Sample) -> None:
     write(folder, path, sample.model_dump_json().encode())
 
 
-def find_rows(sample: Sample, texts: SiteTexts, site_key: SecretSeed) -> list[int]:
+def find_rows(sample: Sample, texts: CorpusView, site_key: SecretSeed) -> list[int]:
     """Where the sample's rows are in `texts`. Raises SettingsError when data, engine or replacement are others now."""
     places = {name: at for at, name in enumerate(texts.names_of_rows(row_key(site_key)))}
     gone = sum(row.row not in places for row in sample.rows)

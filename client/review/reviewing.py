@@ -14,7 +14,7 @@ from typing import Final, Literal
 from rich.console import Console
 from rich.text import Text
 
-from client.data.texts import Shown
+from client.data.corpus_view import RowPreview
 from client.review.preview import beside
 from client.review.review_sample import Marks, Sample, Span, left_over
 from privacy.commandline.terminal import visible
@@ -67,7 +67,7 @@ def marks_of(answer: str, text: str, findings: Sequence[Finding], candidates: Se
 
 def review(
     sample: Sample,
-    show: Callable[[int], Shown],
+    show: Callable[[int], RowPreview],
     ask: Callable[[str], str],
     console: Console,
     keep: Callable[[Sample], None],
@@ -94,7 +94,7 @@ def review(
     return sample
 
 
-def _ask(shown: Shown, ask: Callable[[str], str], console: Console) -> Marks | Literal["quit", "back", "skip"]:
+def _ask(shown: RowPreview, ask: Callable[[str], str], console: Console) -> Marks | Literal["quit", "back", "skip"]:
     """The reviewer's answer to one row, asked until it can be understood."""
     text = shown.row.text
     findings = shown.record.findings if shown.record else ()

@@ -9,8 +9,8 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from privacy.dp.params import Unit
+from privacy.protocol.anonymization_check import Floor, Identifier
 from privacy.protocol.plans import Scope
-from privacy.protocol.recall import Floor, Identifier
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -88,7 +88,7 @@ def accounts(folder: SiteFolder) -> list[Account]:
 
 
 def _account(folder: SiteFolder, ledger: Ledger, dataset: str, unit: Unit) -> Account:
-    from privacy.dp.second_opinion import bounds
+    from privacy.dp.accountant_crosscheck import bounds
 
     policy, history = folder.settings.policy, ledger.history(dataset, unit)
     delta = ledger.delta(dataset, unit) or decimal_string(policy.delta)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from client.enrolment import SiteIdentity
 from client.settings.site_settings import SiteSettings
-from client.site.material import Material
+from client.site.pipeline import SitePipeline
 from client.site.state import SiteState
 from privacy.base.canonical import DecimalString, decimal_string
 from privacy.base.errors import IntegrityError
@@ -88,11 +88,11 @@ class Budget:
         ledger: Ledger,
         settings: SiteSettings,
         identity: SiteIdentity,
-        material: Material,
+        pipeline: SitePipeline,
         seen: Callable[[], tuple[str, int]] = lambda: ("", 0),
         opened: Callable[[RunId], RunOpened | None] = lambda run_id: None,
     ) -> None:
-        self._ledger, self._identity, self._material, self._seen = ledger, identity, material, seen
+        self._ledger, self._identity, self._pipeline, self._seen = ledger, identity, pipeline, seen
         self._opened = opened
         self._settings, self._dataset, self._policy = settings, settings.data.dataset, settings.policy
         self._open: Reservation | None = None
@@ -116,7 +116,7 @@ class Budget:
         outline = opened.outline
         if not planned_events(outline, self._settings):
             return
-        cost = cost_of_run(self._ledger, self._settings, self._material.split(), run_id, outline)
+        cost = cost_of_run(self._ledger, self._settings, self._pipeline.split(), run_id, outline)
         limit, name = decimal_string(self._policy.epsilon_limit), self._identity.name
         check_limit(cost, limit, name, 0, self._policy.unit, what=f"run {run_id} as a whole")
 
@@ -184,7 +184,7 @@ class Budget:
             plan_digest=asked,
             nonce=nonce,
             seen=self._seen(),
-            split=self._material.split(),
+            split=self._pipeline.split(),
             planned=planned,
             planned_as=planned_as,
         )

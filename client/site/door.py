@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A site's door: what comes in is its coordinator's, for it and in the log; what goes out is signed, and when.
 
-Nothing is signed for a parcel of anybody else: a refusal under a plan that a stranger named would be believed in the
+Nothing is signed for a message of anybody else: a refusal under a plan that a stranger named would be believed in the
 log, beside the update that was made. Bodies are bounded before they are parsed (privacy.protocol.messages.parse).
 """
 
@@ -26,17 +26,17 @@ from privacy.protocol.delivery import Delivery
 from privacy.protocol.messages import (
     COORDINATOR,
     Kind,
-    Parcel,
     ReasonCode,
     Refusal,
+    SignedMessage,
     check_addressed,
-    open_parcel,
+    open_message,
     seal,
 )
 
 
 class Unsigned(CollabError):
-    """A parcel that gets nothing signed: not the coordinator's, not for this site, or one of too many to refuse."""
+    """A message that gets nothing signed: not the coordinator's, not for this site, or one of too many to refuse."""
 
     exit_code = 4
 
@@ -49,20 +49,20 @@ class Door:
         self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
         self._log = NoteKey.parse(identity.kit.log_vkey)
 
-    def open(self, parcel: Parcel) -> Delivery:
+    def open(self, message: SignedMessage) -> Delivery:
         """The coordinator's word, for this site. Raises Unsigned for anything else."""
         try:
-            check_addressed(parcel.envelope, self._identity.kit.log_vkey, self._identity.name)
-            return open_parcel(parcel, Delivery, self._coordinator)
+            check_addressed(message.envelope, self._identity.kit.log_vkey, self._identity.name)
+            return open_message(message, Delivery, self._coordinator)
         except CollabError as error:
             raise Unsigned(
                 f"a message was not written by this site's coordinator for it: {error.message}",
                 next_step="nothing was signed; if it comes again, ask the coordinator which version it runs",
             ) from None
 
-    def refuse(self, parcel: Parcel, asked: Digest, error: Exception) -> Parcel:
+    def refuse(self, message: SignedMessage, asked: Digest, error: Exception) -> SignedMessage:
         """A signed no, of which a run gets only so many. A proof from an older size is told, and is no fault."""
-        envelope, reason = parcel.envelope, reason_of(error)
+        envelope, reason = message.envelope, reason_of(error)
         if self._state.take_refusal(envelope.run_id) >= self._policy.max_refusals:
             raise Unsigned(
                 f"run {envelope.run_id} was refused {self._policy.max_refusals} times: it gets no more answers",
@@ -73,18 +73,18 @@ class Door:
         else:
             self._reports.refused(envelope.run_id, envelope.server_round, envelope.phase, error)
         refusal = Refusal(plan_digest=asked, reason=reason, seen_tree_size=self.seen_tree_size())
-        return self.seal(parcel, "refusal", asked, refusal)
+        return self.seal(message, "refusal", asked, refusal)
 
-    def wait(self, parcel: Parcel, began: float) -> None:
+    def wait(self, message: SignedMessage, began: float) -> None:
         """Let the answer leave when the policy says, whatever it took to make."""
         wanted, took = self._policy.answer_after_seconds, time.monotonic() - began
         if 0 < wanted < took:
-            self._reports.took_longer(parcel.envelope.run_id, parcel.envelope.server_round, took, wanted)
+            self._reports.took_longer(message.envelope.run_id, message.envelope.server_round, took, wanted)
         time.sleep(max(0.0, wanted - took))
 
-    def check(self, parcel: Parcel, delivery: Delivery) -> None:
+    def check(self, message: SignedMessage, delivery: Delivery) -> None:
         """The entry is in the log that this site has been watching, and the envelope speaks of it."""
-        envelope, entry = parcel.envelope, delivery.entry
+        envelope, entry = message.envelope, delivery.entry
         if (envelope.run_id, envelope.context_digest) != (entry.run_id, digest_of(entry)):
             raise IntegrityError("the envelope speaks of another entry", reason="replayed")
         if envelope.kind != "delivery" or (envelope.phase != "hello" and envelope.server_round != entry.server_round):
@@ -95,9 +95,11 @@ class Door:
         seen = self._state.seen(self._log.name)
         self._state.remember_seen(check_proof(entry, delivery.proof, self._log, seen))
 
-    def seal(self, parcel: Parcel, kind: Kind, asked: Digest, body: BaseModel, payload: bytes = b"") -> Parcel:
-        """`body`, signed as the answer to `parcel`."""
-        envelope = parcel.envelope
+    def seal(
+        self, message: SignedMessage, kind: Kind, asked: Digest, body: BaseModel, payload: bytes = b""
+    ) -> SignedMessage:
+        """`body`, signed as the answer to `message`."""
+        envelope = message.envelope
         return seal(
             body,
             kind=kind,

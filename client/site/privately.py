@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from client.site.material import Material
+from client.site.pipeline import SitePipeline
 from privacy.base.errors import CollabError
 
 Answer = TypeVar("Answer")
@@ -27,17 +27,17 @@ class Failed(CollabError):
     reason = "bug"
 
 
-def answer_privately(work: Callable[[Material], Answer], material: Material, told: Told) -> Answer:
+def answer_privately(work: Callable[[SitePipeline], Answer], pipeline: SitePipeline, told: Told) -> Answer:
     """`work` on the site's material; where that fails, the same `work` as if the site had no data.
 
     `told` gets what went wrong, for the site alone. Raises Failed, which says nothing of it, where both fail. `work`
     must release nothing by itself: it may begin twice, with the same seed.
     """
     try:
-        return work(material)
+        return work(pipeline)
     except Exception as error:
         told(error)
-    return unblamed(lambda: work(material.without_data()), told)
+    return unblamed(lambda: work(pipeline.without_data()), told)
 
 
 def unblamed(work: Callable[[], Answer], told: Told) -> Answer:

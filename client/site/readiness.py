@@ -16,8 +16,8 @@ from client.learning.training.training import TextExamples
 from client.settings.site_settings import SiteFolder, SiteSettings
 from client.site import guard
 from client.site.budget import Budget
-from client.site.material import Anonymized, Material
 from client.site.mechanism_check import RunMechanismCheck
+from client.site.pipeline import Anonymized, SitePipeline
 from client.site.privately import answer_privately
 from client.site.reports import SiteReports
 from client.site.self_check import RunSelfCheck
@@ -34,14 +34,14 @@ class Readiness:
     def __init__(
         self,
         folder: SiteFolder,
-        material: Material,
+        pipeline: SitePipeline,
         budget: Budget,
         self_check: RunSelfCheck,
         mechanism: RunMechanismCheck,
         reports: SiteReports,
     ) -> None:
         self._folder, self._settings, self._reports = folder, folder.settings, reports
-        self._material, self._budget = material, budget
+        self._pipeline, self._budget = pipeline, budget
         self._self_check, self._mechanism = self_check, mechanism
         self._ready: set[RunId] = set()
         self._reported: set[RunId] = set()
@@ -57,7 +57,7 @@ class Readiness:
             )
         guard.check_run(outline, settings)
         self._folder.check_files()
-        contract, initial = self._material.contract(outline, opened.public_seed)
+        contract, initial = self._pipeline.contract(outline, opened.public_seed)
         guard.check_contract(outline, opened, contract, initial)
         device.prepare(settings.compute)
         if settings.site.role == "trainer":
@@ -69,7 +69,7 @@ class Readiness:
 
     def _seconds(self, outline: RunOutline, contract: ModelContract, opened: RunOpened) -> float:
         try:
-            return self._material.seconds_of_round(outline, contract, opened.public_seed)
+            return self._pipeline.seconds_of_round(outline, contract, opened.public_seed)
         except Exception as error:  # on invented word pieces: whatever it is, it is the plan's
             raise PlanRefused(
                 f"this model cannot be trained as it is planned ({type(error).__name__}); nothing was read or trained",
@@ -81,24 +81,24 @@ class Readiness:
         """Read the data once a run and process, and say here what is wrong with them. Nothing of it is refused."""
         if run_id not in self._ready:
             answer_privately(
-                lambda material: self._prepare(run_id, opened, contract, material),
-                self._material,
+                lambda pipeline: self._prepare(run_id, opened, contract, pipeline),
+                self._pipeline,
                 lambda error: self._reports.answered_without_data(run_id, 0, "hello", error),
             )
             self._ready.add(run_id)
 
-    def _prepare(self, run_id: RunId, opened: RunOpened, contract: ModelContract, material: Material) -> None:
-        done = self.report(run_id, material)
+    def _prepare(self, run_id: RunId, opened: RunOpened, contract: ModelContract, pipeline: SitePipeline) -> None:
+        done = self.report(run_id, pipeline)
         role = self._settings.site.role
         names = ("train", "dev") if role == "trainer" else ("test",)
-        examples = {name: material.examples(contract, opened.public_seed, name) for name in names}  # type: ignore[arg-type]
+        examples = {name: pipeline.examples(contract, opened.public_seed, name) for name in names}  # type: ignore[arg-type]
         warnings = list(warnings_of(done, examples, self._settings))
         if warnings:
             self._reports.left_out(run_id, sum(one.refused for one in examples.values()), warnings)
 
-    def report(self, run_id: RunId, material: Material) -> Anonymized:
+    def report(self, run_id: RunId, pipeline: SitePipeline) -> Anonymized:
         """Report once a run what was read and removed; the figures stay here."""
-        done = material.anonymized()
+        done = pipeline.anonymized()
         if run_id not in self._reported:
             self._reported.add(run_id)
             self._reports.prepared(run_id, dict(done.corpus.as_json()), json.loads(done.report.to_json()))

@@ -18,8 +18,8 @@ from client.learning.model import device
 from client.settings.site_settings import SiteFolder
 from client.site import guard
 from client.site.attempts import Attempt, Computation, computation, records_digest
-from client.site.material import Material, Progress
 from client.site.payload import encode_update
+from client.site.pipeline import Progress, SitePipeline
 from client.site.state import SiteState
 from privacy.base.canonical import digest_of
 from privacy.base.errors import CollabError, ContractError, IntegrityError
@@ -29,7 +29,7 @@ from privacy.base.randomness import SecretSeed
 from privacy.dp.ledger import Ledger
 from privacy.log.keys import VerifyKey
 from privacy.protocol.entries import RunOpened
-from privacy.protocol.messages import SiteUpdate, open_parcel, parse
+from privacy.protocol.messages import SiteUpdate, open_message, parse
 from privacy.update.delta import model_vector
 
 Verdict = Literal["same", "differs", "cannot_compare"]
@@ -147,7 +147,7 @@ class Replay:
         reply = state.reply(asked, "update") if asked is not None else None
         if asked is None or reply is None:
             raise _Ended("cannot_compare", f"none of {len(written)} attempts was answered: nothing was sent")
-        update = open_parcel(reply, SiteUpdate, VerifyKey.from_hex(own_enrolment(self._folder).keys.signing))
+        update = open_message(reply, SiteUpdate, VerifyKey.from_hex(own_enrolment(self._folder).keys.signing))
         if sha256(reply.payload) != update.payload_digest:
             raise _Ended("differs", "the stored payload is not the one that was signed: the record changed")
         key, context = self._site_key(), f"{run_id}|{server_round}|{self._folder.name}"
@@ -188,10 +188,10 @@ class Replay:
         if unlike := forbidding(then, now):
             raise _Ended("cannot_compare", *unlike)
         data, key = self._input(settled.attempt, model), self._site_key()
-        material = Material(self._folder, key, self._progress)
-        same_records = records_digest(material.anonymized().records["train"], key) == settled.attempt.records_digest
+        pipeline = SitePipeline(self._folder, key, self._progress)
+        same_records = records_digest(pipeline.anonymized().records["train"], key) == settled.attempt.records_digest
         try:
-            again = self._again(material, settled, data)
+            again = self._again(pipeline, settled, data)
         except ContractError as error:
             if same_records:
                 raise
@@ -199,7 +199,7 @@ class Replay:
         found = _with(found, again=again, seconds=round(time.monotonic() - began, 1))
         if again == settled.update.payload_digest:
             return found
-        if (nothing := self._again(material.without_data(), settled, data)) == settled.update.payload_digest:
+        if (nothing := self._again(pipeline.without_data(), settled, data)) == settled.update.payload_digest:
             return _with(found, again=nothing, why=(WITHOUT_DATA,))
         if not same_records:
             return _with(found, verdict="differs", why=(OTHER_RECORDS,))
@@ -225,14 +225,14 @@ class Replay:
             raise _Ended("cannot_compare", f"this is not the round's input model, whose SHA-256 is {digest}")
         return data
 
-    def _again(self, material: Material, settled: _Settled, model: bytes) -> Digest:
+    def _again(self, pipeline: SitePipeline, settled: _Settled, model: bytes) -> Digest:
         """The digest of the payload that comes out now."""
         plan = settled.attempt.plan
         opened = self._opened(plan.run_id)
-        contract, initial = material.contract(plan, opened.public_seed)
+        contract, initial = pipeline.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
         model_in = model_vector(contract, model)
-        trained = material.train(plan, contract, opened.public_seed, model_in, settled.seed, lambda record: None)
+        trained = pipeline.train(plan, contract, opened.public_seed, model_in, settled.seed, lambda record: None)
         return sha256(encode_update(plan, self._folder.name, trained.vector, model_in))
 
     def _opened(self, run_id: RunId) -> RunOpened:

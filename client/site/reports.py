@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from client.settings.site_settings import SiteSettings
 from privacy.base.errors import CollabError
 from privacy.dp.params import PrivacyParams, PrivacySpent
+from privacy.protocol.anonymization_check import SelfCheck
 from privacy.protocol.plans import EvaluationPlan, RoundPlan
-from privacy.protocol.recall import SelfCheck
 
 if TYPE_CHECKING:  # they load torch and scipy, and whoever reads a report would wait for them
     from client.learning.training.evaluation import Counts
-    from client.site.material import Trained
+    from client.site.pipeline import Trained
     from privacy.leakage.noise import NoiseTest
     from privacy.leakage.sampling import SamplingTest
 

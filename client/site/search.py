@@ -23,7 +23,7 @@ from client.learning.training.evaluation import noised_metrics
 from client.settings.site_settings import SiteFolder
 from client.site import guard
 from client.site.budget import Budget
-from client.site.material import Material
+from client.site.pipeline import SitePipeline
 from privacy.base.canonical import DecimalString, decimal_string, digest_of
 from privacy.base.files import write_whole
 from privacy.base.identifiers import Digest, RunId, sha256
@@ -121,8 +121,8 @@ class Trial:
 class Search:
     """One search at one site: what it would cost (`price`), and then the trials that are not done yet (`run`)."""
 
-    def __init__(self, folder: SiteFolder, material: Material, budget: Budget, wanted: SearchSettings) -> None:
-        self._settings, self._material, self._budget, self._wanted = folder.settings, material, budget, wanted
+    def __init__(self, folder: SiteFolder, pipeline: SitePipeline, budget: Budget, wanted: SearchSettings) -> None:
+        self._settings, self._pipeline, self._budget, self._wanted = folder.settings, pipeline, budget, wanted
         self._ledger = Ledger(folder.ledger)
         self._name = f"search-{settings_digest(wanted)[:12]}"
         self._file = folder.reports / f"{self._name}.json"
@@ -216,7 +216,7 @@ class Search:
             events=tuple(event for trial in self._left(trials) for event in self._events(trial.plan)),
             limit=decimal_string(policy.epsilon_limit),
             delta=decimal_string(policy.delta),
-            split=self._material.split(),
+            split=self._pipeline.split(),
             planned=tuple(event for trial in whole.values() for event in trial),
             planned_as=tuple(whole),
         )
@@ -242,12 +242,12 @@ class Search:
 
     def _try(self, trial: Trial, whole: Mapping[RunId, tuple[PrivacyEvent, ...]]) -> TrialResult:
         plan, contract = trial.plan, trial.contract
-        self._material.examples(contract, plan.public_seed, "train")
+        self._pipeline.examples(contract, plan.public_seed, "train")
         nonce = self._budget.fresh_nonce(trial.digest)
         self._budget.charge_search(plan, self._events(plan), trial.digest, nonce, whole)
         seed = self._budget.seed(nonce, trial.digest)
-        trained = self._material.train(plan, contract, plan.public_seed, trial.first_model, seed, lambda step: None)
-        counts = self._material.count(contract, plan.public_seed, trained.vector)
+        trained = self._pipeline.train(plan, contract, plan.public_seed, trial.first_model, seed, lambda step: None)
+        counts = self._pipeline.count(contract, plan.public_seed, trained.vector)
         counting = self._counting(plan)
         bucket = self._settings.policy.size_bucket
         metrics = noised_metrics(counts, counting, counting.noise_std(), bucket, seed, None, 0)

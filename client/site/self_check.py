@@ -16,8 +16,8 @@ from privacy.base.canonical import digest_of
 from privacy.base.errors import PlanRefused
 from privacy.base.identifiers import RunId
 from privacy.base.randomness import SecretSeed
+from privacy.protocol.anonymization_check import AnonymizationPlan, SelfCheck, faults, tightened
 from privacy.protocol.entries import RunOpened
-from privacy.protocol.recall import AnonymizationPlan, SelfCheck, faults, tightened
 from privacy.text import self_check
 
 

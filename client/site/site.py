@@ -27,9 +27,9 @@ from client.site import guard
 from client.site.attempts import Attempt, computation, records_digest
 from client.site.budget import Budget, check_memories
 from client.site.door import Door
-from client.site.material import Material, Trained
 from client.site.mechanism_check import RunMechanismCheck
 from client.site.payload import encode_update
+from client.site.pipeline import SitePipeline, Trained
 from client.site.privately import answer_privately, unblamed
 from client.site.readiness import Readiness
 from client.site.reports import SiteReports
@@ -42,16 +42,16 @@ from privacy.base.randomness import SecretSeed
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacySpent
 from privacy.dp.training import StepRecord
+from privacy.protocol.anonymization_check import SelfCheck
 from privacy.protocol.delivery import Delivery
 from privacy.protocol.entries import EvaluationPlanned, RoundPlanned, RunOpened
 from privacy.protocol.mechanism import MechanismCheck
 from privacy.protocol.messages import (
-    Parcel,
+    SignedMessage,
     SiteHello,
     SiteUpdate,
 )
 from privacy.protocol.plans import EvaluationPlan, RoundPlan
-from privacy.protocol.recall import SelfCheck
 from privacy.update.delta import ModelContract, model_vector
 
 LEAVES_FOR_GOOD = ("budget_exceeded", "policy")
@@ -84,7 +84,7 @@ class _Made:
 
 
 class Site:
-    """One institution's end of the wire. `answer` is called for one parcel at a time."""
+    """One institution's end of the wire. `answer` is called for one message at a time."""
 
     def __init__(self, folder: SiteFolder, identity: SiteIdentity) -> None:
         self.folder, self.settings, self.identity = folder, folder.settings, identity
@@ -92,53 +92,54 @@ class Site:
         self.ledger = Ledger(folder.ledger)
         self.reports = SiteReports(folder.reports)
         self.door = Door(self.settings, identity, self.state, self.reports)
-        self.material = Material(folder, identity.site_key)
+        self.pipeline = SitePipeline(folder, identity.site_key)
         seen = self.door.last_checkpoint
-        self.budget = Budget(self.ledger, self.settings, identity, self.material, seen, self.state.run)
+        self.budget = Budget(self.ledger, self.settings, identity, self.pipeline, seen, self.state.run)
         self.self_check = RunSelfCheck(self.settings, identity.site_key, self.state, self.reports.self_checked)
         self.mechanism = RunMechanismCheck(self.settings, identity.site_key, self.reports.mechanism_checked)
-        self.readiness = Readiness(folder, self.material, self.budget, self.self_check, self.mechanism, self.reports)
+        self.readiness = Readiness(folder, self.pipeline, self.budget, self.self_check, self.mechanism, self.reports)
         check_memories(self.ledger, self.state)
 
-    # -- a parcel in, a parcel out ------------------------------------------------------------------------------------
+    # -- a message in, a message out
+    # ------------------------------------------------------------------------------------
 
-    def answer(self, parcel: Parcel) -> Parcel:
+    def answer(self, message: SignedMessage) -> SignedMessage:
         """The signed reply to a delivery: an answer, the stored answer, or a refusal with a reason code.
 
-        Raises Unsigned for a parcel that was not written by this site's coordinator for this site, and in a run that
+        Raises Unsigned for a message that was not written by this site's coordinator for this site, and in a run that
         was refused more than policy.max_refusals times: then nothing is signed, whatever it asked.
         """
         began = time.monotonic()
-        delivery = self.door.open(parcel)
+        delivery = self.door.open(message)
         asked = _asked(delivery)
         try:
-            self.door.check(parcel, delivery)
+            self.door.check(message, delivery)
             self.budget.forget()
-            stored = self.state.reply(asked, parcel.envelope.phase)
+            stored = self.state.reply(asked, message.envelope.phase)
             if stored is not None:
                 return stored
-            reply = self._respond(parcel, delivery, asked)
+            reply = self._respond(message, delivery, asked)
         except Exception as error:
-            reply = self.door.refuse(parcel, asked, error)
-        self.door.wait(parcel, began)
+            reply = self.door.refuse(message, asked, error)
+        self.door.wait(message, began)
         return reply
 
-    def _respond(self, parcel: Parcel, delivery: Delivery, asked: Digest) -> Parcel:
+    def _respond(self, message: SignedMessage, delivery: Delivery, asked: Digest) -> SignedMessage:
         match delivery.entry.body:
-            case RunOpened() as opened if parcel.envelope.phase == "hello":
-                return self._hello(parcel, opened, asked)
-            case RoundPlanned(plan=plan) if parcel.envelope.phase == "update":
-                return self._update(parcel, plan, asked)
-            case EvaluationPlanned(plan=evaluation) if parcel.envelope.phase == "evaluate":
-                return self._evaluate(parcel, evaluation, asked)
+            case RunOpened() as opened if message.envelope.phase == "hello":
+                return self._hello(message, opened, asked)
+            case RoundPlanned(plan=plan) if message.envelope.phase == "update":
+                return self._update(message, plan, asked)
+            case EvaluationPlanned(plan=evaluation) if message.envelope.phase == "evaluate":
+                return self._evaluate(message, evaluation, asked)
         raise ContractError("this entry asks nothing of a site")
 
     # -- the three answers --------------------------------------------------------------------------------------------
 
-    def _hello(self, parcel: Parcel, opened: RunOpened, asked: Digest) -> Parcel:
+    def _hello(self, message: SignedMessage, opened: RunOpened, asked: Digest) -> SignedMessage:
         """Say what this site runs on. Not stored: it may be asked again after an upgrade."""
         key = self.identity.signing_key.verify_key()
-        run_id = parcel.envelope.run_id
+        run_id = message.envelope.run_id
         self._check_not_declined(run_id)
         guard.check_opened(opened, self.settings, key, self.identity.simulated)
         if self.state.run(run_id) not in (None, opened):
@@ -163,26 +164,26 @@ class Site:
             environment_digest=machine.digest,
             seen_tree_size=self.door.seen_tree_size(),
         )
-        return self.door.seal(parcel, "site_hello", asked, hello)
+        return self.door.seal(message, "site_hello", asked, hello)
 
-    def _update(self, parcel: Parcel, plan: RoundPlan, asked: Digest) -> Parcel:
+    def _update(self, message: SignedMessage, plan: RoundPlan, asked: Digest) -> SignedMessage:
         """Train one round: the way of the data from anonymized records to a signed int32 payload."""
         last = self.state.last_trained(plan.run_id)
         if last is not None and last[0] < plan.server_round and last[1] == plan.model_digest:
             self.reports.not_taken(plan.run_id, plan.server_round, answered=last[0])
         with self._leaving(plan.run_id):
-            accepted = self._accept(plan, asked, self._run(parcel), parcel.payload)
+            accepted = self._accept(plan, asked, self._run(message), message.payload)
         told = partial(self.reports.answered_without_data, plan.run_id, plan.server_round, "update")
-        answer_privately(lambda material: self._write_attempt(accepted, material), self.material, told)
-        made = answer_privately(lambda material: self._train(accepted, material), self.material, told)
-        return unblamed(lambda: self._send_update(parcel, accepted, made), told)
+        answer_privately(lambda pipeline: self._write_attempt(accepted, pipeline), self.pipeline, told)
+        made = answer_privately(lambda pipeline: self._train(accepted, pipeline), self.pipeline, told)
+        return unblamed(lambda: self._send_update(message, accepted, made), told)
 
     def _accept(self, plan: RoundPlan, asked: Digest, opened: RunOpened, payload: bytes) -> _Accepted:
         """All that may lead to a no, none of which reads data; and the charge, after which there is none."""
         guard.check_round(plan, opened, self.settings)
         guard.check_outline(plan, opened)
         self.folder.check_files()
-        contract, initial = self.material.contract(plan, opened.public_seed)
+        contract, initial = self.pipeline.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
         model_in = self._model(contract, payload, plan.model_digest)
         device.prepare(self.settings.compute)  # before the attempt is written down: it says what it computes on
@@ -194,11 +195,11 @@ class Site:
         seed = self.budget.seed(nonce, asked)
         return _Accepted(plan, asked, opened, contract, model_in, self_check, mechanism_check, nonce, seed, spent)
 
-    def _train(self, accepted: _Accepted, material: Material) -> _Made:
+    def _train(self, accepted: _Accepted, pipeline: SitePipeline) -> _Made:
         """The data's part of an update: private by its noise, or committed to."""
         plan = accepted.plan
-        self.readiness.report(plan.run_id, material)
-        trained = material.train(
+        self.readiness.report(plan.run_id, pipeline)
+        trained = pipeline.train(
             plan,
             accepted.contract,
             accepted.opened.public_seed,
@@ -207,9 +208,9 @@ class Site:
             self._on_step(plan),
         )
         payload = encode_update(plan, self.identity.name, trained.vector, accepted.model_in)
-        return _Made(payload, material.anonymization_commitment(plan.run_id), trained)
+        return _Made(payload, pipeline.anonymization_commitment(plan.run_id), trained)
 
-    def _send_update(self, parcel: Parcel, accepted: _Accepted, made: _Made) -> Parcel:
+    def _send_update(self, message: SignedMessage, accepted: _Accepted, made: _Made) -> SignedMessage:
         plan = accepted.plan
         update = SiteUpdate(
             plan_digest=accepted.asked,
@@ -225,23 +226,23 @@ class Site:
             mechanism_check=accepted.mechanism_check,
             seen_tree_size=self.door.seen_tree_size(),
         )
-        reply = self.door.seal(parcel, "site_update", accepted.asked, update, made.payload)
+        reply = self.door.seal(message, "site_update", accepted.asked, update, made.payload)
         self.state.remember_reply(accepted.asked, "update", reply)
         self.budget.settle()
         self.reports.trained(plan, made.trained, accepted.spent, self.settings, len(made.payload))
         return reply
 
-    def _evaluate(self, parcel: Parcel, plan: EvaluationPlan, asked: Digest) -> Parcel:
+    def _evaluate(self, message: SignedMessage, plan: EvaluationPlan, asked: Digest) -> SignedMessage:
         """Count right and wrong on the dev split; the counts leave with noise, and are charged before they are made."""
-        opened = self._run(parcel)
+        opened = self._run(message)
         self._check_stays(plan.run_id)
         guard.check_evaluation(plan, self.settings)
         guard.check_outline(plan, opened)
         guard.check_evaluations(self.state.take_evaluation(plan.run_id, asked), self.settings)
         self.folder.check_files()
-        contract, initial = self.material.contract(plan, opened.public_seed)
+        contract, initial = self.pipeline.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
-        model = self._model(contract, parcel.payload, plan.model_digest)
+        model = self._model(contract, message.payload, plan.model_digest)
 
         nonce = self.budget.fresh_nonce(asked)
         public = self.settings.site.role == "evaluator"
@@ -250,16 +251,16 @@ class Site:
         seed = self.budget.seed(nonce, asked)
         told = partial(self.reports.answered_without_data, plan.run_id, plan.server_round, "evaluate")
 
-        def counted(material: Material) -> Counts:
-            return material.count(contract, opened.public_seed, model)
+        def counted(pipeline: SitePipeline) -> Counts:
+            return pipeline.count(contract, opened.public_seed, model)
 
         # an evaluator's data is public: it says what is wrong with it, rather than count nothing
-        counts = counted(self.material) if public else answer_privately(counted, self.material, told)
+        counts = counted(self.pipeline) if public else answer_privately(counted, self.pipeline, told)
 
-        def sent() -> Parcel:
+        def sent() -> SignedMessage:
             std, bucket = "0" if public else plan.noise_std(), self.settings.policy.size_bucket
             metrics = noised_metrics(counts, plan, std, bucket, seed, spent, self.door.seen_tree_size())
-            reply = self.door.seal(parcel, "site_metrics", asked, metrics)
+            reply = self.door.seal(message, "site_metrics", asked, metrics)
             self.state.remember_reply(asked, "evaluate", reply)
             self.budget.settle()
             self.reports.evaluated(plan, counts, spent, self.settings)
@@ -267,13 +268,13 @@ class Site:
 
         return unblamed(sent, told)
 
-    def _write_attempt(self, accepted: _Accepted, material: Material) -> None:
+    def _write_attempt(self, accepted: _Accepted, pipeline: SitePipeline) -> None:
         """Write down what the site's auditor needs to train this round again (client.site.replay)."""
         attempt = Attempt(
             plan=accepted.plan,
             nonce=accepted.nonce.hex(),
             computation=computation(self.settings.compute),
-            records_digest=records_digest(material.anonymized().records["train"], self.identity.site_key),
+            records_digest=records_digest(pipeline.anonymized().records["train"], self.identity.site_key),
         )
         self.state.remember_attempt(accepted.asked, attempt)
 
@@ -287,8 +288,8 @@ class Site:
 
     # -- small things -------------------------------------------------------------------------------------------------
 
-    def _run(self, parcel: Parcel) -> RunOpened:
-        run_id = parcel.envelope.run_id
+    def _run(self, message: SignedMessage) -> RunOpened:
+        run_id = message.envelope.run_id
         self._check_not_declined(run_id)
         opened = self.state.run(run_id)
         if opened is None:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 from privacy.base.canonical import canonical_bytes
 from privacy.base.files import write_whole
 from privacy.base.identifiers import Digest, RunId, sha256
+from privacy.protocol.anonymization_check import SelfCheck
 from privacy.protocol.checkpoint import Checkpoint
 from privacy.protocol.entries import RunOpened
-from privacy.protocol.messages import Envelope, Parcel
-from privacy.protocol.recall import SelfCheck
+from privacy.protocol.messages import Envelope, SignedMessage
 
 if TYPE_CHECKING:  # it loads torch, and `collab-client seen` would wait for it
     from client.site.attempts import Attempt
@@ -172,7 +172,7 @@ class SiteState:
         ).fetchone()
         return None if row is None else (int(row[0]), str(json.loads(row[1])["plan"]["model_digest"]))
 
-    def reply(self, plan_digest: Digest, phase: str) -> Parcel | None:
+    def reply(self, plan_digest: Digest, phase: str) -> SignedMessage | None:
         """The reply that was made to this plan, byte for byte; None before there is one."""
         row = self._db.execute(
             "select envelope, body, payload_digest from replies where plan_digest = ? and phase = ?",
@@ -181,18 +181,18 @@ class SiteState:
         if row is None:
             return None
         payload = (self._payloads / row[2]).read_bytes() if row[2] else b""
-        return Parcel(Envelope.model_validate_json(row[0]), row[1], payload)
+        return SignedMessage(Envelope.model_validate_json(row[0]), row[1], payload)
 
     def charged_plans(self) -> set[Digest]:
         """The plans whose stored answer says that it was charged: the ledger must know every one of them."""
         rows = self._db.execute("select plan_digest, body from replies where phase in ('update', 'evaluate')")
         return {digest for digest, body in rows if json.loads(body).get("spent") is not None}
 
-    def remember_reply(self, plan_digest: Digest, phase: str, parcel: Parcel) -> None:
+    def remember_reply(self, plan_digest: Digest, phase: str, message: SignedMessage) -> None:
         """Persist a reply before it is sent: the payload first, then the row that names it."""
-        name = sha256(parcel.payload) if parcel.payload else None
+        name = sha256(message.payload) if message.payload else None
         if name is not None:
-            write_whole(self._payloads / name, parcel.payload)
-        row = (plan_digest, phase, canonical_bytes(parcel.envelope), parcel.body, name)
+            write_whole(self._payloads / name, message.payload)
+        row = (plan_digest, phase, canonical_bytes(message.envelope), message.body, name)
         with self._writing() as db:
             db.execute("insert into replies values (?, ?, ?, ?, ?)", row)

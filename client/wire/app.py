@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Flower app of a site, the same in a simulation and at an institution: a parcel in, a parcel out.
+"""The Flower app of a site, the same in a simulation and at an institution: a message in, a message out.
 
 Which site answers is found by `resolve` from the node's own configuration. A site says no by itself and signs it; what
 goes wrong here was never answered, and leaves as one unsigned code, whatever it was.
@@ -18,7 +18,7 @@ from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 
 from privacy.protocol.flower import from_content, to_content
-from privacy.protocol.messages import Parcel
+from privacy.protocol.messages import SignedMessage
 
 MAX_MODEL_BYTES: Final = 2 << 30
 CLIENT_APP_RAISED: Final = 2
@@ -30,8 +30,8 @@ UNANSWERED: Final = "bug"
 class Answering(Protocol):
     """A site: what comes in, and what goes out. It signs, and it refuses by itself (kind "refusal")."""
 
-    def answer(self, parcel: Parcel) -> Parcel:
-        """The one reply to `parcel`."""
+    def answer(self, signed_message: SignedMessage) -> SignedMessage:
+        """The one reply to `signed_message`."""
         ...
 
 
@@ -49,8 +49,8 @@ def make_app(
 
     def answer(message: Message, context: Context) -> Message:
         try:
-            parcel = from_content(message.content, max_payload_bytes)
-            return Message(to_content(resolve(context.node_config).answer(parcel)), reply_to=message)
+            signed_message = from_content(message.content, max_payload_bytes)
+            return Message(to_content(resolve(context.node_config).answer(signed_message)), reply_to=message)
         except Exception as error:
             if on_error is not None:
                 on_error(error)

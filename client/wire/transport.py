@@ -55,11 +55,11 @@ from privacy.base.files import read_secret
 from privacy.base.identifiers import SiteId
 from privacy.protocol.flower import envelope_of, in_two_lanes, inflate_message, object_limit
 from privacy.protocol.messages import Envelope
-from privacy.protocol.patience import Answered, Foreign, NotLetIn, Patience
+from privacy.protocol.retry import Foreign, NotLetIn, RequestRejected, RetryPolicy
 
 HEARTBEAT_SECONDS: Final = 10.0
 """Flower's least. A killed site is taken back after twice that."""
-PATIENCE_SECONDS: Final = 60.0
+RETRY_SECONDS: Final = 60.0
 SHORTEST_POLL: Final = 0.1
 LONGEST_POLL: Final = 2.0
 _LONGEST_PAUSE: Final = 10.0
@@ -88,8 +88,8 @@ def serve(
 
     `node_key` is the file of an OpenSSH P-384 private key whose public key the coordinator knows. `on_event` gets one
     line for each change of state, without any content, in the thread of this call; `on_sent` the envelope of each
-    parcel of which every byte was taken by the other side, and how many bytes those are. Raises SettingsError for a key
-    or CA that is none; whatever happens on the network, it waits and tries again.
+    message of which every byte was taken by the other side, and how many bytes those are. Raises SettingsError for a
+    key or CA that is none; whatever happens on the network, it waits and tries again.
     """
     line = _Line(app, address, credentials, node_key, site, stop, on_event, on_sent, max_payload_bytes)
     threading.Thread(target=line.beat, daemon=True).start()
@@ -134,8 +134,8 @@ class _Line:
         self._said = ""
         self._over = False
         self._asked_for_certificate = float("-inf")
-        self._quick = _client(address, credentials, key, Patience(0.0, stop), max_payload_bytes)
-        self._patient = _client(address, credentials, key, Patience(PATIENCE_SECONDS, stop), max_payload_bytes)
+        self._quick = _client(address, credentials, key, RetryPolicy(0.0, stop), max_payload_bytes)
+        self._patient = _client(address, credentials, key, RetryPolicy(RETRY_SECONDS, stop), max_payload_bytes)
 
     def work(self) -> bool:
         """Be known, take one message, answer it; False: there was none. Raises when any of it has to be redone."""
@@ -151,7 +151,7 @@ class _Line:
         reply = self._answer(head, self._pull(head.metadata, answer.message_object_trees[0]))
         try:
             self._push(reply)
-        except Answered as error:
+        except RequestRejected as error:
             if error.status != TOO_LATE:
                 raise
             self._say(f"round {head.metadata.group_id}: the coordinator does not wait for this answer any more")
@@ -163,12 +163,12 @@ class _Line:
 
     def reset(self, error: Exception) -> None:
         """After `error`: leave, so that what was lost is sent again when we are back."""
-        if isinstance(error, Answered) and error.status == TOO_LATE:
+        if isinstance(error, RequestRejected) and error.status == TOO_LATE:
             self._over = True
             self._say("the coordinator's run has ended: waiting for the next one")
-        elif isinstance(error, NotLetIn) or (isinstance(error, Answered) and error.status == NOT_LET_IN):
+        elif isinstance(error, NotLetIn) or (isinstance(error, RequestRejected) and error.status == NOT_LET_IN):
             self._say(self._not_let_in())
-        elif isinstance(error, Answered):
+        elif isinstance(error, RequestRejected):
             self._say("the coordinator does not take this site now, or still takes it for connected: waiting")
         elif isinstance(error, Foreign):
             self._say("somebody else answers at the coordinator's address (its certificate does not hold): waiting")
@@ -227,7 +227,7 @@ class _Line:
             answer = self._patient.PullObject(
                 PullObjectRequest(node=self._node, run_id=head.run_id, object_id=object_id)
             )
-            end = time.monotonic() + PATIENCE_SECONDS
+            end = time.monotonic() + RETRY_SECONDS
             while not answer.object_available:
                 if not answer.object_found or time.monotonic() > end or self._stop.wait(0.2):
                     raise Unreachable("a message is not whole", next_step="none: it is sent again")
@@ -301,11 +301,11 @@ class _Line:
 
 
 def _client(
-    address: str, credentials: Credentials, key: ec.EllipticCurvePrivateKey, patience: Patience, max_payload_bytes: int
+    address: str, credentials: Credentials, key: ec.EllipticCurvePrivateKey, retry: RetryPolicy, max_payload_bytes: int
 ) -> FleetHttpClient:
     identity = NodeAuthHttpInterceptor(key, key.public_key())
     client = FleetHttpClient(
-        f"https://{address}", interceptors=[identity], verify=credentials.context(), retry_invoker=patience
+        f"https://{address}", interceptors=[identity], verify=credentials.context(), retry_invoker=retry
     )
     client._client.follow_redirects = False  # else a coordinator could have a site call hosts of its own network
     bound(client._client, max_payload_bytes)

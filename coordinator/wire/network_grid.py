@@ -43,12 +43,12 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from coordinator.wire.gate import SECRET_HEADER
 from privacy.base.errors import ContractError, Unreachable
 from privacy.protocol.flower import in_two_lanes, inflate_message, object_limit
-from privacy.protocol.patience import Patience
+from privacy.protocol.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from coordinator.wire.superlink import SuperLink
 
-PATIENCE_SECONDS: Final = 60.0
+RETRY_SECONDS: Final = 60.0
 """How long the coordinator waits for a SuperLink that is being restarted: Flower ends the run after 60 s of silence."""
 HEARTBEAT_SECONDS: Final = 10.0
 GIVE_UP_SECONDS: Final = 30.0
@@ -72,7 +72,7 @@ class SecretInterceptor:
 
 def local_client(kind: Any, address: str, interceptors: Sequence[Any]) -> Any:
     """One of Flower's HTTP clients for a loopback address: patient, and never through a proxy of the environment."""
-    client = kind(f"http://{address}", interceptors=interceptors, retry_invoker=Patience(PATIENCE_SECONDS))
+    client = kind(f"http://{address}", interceptors=interceptors, retry_invoker=RetryPolicy(RETRY_SECONDS))
     client._client.close()
     client._client = httpx.Client(timeout=30.0, trust_env=False)
     return client
@@ -219,8 +219,8 @@ class FlowerGrid(Grid):
             time.sleep(0.2)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterator[Message]:
-        """Not for this grid: coordinator.wire.courier keeps order and deadline."""
-        raise NotImplementedError("use coordinator.wire.courier.Courier")
+        """Not for this grid: coordinator.wire.message_exchange keeps order and deadline."""
+        raise NotImplementedError("use coordinator.wire.message_exchange.Courier")
 
     def close(self) -> None:
         """Tell Flower that the run is done."""

@@ -42,12 +42,12 @@ from flwr.supercore.runtime import RuntimeHttpClient
 
 from coordinator.certificates import CA_CERTIFICATE, SERVER_CERTIFICATE, SERVER_KEY
 from coordinator.wire.gate import END_PATH, NODES_PATH, SECRET_HEADER
-from coordinator.wire.network_grid import PATIENCE_SECONDS, FlowerGrid, SecretInterceptor, local_client
+from coordinator.wire.network_grid import RETRY_SECONDS, FlowerGrid, SecretInterceptor, local_client
 from coordinator.wire.serving import EntrySettings, serve
 from coordinator.wire.supervisor import Supervised, listening_socket
 from privacy.base.errors import Unreachable
 from privacy.base.identifiers import SiteId
-from privacy.protocol.patience import Patience
+from privacy.protocol.retry import RetryPolicy
 
 SLOTS: Final = "slots.jsonl"
 _STUB: Final = b"""[project]
@@ -159,7 +159,7 @@ class SuperLink:
                     f"http://{self.local_address}{path}", content=body, headers=headers
                 ).raise_for_status()
 
-        Patience(PATIENCE_SECONDS).invoke(call)
+        RetryPolicy(RETRY_SECONDS).invoke(call)
 
     def open_run(self) -> FlowerGrid:
         """Start a Flower run with an empty app, take its server task ourselves, and give the grid to it."""

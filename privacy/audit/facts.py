@@ -7,11 +7,11 @@ A reader sees hyper-parameters, seeds and versions, not digests alone. Names are
 from __future__ import annotations
 
 from privacy.base.canonical import canonical_bytes
+from privacy.protocol.anonymization_check import AnonymizationPlan, SelfCheck
 from privacy.protocol.entries import RunOpened
 from privacy.protocol.mechanism import MechanismCheck
 from privacy.protocol.messages import SiteHello
 from privacy.protocol.plans import EvaluationPlan, RoundPlan
-from privacy.protocol.recall import AnonymizationPlan, SelfCheck
 
 Facts = dict[str, str]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from privacy.base.identifiers import Digest, SiteId
 from privacy.protocol import mechanism
+from privacy.protocol.anonymization_check import SelfCheck, faults, measured_otherwise
 from privacy.protocol.messages import SiteUpdate
 from privacy.protocol.plans import RoundPlan
-from privacy.protocol.recall import SelfCheck, faults, measured_otherwise
 
 
 class SelfChecks:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from privacy.audit.uncertainty import UNKNOWN, Spread, Spreads
 from privacy.base.identifiers import RunId, SiteId
+from privacy.protocol.anonymization_check import SelfCheck
 from privacy.protocol.entries import (
     AuditEntry,
     EvaluationPlanned,
@@ -29,7 +30,6 @@ from privacy.protocol.entries import (
 from privacy.protocol.mechanism import MechanismCheck
 from privacy.protocol.messages import SiteHello
 from privacy.protocol.plans import EvaluationPlan, RoundPlan
-from privacy.protocol.recall import SelfCheck
 
 Reply = UpdateReceived | MetricsReceived | ReplyRefused
 

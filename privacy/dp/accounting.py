@@ -18,7 +18,7 @@ from opacus.accountants import PRVAccountant, RDPAccountant
 
 from privacy.base.errors import SettingsError
 from privacy.dp import pld
-from privacy.dp.composition import HOPELESS, Accounted, Segment, over_partitions, smallest_noise_multiplier
+from privacy.dp.composition import RDP_FALLBACK_EPSILON, Accounted, Segment, over_partitions, smallest_noise_multiplier
 from privacy.dp.params import PrivacyEvent
 
 PRV_STEPS = 5000
@@ -81,7 +81,7 @@ def accountant(name: str) -> Epsilon:
 @lru_cache(maxsize=256)
 def _prv(history: tuple[Segment, ...], delta: float) -> Accounted:
     bound = _rdp(history, delta)
-    if not bound <= HOPELESS:
+    if not bound <= RDP_FALLBACK_EPSILON:
         return Accounted(bound, "rdp")
     if sum(steps for _, _, steps in history) > PRV_STEPS:
         return pld.account_of(history, delta)

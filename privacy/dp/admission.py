@@ -19,7 +19,7 @@ from privacy.base.errors import ContractError, PlanRefused
 from privacy.dp.composition import Accounted, as_one_sequence
 from privacy.dp.filtering import epsilon_filter, favourite_of
 from privacy.dp.params import Accountant, Partition, PrivacyEvent, epsilon_string
-from privacy.dp.reservations import Account, Book, FirstRun, Split
+from privacy.dp.reservations import Account, FirstRun, LedgerView, Split
 
 Accounting = Callable[[Sequence[PrivacyEvent], float], Accounted]
 """The epsilon of events at a delta and whose it is, as privacy.dp.accounting.account gives it."""
@@ -61,7 +61,7 @@ class Cost:
         return self.epsilon, self.accountant
 
 
-def cost_of(book: Book, account: Account, charge: Charge, accounting: Accounting) -> Cost:
+def cost_of(book: LedgerView, account: Account, charge: Charge, accounting: Accounting) -> Cost:
     """The whole history of `account` with the charge. Raises ContractError when the accountant contradicts itself."""
     rows, delta = book.of(account), float(charge.delta)
     sequence = book.in_sequence(account, charge.split)
@@ -88,7 +88,7 @@ def cost_of(book: Book, account: Account, charge: Charge, accounting: Accounting
     return Cost(max(after, before, key=float), found.accountant, epsilon_string(by_filter), fixed)
 
 
-def first_run(book: Book, account: Account, charge: Charge) -> FirstRun:
+def first_run(book: LedgerView, account: Account, charge: Charge) -> FirstRun:
     """The data set's first run; the charge's own where there was none. A file from before says nothing of a plan."""
     if account[0] in book.first_runs:
         return book.first_runs[account[0]]
@@ -111,7 +111,7 @@ def _steps(events: Sequence[PrivacyEvent]) -> Counter[tuple[Partition, DecimalSt
     return steps
 
 
-def check_open(book: Book, account: Account, charge: Charge) -> None:
+def check_open(book: LedgerView, account: Account, charge: Charge) -> None:
     """Raises PlanRefused for what forbids a charge before any accounting."""
     dataset, unit = account
     if dataset in book.withdrawn:

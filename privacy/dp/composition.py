@@ -21,7 +21,7 @@ from privacy.dp.params import PARTITIONS, Accountant, Partition, PrivacyEvent
 Segment = tuple[float, float, int]
 """(noise_multiplier, sample_rate, steps)"""
 
-HOPELESS = 200.0
+RDP_FALLBACK_EPSILON = 200.0
 """Above this epsilon the fast RDP bound is returned as it is: finer accounting would only cost time and memory."""
 
 _DIGITS = 4

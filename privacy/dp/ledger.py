@@ -17,9 +17,9 @@ from privacy.base.errors import BudgetExceeded, IntegrityError
 from privacy.base.identifiers import Digest, RunId, SiteId
 from privacy.dp.admission import Accounting, Charge, Cost, check_open, cost_of, first_run
 from privacy.dp.composition import Accounted, as_one_sequence
-from privacy.dp.ledger_chain import LOCK_SECONDS, Chain, Page
+from privacy.dp.ledger_chain import LOCK_SECONDS, Chain, Transaction
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit, epsilon_string
-from privacy.dp.reservations import Account, Book, FirstRun, Reservation, Split
+from privacy.dp.reservations import Account, FirstRun, LedgerView, Reservation, Split
 
 __all__ = ["LOCK_SECONDS", "Account", "Charge", "Cost", "Ledger", "Reservation", "Split"]
 
@@ -70,7 +70,7 @@ class Ledger:
         account = (dataset, unit)
         charge = Charge(run_id, tuple(events), epsilon_limit, delta, split, tuple(planned), tuple(planned_as))
         with self._chain.transaction() as page:
-            book = Book(page.entries)
+            book = LedgerView(page.entries)
             _check_nonce(book, nonce)
             check_open(book, account, charge)
             cost = cost_of(book, account, charge, self._account)
@@ -123,13 +123,13 @@ class Ledger:
     def settle(self, reservation: Reservation) -> None:
         """Note that the release was made. It changes nothing about the charge; a second call changes nothing at all."""
         with self._chain.transaction() as page:
-            if reservation.number not in Book(page.entries).settled:
+            if reservation.number not in LedgerView(page.entries).settled:
                 page.append("settlement", {"reservation": reservation.number})
 
     def withdraw(self, dataset: str) -> None:
         """Close the data set for good, for every unit; its history stays. A second call changes nothing."""
         with self._chain.transaction() as page:
-            if dataset not in Book(page.entries).withdrawn:
+            if dataset not in LedgerView(page.entries).withdrawn:
                 page.append("withdrawal", {"dataset": dataset})
 
     def withdrawn(self, dataset: str) -> bool:
@@ -171,9 +171,9 @@ class Ledger:
             epsilon=epsilon_string(found.epsilon), delta=delta, unit=unit, accountant=found.accountant, events=events
         )
 
-    def _book(self) -> Book:
+    def _book(self) -> LedgerView:
         with self._chain.transaction() as page:
-            return Book(page.entries)
+            return LedgerView(page.entries)
 
 
 def check_limit(
@@ -194,7 +194,7 @@ def check_limit(
         )
 
 
-def _keep_what_is_new(page: Page, book: Book, account: Account, charge: Charge) -> None:
+def _keep_what_is_new(page: Transaction, book: LedgerView, account: Account, charge: Charge) -> None:
     """With a charge: the data set's first run, and a split that was not the last one."""
     dataset, unit = account
     if not book.of(account):
@@ -207,7 +207,7 @@ def _keep_what_is_new(page: Page, book: Book, account: Account, charge: Charge) 
         page.append("split", {"dataset": dataset, "unit": unit, "digest": split.drawn, "named": split.named})
 
 
-def _check_nonce(book: Book, nonce: bytes) -> None:
+def _check_nonce(book: LedgerView, nonce: bytes) -> None:
     if any(row.nonce == nonce for row in book.reservations):
         raise IntegrityError(
             "a nonce was used before: two attempts would share their noise",

@@ -69,22 +69,26 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Head:
+class ChainHead:
     """The last entry that was ever relied on; number 0 before the first."""
 
     number: int
     digest: Digest
 
 
-class Page:
+class Transaction:
     """The whole history inside one transaction, verified; `append` adds to it."""
 
     def __init__(self, db: sqlite3.Connection, entries: list[Entry]) -> None:
         self._db, self.entries = db, entries
 
     @property
-    def head(self) -> Head:
-        return Head(self.entries[-1].number, self.entries[-1].digest) if self.entries else Head(0, NO_PREDECESSOR)
+    def head(self) -> ChainHead:
+        return (
+            ChainHead(self.entries[-1].number, self.entries[-1].digest)
+            if self.entries
+            else ChainHead(0, NO_PREDECESSOR)
+        )
 
     def append(self, kind: Kind, body: Json) -> None:
         """Chain one entry to the last; on disk when the transaction ends."""
@@ -110,7 +114,7 @@ class Chain:
         sync_folder(path.parent)
 
     @contextmanager
-    def transaction(self, *, sound: bool = False) -> Iterator[Page]:
+    def transaction(self, *, sound: bool = False) -> Iterator[Transaction]:
         """One exclusive transaction: entries and head are on disk when the block is left; undone when it raises.
 
         With `sound` SQLite's own structures are checked as well.
@@ -119,13 +123,13 @@ class Chain:
             with self._connection() as db:
                 if sound:
                     _check_structure(db)
-                page = Page(db, [])
+                page = Transaction(db, [])
                 self._open(db, page)
                 self._check_head(page.entries)
                 yield page
             self._move_head(page.head)
 
-    def _open(self, db: sqlite3.Connection, page: Page) -> None:
+    def _open(self, db: sqlite3.Connection, page: Transaction) -> None:
         """Read the history, or make the file, or migrate it. A migrated one has its head before it is committed."""
         first = is_first_version(db)
         if not first and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -155,20 +159,20 @@ class Chain:
         if head.number and entries[head.number - 1].digest != head.digest:
             raise _damaged("the privacy ledger is not the one that its head was written for", _RESTORE)
 
-    def _read_head(self) -> Head:
+    def _read_head(self) -> ChainHead:
         """The head as it is on disk; before the first ledger there is none, and it counts as 0."""
         if not self._head.exists():
-            return Head(0, NO_PREDECESSOR)
+            return ChainHead(0, NO_PREDECESSOR)
         try:
             found = json.loads(self._head.read_bytes())
-            head = Head(found["number"], found["digest"])
+            head = ChainHead(found["number"], found["digest"])
             if self._head.read_bytes() == _head_bytes(head) and isinstance(head.number, int):
                 return head
         except (ValueError, KeyError, TypeError):
             pass
         raise _damaged("the ledger's head (ledger.head) was altered", "restore it from the backup that holds both")
 
-    def _move_head(self, head: Head) -> None:
+    def _move_head(self, head: ChainHead) -> None:
         """Replace the head, fsynced, unless it is there already."""
         data = _head_bytes(head)
         try:
@@ -253,7 +257,7 @@ def _digest(previous: Digest, number: int, kind: str, body: str) -> Digest:
     return digest_of({"previous": previous, "number": number, "kind": kind, "body": body})
 
 
-def _head_bytes(head: Head) -> bytes:
+def _head_bytes(head: ChainHead) -> bytes:
     return canonical_bytes({"number": head.number, "digest": head.digest}) + b"\n"
 
 

@@ -21,7 +21,7 @@ from scipy.stats import binom
 from privacy.dp.composition import Segment, segments
 from privacy.dp.params import PARTITIONS, PrivacyEvent
 
-HOPELESS = 100.0
+RDP_FALLBACK_EPSILON = 100.0
 """Above this nobody needs a figure, and a fine one takes minutes."""
 
 _FINE, _COARSE = 1e-3, 2e-2
@@ -31,7 +31,7 @@ _LEAST_MASS = 1e-30
 
 @dataclass(frozen=True)
 class PatientEpsilon:
-    """`epsilon` is an upper bound for `notes` notes of one patient; None: the bound is above HOPELESS."""
+    """`epsilon` is an upper bound for `notes` notes of one patient; None: the bound is above RDP_FALLBACK_EPSILON."""
 
     notes: int
     epsilon: float | None
@@ -40,7 +40,9 @@ class PatientEpsilon:
         """What a reader must not miss."""
         if self.notes == 1:
             return "no patient has more than one note, so the epsilon of a record is that of a patient"
-        cost = f"above {HOPELESS:.0f}, which is none" if self.epsilon is None else f"{self.epsilon:.2f} only"
+        cost = (
+            f"above {RDP_FALLBACK_EPSILON:.0f}, which is none" if self.epsilon is None else f"{self.epsilon:.2f} only"
+        )
         return (
             f"this protects one record; the patient with the most notes ({self.notes}) is protected by an epsilon of "
             f"{cost}: to protect patients, set policy.unit to patient"
@@ -66,10 +68,10 @@ def patient_epsilon(events: Sequence[PrivacyEvent], notes: dict[str, int], delta
 
 @lru_cache(maxsize=64)
 def _epsilon(history: tuple[Segment, ...], notes: int, delta: float) -> float | None:
-    if _composed(history, notes, delta, _COARSE) > _MARGIN * HOPELESS:
+    if _composed(history, notes, delta, _COARSE) > _MARGIN * RDP_FALLBACK_EPSILON:
         return None
     fine = _composed(history, notes, delta, _FINE)
-    return fine if fine <= HOPELESS else None
+    return fine if fine <= RDP_FALLBACK_EPSILON else None
 
 
 def _composed(history: tuple[Segment, ...], notes: int, delta: float, interval: float) -> float:

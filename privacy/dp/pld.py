@@ -17,7 +17,7 @@ from dp_accounting.rdp import RdpAccountant
 
 from privacy.base.canonical import decimal_string
 from privacy.base.errors import IntegrityError
-from privacy.dp.composition import HOPELESS, Accounted, Segment, over_partitions, smallest_noise_multiplier
+from privacy.dp.composition import RDP_FALLBACK_EPSILON, Accounted, Segment, over_partitions, smallest_noise_multiplier
 from privacy.dp.params import PrivacyEvent, PrivacySpent
 
 PRV_MARGIN = 0.03
@@ -70,7 +70,7 @@ def account_of(history: tuple[Segment, ...], delta: float) -> Accounted:
     RDP is never taken for being the lower one: by rounding it can report 0 for a tiny spend.
     """
     bound = _epsilon_rdp(history, delta)
-    if not bound <= 5 * HOPELESS:  # integer orders are loose up there
+    if not bound <= 5 * RDP_FALLBACK_EPSILON:  # integer orders are loose up there
         return Accounted(bound, "rdp")
     composed = privacy_loss_distribution.identity(_INTERVAL)
     for noise_multiplier, sample_rate, steps in history:

@@ -89,7 +89,7 @@ class Reservation:
         return {**self.__dict__, "events": events, "nonce": self.nonce.hex()}
 
 
-class Book:
+class LedgerView:
     """The entries, read. Accounts stand in the order of their first charge."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:

@@ -17,7 +17,7 @@ LAMBDA = 6.0
 """How many standard deviations are allowed for."""
 
 TOO_MANY = 2.0
-"""The declared size bucket may be too small by so much (client/commands/checking.py warns beyond it)."""
+"""The declared size bucket may be too small by so much (client/commands/preflight.py warns beyond it)."""
 
 
 def order_error(rows: int, steps: int, expected_units: float) -> float:

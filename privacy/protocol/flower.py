@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parcels as Flower records and back: the one room of privacy that knows Flower.
 
-A parcel becomes one ConfigRecord (envelope, body, length of the payload) and, if it has a payload, one ArrayRecord of
+A message becomes one ConfigRecord (envelope, body, length of the payload) and, if it has a payload, one ArrayRecord of
 equal pieces just under 5 MiB: Flower pays one request per object and cuts an array into chunks of 5 MiB. The way in is
 strict: what is not exactly that shape is a ContractError. Nothing is unpickled and no array format is parsed; a piece
 is bytes. Only Flower's public classes are used; the object format (header, NUL, body) is that of flwr 1.41.
@@ -27,7 +27,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from privacy.base.canonical import canonical_bytes
 from privacy.base.errors import ContractError
-from privacy.protocol.messages import MAX_BODY_BYTES, Envelope, Parcel, parse
+from privacy.protocol.messages import MAX_BODY_BYTES, Envelope, SignedMessage, parse
 
 PIECE_BYTES: Final = (5 << 20) - 4096
 SALT_BYTES: Final = 16
@@ -74,30 +74,30 @@ def cut(payload: bytes) -> ArrayRecord:
     return record
 
 
-def to_content(parcel: Parcel, pieces: ArrayRecord | None = None) -> RecordDict:
-    """The parcel as a message's content. `pieces`, if given, is `cut(parcel.payload)`, shared by a broadcast."""
+def to_content(signed_message: SignedMessage, pieces: ArrayRecord | None = None) -> RecordDict:
+    """The message as a message's content. `pieces`, if given, is `cut(message.payload)`, shared by a broadcast."""
     head = {
-        "envelope": canonical_bytes(parcel.envelope),
-        "body": parcel.body,
-        "payload_bytes": len(parcel.payload),
+        "envelope": canonical_bytes(signed_message.envelope),
+        "body": signed_message.body,
+        "payload_bytes": len(signed_message.payload),
     }
     content = RecordDict({_HEAD: ConfigRecord(head)})
-    if parcel.payload:
-        content[_PAYLOAD] = cut(parcel.payload) if pieces is None else pieces
+    if signed_message.payload:
+        content[_PAYLOAD] = cut(signed_message.payload) if pieces is None else pieces
     return content
 
 
 def envelope_of(content: RecordDict) -> tuple[Envelope, int]:
-    """The envelope of the parcel in `content` (of `to_content`), and the bytes of envelope, body and payload."""
+    """The envelope of the message in `content` (of `to_content`), and the bytes of envelope, body and payload."""
     head = content[_HEAD]
     envelope, body, total = head["envelope"], head["body"], head["payload_bytes"]
     if type(envelope) is not bytes or type(body) is not bytes or type(total) is not int:
-        raise ContractError("a parcel's fields have wrong types", next_step=_ASK)
+        raise ContractError("a message's fields have wrong types", next_step=_ASK)
     return parse(Envelope, envelope), len(envelope) + len(body) + total
 
 
-def from_content(content: RecordDict, max_payload_bytes: int) -> Parcel:
-    """The parcel in `content`, whose pieces are taken out as they are joined: one payload in memory, not two.
+def from_content(content: RecordDict, max_payload_bytes: int) -> SignedMessage:
+    """The message in `content`, whose pieces are taken out as they are joined: one payload in memory, not two.
 
     Says nothing about who sent it: that is open_parcel's work. Raises ContractError ("malformed") for anything else
     than what `to_content` makes: another record, another type, a piece too many or too few, a payload over the limit.
@@ -107,17 +107,17 @@ def from_content(content: RecordDict, max_payload_bytes: int) -> Parcel:
         raise ContractError("a message does not hold a parcel", next_step=_ASK)
     envelope, body, total = head["envelope"], head["body"], head["payload_bytes"]
     if type(envelope) is not bytes or type(body) is not bytes or type(total) is not int:
-        raise ContractError("a parcel's fields have wrong types", next_step=_ASK)
+        raise ContractError("a message's fields have wrong types", next_step=_ASK)
     if len(envelope) > MAX_ENVELOPE_BYTES or len(body) > MAX_BODY_BYTES or not 0 <= total <= max_payload_bytes:
-        raise ContractError("a parcel is longer than it may be", next_step=_ASK)
+        raise ContractError("a message is longer than it may be", next_step=_ASK)
     if set(content) != ({_HEAD, _PAYLOAD} if total else {_HEAD}):
-        raise ContractError("a message holds other records than a parcel's", next_step=_ASK)
+        raise ContractError("a message holds other records than a message's", next_step=_ASK)
     signed = parse(Envelope, envelope)
     if not total:
-        return Parcel(signed, body)
+        return SignedMessage(signed, body)
     if type(content[_PAYLOAD]) is not ArrayRecord:
         raise ContractError("a payload's record has another type", next_step=_ASK)
-    return Parcel(signed, body, _join(content[_PAYLOAD], total))
+    return SignedMessage(signed, body, _join(content[_PAYLOAD], total))
 
 
 def _join(record: ArrayRecord, total: int) -> bytes:
@@ -152,13 +152,13 @@ def inflate(root: str, objects: MutableMapping[str, bytes]) -> RecordDict:
     """The content under `root`, its pieces sharing the memory of `objects`, which are taken out as they are used.
 
     Flower's own way copies each array and follows whatever repetition an array's body asks for, which lets a few
-    kilobytes grow to terabytes. Here an array is one chunk. Raises ContractError for anything but a parcel's tree.
+    kilobytes grow to terabytes. Here an array is one chunk. Raises ContractError for anything but a message's tree.
     """
     try:
         children, body = _split(objects[root], "RecordDict")
         names = json.loads(bytes(body))
         if sorted(names) not in ([_HEAD], [_HEAD, _PAYLOAD]) or {*names.values()} != {*children}:
-            raise ContractError("a message holds other records than a parcel's", next_step=_ASK)
+            raise ContractError("a message holds other records than a message's", next_step=_ASK)
         content = RecordDict({_HEAD: ConfigRecord.inflate(objects.pop(names[_HEAD]))})
         if _PAYLOAD in names:
             content[_PAYLOAD] = _inflate_pieces(names[_PAYLOAD], objects)

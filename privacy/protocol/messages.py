@@ -19,9 +19,9 @@ from privacy.base.errors import ContractError, IntegrityError
 from privacy.base.identifiers import Digest, HexBytes, RunId, SiteId, sha256
 from privacy.dp.params import PrivacySpent
 from privacy.log.keys import SigningKey, VerifyKey
+from privacy.protocol.anonymization_check import SelfCheck
 from privacy.protocol.mechanism import MechanismCheck
 from privacy.protocol.plans import EncodingPlan
-from privacy.protocol.recall import SelfCheck
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 UNBOUND_DOMAIN: Final = "collab/envelope/v1"
@@ -124,7 +124,7 @@ class Envelope(BaseModel):
 
 
 @dataclass(frozen=True)
-class Parcel:
+class SignedMessage:
     """An envelope with its canonical body and its payload (b"" if it has none)."""
 
     envelope: Envelope
@@ -225,8 +225,8 @@ def seal(
     recipient: SiteId,
     key: SigningKey,
     payload: bytes = b"",
-) -> Parcel:
-    """Sign `body` into a Parcel. Deterministic: the same arguments give the same bytes (Ed25519, RFC 8032)."""
+) -> SignedMessage:
+    """Sign `body` into a SignedMessage. Deterministic: the same arguments give the same bytes (Ed25519, RFC 8032)."""
     encoded = canonical_bytes(body)
     unsigned = Envelope(
         kind=kind,
@@ -242,7 +242,7 @@ def seal(
         signature="",
     )
     signature = key.sign(unsigned.domain, unsigned.signed_bytes()).hex()
-    return Parcel(unsigned.model_copy(update={"signature": signature}), encoded, payload)
+    return SignedMessage(unsigned.model_copy(update={"signature": signature}), encoded, payload)
 
 
 def parse(model: type[Body], encoded: bytes) -> Body:
@@ -273,9 +273,9 @@ def check_addressed(envelope: Envelope, log_vkey: str, recipient: SiteId) -> Non
         raise IntegrityError("this was said in another federation, or to somebody else", reason="replayed")
 
 
-def open_parcel(parcel: Parcel, model: type[Body], key: VerifyKey) -> Body:
-    """The body of `parcel`, after its signature and digest held. The payload is checked by whoever knows its digest."""
-    check_signature(parcel.envelope, key)
-    if sha256(parcel.body) != parcel.envelope.body_digest:
-        raise IntegrityError(f"the body sent by {parcel.envelope.sender} is not the one signed", reason="signature")
-    return parse(model, parcel.body)
+def open_message(message: SignedMessage, model: type[Body], key: VerifyKey) -> Body:
+    """The body of `message`, after its signature and digest held. Its payload is checked by who knows its digest."""
+    check_signature(message.envelope, key)
+    if sha256(message.body) != message.envelope.body_digest:
+        raise IntegrityError(f"the body sent by {message.envelope.sender} is not the one signed", reason="signature")
+    return parse(model, message.body)

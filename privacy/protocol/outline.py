@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from privacy.base.canonical import DecimalString
 from privacy.base.identifiers import Digest
 from privacy.dp.params import DeltaDecimal, PositiveDecimal, PrivacyEvent, PrivacyParams, Unit
+from privacy.protocol.anonymization_check import AnonymizationPlan
 from privacy.protocol.plans import EncodingPlan, EvaluationPlan, Figures, RoundPlan, TaskPlan, TrainingPlan
-from privacy.protocol.recall import AnonymizationPlan
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 

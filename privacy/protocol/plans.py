@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from privacy.base.canonical import DecimalString, decimal_string
 from privacy.base.identifiers import Digest, HexBytes, RunId, SiteId
 from privacy.dp.params import PrivacyParams, RateDecimal, Unit
-from privacy.protocol.recall import AnonymizationPlan
+from privacy.protocol.anonymization_check import AnonymizationPlan
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 

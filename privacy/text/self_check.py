@@ -17,7 +17,7 @@ import numpy as np
 
 from privacy.base.errors import AnonymizationError
 from privacy.base.randomness import SecretSeed
-from privacy.protocol.recall import FEWEST_PLANTED, IDENTIFIERS, EntityRecall, Identifier, SelfCheck
+from privacy.protocol.anonymization_check import FEWEST_PLANTED, IDENTIFIERS, EntityRecall, Identifier, SelfCheck
 from privacy.text.find import engines
 from privacy.text.find.engines import Engine
 from privacy.text.invent.notes import notes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 from simulations._phrases.condition import listed
 
 
@@ -101,7 +101,7 @@ def _plain(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if name.isalpha())
 
 
-def _markov(dice: Dice, names: tuple[str, ...]) -> str:
+def _markov(dice: Rng, names: tuple[str, ...]) -> str:
     follow = _follow(_plain(names))
     while True:
         word = "^^"
@@ -112,13 +112,13 @@ def _markov(dice: Dice, names: tuple[str, ...]) -> str:
             return word.capitalize()
 
 
-def given_name(dice: Dice, female: bool) -> str:
+def given_name(dice: Rng, female: bool) -> str:
     """A first name, one in four of them invented."""
     names = FEMALE if female else MALE
     return _markov(dice, names) if dice.chance(_INVENTED) else dice.choose(names)
 
 
-def surname(dice: Dice) -> str:
+def surname(dice: Rng) -> str:
     """A surname: listed, double, invented by letters, or joined from two halves."""
     if dice.chance(_INVENTED):
         return dice.choose(_FRONT) + dice.choose(_BACK) if dice.chance(0.5) else _markov(dice, SURNAMES)

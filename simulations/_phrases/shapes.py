@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import unicodedata
 
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 from simulations._phrases.condition import listed
 
 _MONTHS = listed(
@@ -36,7 +36,7 @@ _TOWNS = listed(
 _STATES = ("OH", "PA", "NM", "MN", "GA", "OR", "VT", "TX", "MI", "NC")
 
 
-def date(dice: Dice, first_year: int = 2019, last_year: int = 2025) -> str:
+def date(dice: Rng, first_year: int = 2019, last_year: int = 2025) -> str:
     """A day between two years, in one of nine formats; three of them spell the month."""
     day = datetime.date(dice.integer(first_year, last_year), dice.integer(1, 12), dice.integer(1, 28))
     month = _MONTHS[day.month - 1]
@@ -56,7 +56,7 @@ def date(dice: Dice, first_year: int = 2019, last_year: int = 2025) -> str:
     )
 
 
-def birth_date(dice: Dice, age: int) -> str:
+def birth_date(dice: Rng, age: int) -> str:
     """The date of birth of somebody of about `age` years."""
     year = 2024 - age
     return dice.choose(
@@ -69,7 +69,7 @@ def birth_date(dice: Dice, age: int) -> str:
     )
 
 
-def phone(dice: Dice) -> str:
+def phone(dice: Rng) -> str:
     area, line = dice.choose(_AREA_CODES), f"01{dice.digits(2)}"
     return dice.choose(
         (
@@ -88,14 +88,14 @@ def _ascii(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if c.isascii() and c.isalpha()) or "box"
 
 
-def email(dice: Dice, given: str, family: str) -> str:
+def email(dice: Rng, given: str, family: str) -> str:
     """An address made of the person's name; two in five are on a host inside the hospital (.local)."""
     first, last = _ascii(given), _ascii(family)
     user = dice.choose((f"{first}.{last}", f"{first[0]}{last}", f"{last}{dice.digits(2)}", f"{first}_{last[0]}"))
     return f"{user}@{dice.choose(_PRIVATE_HOSTS if dice.chance(0.4) else _PUBLIC_HOSTS)}"
 
 
-def mrn(dice: Dice) -> str:
+def mrn(dice: Rng) -> str:
     return dice.choose(
         (
             f"{dice.integer(1, 9)}{dice.digits(6)}",
@@ -106,24 +106,24 @@ def mrn(dice: Dice) -> str:
     )
 
 
-def ssn(dice: Dice) -> str:
+def ssn(dice: Rng) -> str:
     """Nine digits in the form of a number that could have been issued: no 000, 666 or 9xx in front, no zero group."""
     area = dice.integer(1, 665) if dice.chance(0.75) else dice.integer(667, 899)
     parts = (f"{area:03d}", f"{dice.integer(1, 99):02d}", f"{dice.integer(1, 9999):04d}")
     return dice.choose(("-", "-", "-", " ", "")).join(parts)
 
 
-def address(dice: Dice) -> str:
+def address(dice: Rng) -> str:
     """Street, town, state and ZIP; sometimes the town and ZIP alone."""
     place = f"{dice.choose(_TOWNS)}, {dice.choose(_STATES)} {dice.integer(1, 9)}{dice.digits(4)}"
     return place if dice.chance(0.3) else f"{dice.integer(2, 9899)} {dice.choose(_STREETS)}, {place}"
 
 
-def account(dice: Dice) -> str:
+def account(dice: Rng) -> str:
     return dice.choose((f"{dice.digits(4)}-{dice.digits(6)}", f"AC{dice.digits(9)}", dice.digits(12)))
 
 
-def url(dice: Dice) -> str:
+def url(dice: Rng) -> str:
     page = "".join(dice.choose("abcdef0123456789") for _ in range(8))
     return dice.choose(
         (

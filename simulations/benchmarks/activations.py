@@ -2,7 +2,7 @@
 """Frozen activations of a benchmark's texts, computed once by the product's code and shared by all cells and sites.
 
 A real site computes them itself and keeps them in memory (client/learning/training/features.py). Here nine sites,
-several variants and seeds read the same public texts, so they are kept on disk and mapped. `SharedMaterial` is a site's
+several variants and seeds read the same public texts, so they are kept on disk and mapped. `SharedPipeline` is a site's
 material that takes texts and activations from here and is otherwise the product's own.
 """
 
@@ -21,13 +21,13 @@ from torch import Tensor
 from client.data.corpus import load_corpus
 from client.learning import tasks
 from client.learning.model.model import SharedBert
-from client.learning.model.pieces import RowPieces, WordPieces, gathered, read_pieces
 from client.learning.model.pretrained import load_packaged
-from client.learning.tasks import Reading
+from client.learning.model.tokenization import TokenizedExample, WordPieces, pack, tokenize_records
+from client.learning.tasks import TaskExample
 from client.learning.training.features import Features, compute_features
 from client.learning.training.training import TextExamples
 from client.settings.site_settings import SiteFolder
-from client.site.material import Anonymized, Material, Split
+from client.site.pipeline import Anonymized, SitePipeline, Split
 from privacy.base.identifiers import HexBytes
 from privacy.base.randomness import SecretSeed
 from privacy.protocol.plans import TaskPlan
@@ -44,21 +44,21 @@ class Activations:
         self.texts, self._folder, self._tell = texts, folder, tell
         self.pretrained = load_packaged()
         self._places = {row.id: place for place, row in enumerate(texts.rows)}
-        self._rows: list[RowPieces] = []
+        self._rows: list[TokenizedExample] = []
         self._values: dict[str, Tensor] = {}
 
     @property
-    def rows(self) -> list[RowPieces]:
+    def rows(self) -> list[TokenizedExample]:
         """The word pieces of each row."""
         if not self._rows:
             tokenizer = self.pretrained.tokenizer(self.texts.corpus.max_tokens)
-            self._rows = read_pieces([row.record for row in self.texts.rows], tokenizer, "text")
+            self._rows = tokenize_records([row.record for row in self.texts.rows], tokenizer, "text")
         return self._rows
 
     @cached_property
     def pieces(self) -> WordPieces:
         """The word pieces of all rows."""
-        return gathered(self.rows)
+        return pack(self.rows)
 
     def examples(self, records: Sequence[AnonymizedRecord], plan: TaskPlan, model: SharedBert) -> TextExamples:
         """`records` (rows that follow one another in the texts) as examples on `model`; every label is the plan's."""
@@ -73,7 +73,7 @@ class Activations:
             values = self.values(model)[rows] if model.entry == "pooled" else self.values(model)[start:stop]
         task = tasks.load(plan.name)
         read = [task.read(record, of_row, plan) for record, of_row in zip(records, self.rows[rows], strict=True)]
-        readings = tuple(one for one in read if isinstance(one, Reading))
+        readings = tuple(one for one in read if isinstance(one, TaskExample))
         if len(readings) != len(records):
             raise ValueError("a record's label is not the plan's")
         return TextExamples(task, plan, Features(model, pieces, values), readings, tuple(records), 0, pieces.lengths)
@@ -107,7 +107,7 @@ class Activations:
         partial.replace(file)
 
 
-class SharedMaterial(Material):
+class SharedPipeline(SitePipeline):
     """A site's material whose texts are anonymized already and whose activations are shared."""
 
     def __init__(self, folder: SiteFolder, site_key: SecretSeed, activations: Activations) -> None:

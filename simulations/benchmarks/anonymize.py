@@ -29,7 +29,8 @@ os.environ.setdefault("COLUMNS", "180")  # the table is wide, also where it is n
 from privacy.base.canonical import Json
 from privacy.base.errors import CollabError
 from privacy.base.identifiers import sha256
-from simulations.benchmarks import hipaa, misses, ner_speed, spans, steadiness
+from simulations.benchmarks import determinism as steadiness
+from simulations.benchmarks import hipaa, misses, ner_speed, spans
 from simulations.benchmarks.findings import Cell, Cells, Product, Stock
 from simulations.benchmarks.quality import FIGURES, SETS, Labelled
 from simulations.benchmarks.report import ROOT, Row, write_report

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from privacy.base.files import write_whole
-from simulations.benchmarks.cells import Bench, Scores, score
+from simulations.benchmarks.experiments import Bench, Scores, score
 
 
 def tfidf(bench: Bench) -> Scores:

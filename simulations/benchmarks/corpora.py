@@ -27,7 +27,7 @@ import torch
 
 from simulations.benchmarks.activations import exclusive
 from simulations.benchmarks.baseline import tfidf
-from simulations.benchmarks.cells import Bench, Cell, Scope, Scores, Variant
+from simulations.benchmarks.experiments import Bench, Cell, Scope, Scores, Variant
 from simulations.benchmarks.grid import ORDER, choose
 from simulations.benchmarks.report import ROOT
 from simulations.benchmarks.table import write_table

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from simulations.benchmarks.cells import Bench, Cell, Scope, Scores, Setting, Variant
+from simulations.benchmarks.experiments import Bench, Cell, Scope, Scores, Setting, Variant
 
 HEAD = Setting("sgd", 0.1, 1.0, momentum=0.5, rounds=20, steps=5, sample_rate=0.2, clip_norm=20.0)
 HEAD_ADAM = replace(HEAD, optimizer="adam", momentum=0.0)

@@ -232,21 +232,21 @@ def messages(count: int = 100_000, seconds: float = 600.0) -> list[Row]:
     """(b): up to `count` hostile messages in at most `seconds`, while two honest sites answer rounds."""
     from flwr.common.serde import message_from_proto
 
-    from coordinator.wire.courier import Courier
+    from coordinator.wire.message_exchange import MessageExchange
     from coordinator.wire.slots import Slots
-    from simulations.benchmarks.rounds import parcel
+    from simulations.benchmarks.rounds import message as signed_message
 
     with tempfile.TemporaryDirectory() as temporary, door(Path(temporary)) as (federation, grid, nodes, address):
         run_id = grid.run.run_id
         evil = Site(federation, address, EVIL, run_id)
         evil.come()
-        courier = Courier(grid, nodes)
+        message_exchange = MessageExchange(grid, nodes)
         stop, sent, mutex = threading.Event(), [0], threading.Lock()
         honest = [threading.Thread(target=_work, args=(federation, address, site, run_id, stop)) for site in HONEST]
         for thread in honest:
             thread.start()
-        courier.wait_online(3, 30)
-        first = grid.create_message(_content(parcel, b"model"), "train", nodes[EVIL], "0", seconds + 300)
+        message_exchange.wait_online(3, 30)
+        first = grid.create_message(_content(signed_message, b"model"), "train", nodes[EVIL], "0", seconds + 300)
         grid.push_messages([first])
         asked = message_from_proto(evil.pull().messages_list[0])
 
@@ -271,10 +271,10 @@ def messages(count: int = 100_000, seconds: float = 600.0) -> list[Row]:
         while (any(thread.is_alive() for thread in liars) and time.monotonic() - start < seconds) or rounds < 3:
             rounds += 1
             payload = b"model of round %d" % rounds * 1000
-            parcels = {site: parcel("coordinator", payload, rounds) for site in HONEST}
+            signed_messages = {site: signed_message("coordinator", payload, rounds) for site in HONEST}
             got = dict(
-                courier.exchange(
-                    parcels, phase="update", server_round=rounds, deadline_seconds=60, max_payload_bytes=LIMIT
+                message_exchange.send_and_receive(
+                    signed_messages, phase="update", server_round=rounds, deadline_seconds=60, max_payload_bytes=LIMIT
                 )
             )
             refused += sum(reply == "malformed" for reply in got.values())
@@ -299,21 +299,21 @@ def messages(count: int = 100_000, seconds: float = 600.0) -> list[Row]:
     ]
 
 
-def _content(parcel: Any, payload: bytes) -> Any:
+def _content(signed_message: Any, payload: bytes) -> Any:
     from privacy.protocol.flower import to_content
 
-    return to_content(parcel("coordinator", payload, 1))
+    return to_content(signed_message("coordinator", payload, 1))
 
 
 def _work(federation: SmallFederation, address: str, site: str, run_id: int, stop: threading.Event) -> None:
     """An honest site: the real transport and app, answering at once."""
     from client.wire.app import make_app
     from client.wire.transport import serve
-    from simulations.benchmarks.rounds import parcel
+    from simulations.benchmarks.rounds import message as signed_message
 
     class Echo:
         def answer(self, received: Any) -> Any:
-            return parcel(site, received.payload[::-1], received.envelope.server_round)
+            return signed_message(site, received.payload[::-1], received.envelope.server_round)
 
     serve(
         make_app(lambda config: Echo()),

@@ -39,7 +39,7 @@ def peak_megabytes(pid: int | str = "self") -> float:
     raise OSError("no VmHWM in /proc")
 
 
-def parcel(sender: str, payload: bytes, server_round: int) -> Any:
+def message(sender: str, payload: bytes, server_round: int) -> Any:
     from privacy.log.keys import SigningKey
     from privacy.protocol.messages import Refusal, seal
 
@@ -74,7 +74,7 @@ def answer(arguments: Sequence[str]) -> None:
         def answer(self, received: Any) -> Any:
             seed = [received.envelope.server_round, SITES.index(site)]
             update = np.random.Generator(np.random.Philox(seed)).bytes(len(received.payload))
-            return parcel(site, update, received.envelope.server_round)
+            return message(site, update, received.envelope.server_round)
 
     serve(
         make_app(lambda config: Site()),
@@ -92,7 +92,7 @@ def coordinate(arguments: Sequence[str]) -> None:
     import numpy as np
 
     from coordinator.blobs import BlobStore
-    from coordinator.wire.courier import Courier
+    from coordinator.wire.message_exchange import MessageExchange
     from coordinator.wire.superlink import flower_grid
     from privacy.aggregation import weighted_sum
     from simulations.benchmarks.small_federation import SmallFederation
@@ -114,8 +114,8 @@ def coordinate(arguments: Sequence[str]) -> None:
             address = f"127.0.0.1:{grid.superlink.port}"
             command = [sys.executable, "-m", "simulations.benchmarks.rounds", "answer", address, temporary]
             processes = {site: subprocess.Popen([*command, site]) for site in SITES}
-            courier = Courier(grid, nodes)
-            courier.wait_online(len(SITES), 60)
+            message_exchange = MessageExchange(grid, nodes)
+            message_exchange.wait_online(len(SITES), 60)
             model = np.random.Generator(np.random.Philox(1)).standard_normal(size, dtype=np.float32)
             pids: dict[str, int | str] = {"coordinator": "self", "superlink": grid.superlink.process.pid}
             pids |= {site: process.pid for site, process in processes.items()}
@@ -124,9 +124,9 @@ def coordinate(arguments: Sequence[str]) -> None:
             for server_round in range(1, rounds + 1):
                 start = time.perf_counter()
                 blobs = BlobStore(folder / "blobs")
-                sent = dict.fromkeys(SITES, parcel("coordinator", model.tobytes(), server_round))
+                sent = dict.fromkeys(SITES, message("coordinator", model.tobytes(), server_round))
                 stored = []
-                for _, reply in courier.exchange(
+                for _, reply in message_exchange.send_and_receive(
                     sent, phase="update", server_round=server_round, deadline_seconds=600, max_payload_bytes=4 * size
                 ):
                     stored.append(blobs.put(reply.payload))  # type: ignore[union-attr]

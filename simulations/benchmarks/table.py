@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from simulations.benchmarks.cells import SCOPES, VARIANTS, Bench, Cell, Scope, Scores, Variant
+from simulations.benchmarks.experiments import SCOPES, VARIANTS, Bench, Cell, Scope, Scores, Variant
 from simulations.benchmarks.grid import NOTES, choose, trials
 from simulations.benchmarks.report import Row, write_report
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from client.data.marks import join, read_tags
+from client.data.annotations import join, read_tags
 from privacy.base.canonical import Json, digest_of
 from privacy.base.files import write_whole
 from privacy.base.identifiers import sha256

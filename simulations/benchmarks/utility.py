@@ -27,7 +27,7 @@ os.environ.setdefault("COLUMNS", "180")  # the table is wide, also where it is n
 import torch
 
 from simulations.benchmarks.activations import exclusive
-from simulations.benchmarks.cells import Bench, Cell, Scope, Scores, Variant
+from simulations.benchmarks.experiments import Bench, Cell, Scope, Scores, Variant
 from simulations.benchmarks.report import ROOT
 from simulations.benchmarks.texts import prepare
 from simulations.benchmarks.utility_grid import CORPORA, ORDER, choose

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from simulations.benchmarks.cells import EPSILONS, Bench, Cell, Scope, Setting, Variant
+from simulations.benchmarks.experiments import EPSILONS, Bench, Cell, Scope, Setting, Variant
 from simulations.benchmarks.grid import Run, best_on_dev
 from simulations.benchmarks.texts import Corpus
 

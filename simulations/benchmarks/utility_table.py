@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from simulations.benchmarks.cells import EPSILONS, Bench, Cell, Scope, Variant
+from simulations.benchmarks.experiments import EPSILONS, Bench, Cell, Scope, Variant
 from simulations.benchmarks.report import Row, write_report
 from simulations.benchmarks.utility_grid import SCOPES, VARIANTS, choose, trials
 from simulations.benchmarks.utility_plot import draw

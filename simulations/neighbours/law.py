@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from privacy.protocol.messages import Parcel
+from privacy.protocol.messages import SignedMessage
 from privacy.update.quantize import decode
 from simulations.neighbours.cases import Case
 from simulations.neighbours.world import BUCKET, CLIP, SCALE_LOG2, SITE, Answers, World
@@ -40,14 +40,14 @@ def differences(case: Case, first: Answers, second: Answers) -> list[str]:
     return found
 
 
-def _differ(first: Parcel, second: Parcel) -> list[str]:
+def _differ(first: SignedMessage, second: SignedMessage) -> list[str]:
     """Kind, size, and every field that is not named above."""
     if first.envelope.kind != second.envelope.kind:
         return [f"kind: {first.envelope.kind} and {second.envelope.kind}"]
     kind = first.envelope.kind
     assert {one.envelope.sender for one in (first, second)} == {SITE}
-    bodies = [json.loads(parcel.body) for parcel in (first, second)]
-    envelopes = [parcel.envelope.model_dump(mode="json") for parcel in (first, second)]
+    bodies = [json.loads(message.body) for message in (first, second)]
+    envelopes = [message.envelope.model_dump(mode="json") for message in (first, second)]
     found = [name for name in sorted({*bodies[0], *bodies[1]} - NOISED[kind]) if _of(bodies, name)]
     found += [f"envelope.{name}" for name in sorted({*envelopes[0]} - OF_THE_BODY) if _of(envelopes, name)]
     if len(first.payload) != len(second.payload):
@@ -59,10 +59,10 @@ def _of(pair: list[dict[str, object]], name: str) -> bool:
     return pair[0].get(name) != pair[1].get(name)
 
 
-def _counts(case: Case, first: Parcel, second: Parcel) -> list[str]:
+def _counts(case: Case, first: SignedMessage, second: SignedMessage) -> list[str]:
     """The noise is the same integers, so the difference is the patient's own counts."""
     counted = case.counted
-    pair = [json.loads(parcel.body) for parcel in (first, second)]
+    pair = [json.loads(message.body) for message in (first, second)]
     if {tuple(sorted(one)) for one in pair} != {tuple(sorted(pair[0]))}:
         return ["the counts' names"]
     scalars = sum(abs(pair[0][name] - pair[1][name]) for name in ("correct", "incorrect"))
@@ -73,7 +73,7 @@ def _counts(case: Case, first: Parcel, second: Parcel) -> list[str]:
     return [] if max(scalars, *vectors) <= counted else [f"counts moved by {scalars} and {vectors} of {counted}"]
 
 
-def _update(case: Case, first: Parcel, second: Parcel) -> list[str]:
+def _update(case: Case, first: SignedMessage, second: SignedMessage) -> list[str]:
     """Of one step of SGD: rate * C / (q * bucket), and two quanta a value. Clipping an update lengthens nothing."""
     if case.num_steps > 1 or case.optimizer != "sgd":
         return []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two real sites with one site's keys, of which one holds a patient more, and a hostile coordinator's desk.
 
-Both get the same signed parcels and draw the same nonces (their keys follow a known seed), so whatever differs between
+Both get the same signed messages and draw the same nonces (their keys follow a known seed), so whatever differs between
 their answers comes from that patient. What costs time and is no matter here is shared: the texts' engine, the
 self-checks, the models; ledger and memory are fresh in each try.
 """
@@ -23,7 +23,7 @@ from client.enrolment import enroll, join, load_identity
 from client.learning.model.pretrained import load_pretrained
 from client.learning.training.contract import describe_pretrained
 from client.settings.site_settings import SiteFolder, SiteSettings
-from client.site.material import Anonymized
+from client.site.pipeline import Anonymized
 from client.site.site import Site
 from coordinator import provision
 from coordinator.journal import Journal
@@ -33,13 +33,13 @@ from privacy.base.identifiers import Digest, sha256
 from privacy.base.randomness import PublicSeed
 from privacy.commandline.settings_file import render
 from privacy.dp.params import PrivacyParams
+from privacy.protocol.anonymization_check import IDENTIFIERS, AnonymizationPlan, SelfCheck
 from privacy.protocol.delivery import Delivery
 from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RoundPlanned, RunOpened
 from privacy.protocol.mechanism import MechanismCheck, passed
-from privacy.protocol.messages import COORDINATOR, Parcel, Phase, seal
+from privacy.protocol.messages import COORDINATOR, Phase, SignedMessage, seal
 from privacy.protocol.outline import RunOutline
 from privacy.protocol.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
-from privacy.protocol.recall import IDENTIFIERS, AnonymizationPlan, SelfCheck
 from privacy.text.find import engines
 from privacy.text.settings import TextSettings
 from privacy.update.delta import ModelContract, model_bytes, model_vector
@@ -72,8 +72,8 @@ class _Passed:
 class Answers:
     """What a site sent, and what it told itself."""
 
-    hello: Parcel
-    answer: Parcel
+    hello: SignedMessage
+    answer: SignedMessage
     told: tuple[Mapping[str, object], ...]
 
 
@@ -175,8 +175,8 @@ class World:
         site = Site(folder, self.identity)
         known = (case.task, case.rows, case.target if with_target else None)
         if known in self._read:
-            site.material._anonymized = self._read[known]
-        site.material._pretrained, site.material._built = {self.pretrained.digest: self.pretrained}, self._built
+            site.pipeline._anonymized = self._read[known]
+        site.pipeline._pretrained, site.pipeline._built = {self.pretrained.digest: self.pretrained}, self._built
         site.self_check = site.readiness._self_check = _Passed(CHECK)  # type: ignore[assignment]
         site.mechanism = site.readiness._mechanism = _Passed()  # type: ignore[assignment]
         return site
@@ -201,22 +201,22 @@ class World:
             self._journal = self._new_journal()
         sites = [self._site(case, with_target=with_target) for with_target in (True, False)]
         try:
-            parcels = self._parcels(case, sites[0].settings)
-            answers = [self._answers(site, parcels) for site in sites]
+            messages = self._messages(case, sites[0].settings)
+            answers = [self._answers(site, messages) for site in sites]
         finally:
             for site, with_target in zip(sites, (True, False), strict=True):
                 known = (case.task, case.rows, case.target if with_target else None)
-                if site.material._anonymized is not None:
-                    self._read[known] = site.material._anonymized
+                if site.pipeline._anonymized is not None:
+                    self._read[known] = site.pipeline._anonymized
                 site.state.close()
         return answers[0], answers[1]
 
     @staticmethod
-    def _answers(site: Site, parcels: tuple[Parcel, Parcel]) -> Answers:
-        hello, answer = (site.answer(parcel) for parcel in parcels)
+    def _answers(site: Site, messages: tuple[SignedMessage, SignedMessage]) -> Answers:
+        hello, answer = (site.answer(message) for message in messages)
         return Answers(hello, answer, tuple(site.reports.events(hello.envelope.run_id)))
 
-    def _parcels(self, case: Case, settings: SiteSettings) -> tuple[Parcel, Parcel]:
+    def _messages(self, case: Case, settings: SiteSettings) -> tuple[SignedMessage, SignedMessage]:
         """The opening, and the plan with its hostile model."""
         labels: tuple[str, ...] = LABELS
         if case.labels_lack != "none":
@@ -266,10 +266,10 @@ class World:
             body = EvaluationPlanned(plan=EvaluationPlan.model_validate(asked))
         number = body.plan.server_round
         (opening,) = self._journal.append(run_id, 0, opened)
-        hello = self._parcel(opening, "hello", 0)
+        hello = self._message(opening, "hello", 0)
         (planned,) = self._journal.append(run_id, number, body)
         phase: Phase = "update" if case.phase == "update" else "evaluate"
-        return hello, self._parcel(planned, phase, opening.index + 1, payload)
+        return hello, self._message(planned, phase, opening.index + 1, payload)
 
     def _opened(self, contract: ModelContract, first: bytes, outline: RunOutline, settings: SiteSettings) -> RunOpened:
         roster = {SITE: self._roster.model_copy(update={"policy_digest": settings.policy_digest})}
@@ -288,7 +288,7 @@ class World:
             outline=outline,
         )
 
-    def _parcel(self, entry: AuditEntry, phase: Phase, from_size: int, payload: bytes = b"") -> Parcel:
+    def _message(self, entry: AuditEntry, phase: Phase, from_size: int, payload: bytes = b"") -> SignedMessage:
         return seal(
             Delivery(entry=entry, proof=self._journal.prove(entry.index, from_size)),
             kind="delivery",

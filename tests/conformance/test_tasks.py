@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from client.learning import tasks
 from client.learning.model.model import build
 from client.learning.model.pretrained import Pretrained, load_pretrained
-from client.learning.tasks import Reading
+from client.learning.tasks import TaskExample
 from client.learning.training.training import TextExamples, count, predict, prepare
 from privacy.base import parts
 from privacy.base.errors import ContractError, SettingsError
@@ -203,22 +203,22 @@ def test_no_example_counts_for_more_than_the_plan_says(name: str, data: st.DataO
         classes = st.lists(st.integers(0, 4), min_size=words, max_size=words)
         target = np.array(data.draw(classes))
         target[data.draw(st.integers(0, words - 1))] = -100
-        reading = Reading(target, beyond=tuple(data.draw(st.lists(st.integers(0, 9), min_size=2, max_size=2))))
+        reading = TaskExample(target, beyond=tuple(data.draw(st.lists(st.integers(0, 9), min_size=2, max_size=2))))
         said = np.array(data.draw(classes))
     elif name == "multi_label":
         chosen = st.lists(st.booleans(), min_size=4, max_size=4)
-        reading, said = Reading(np.array(data.draw(chosen), np.float32)), np.array(data.draw(chosen))
+        reading, said = TaskExample(np.array(data.draw(chosen), np.float32)), np.array(data.draw(chosen))
     elif name == "question_answering":
         ends = st.lists(st.integers(0, 9), min_size=2, max_size=2)
-        reading, said = Reading(np.array(sorted(data.draw(ends)))), np.array(sorted(data.draw(ends)))
+        reading, said = TaskExample(np.array(sorted(data.draw(ends)))), np.array(sorted(data.draw(ends)))
     elif name == "masked_language":
         hidden = data.draw(st.integers(0, 9))
-        reading, said = Reading(np.array(0)), np.array([data.draw(st.integers(0, hidden)), hidden])
+        reading, said = TaskExample(np.array(0)), np.array([data.draw(st.integers(0, hidden)), hidden])
     elif name == "regression":
         unit = st.floats(0, 1, width=32)
-        reading, said = Reading(np.array(data.draw(unit))), np.array(data.draw(unit))
+        reading, said = TaskExample(np.array(data.draw(unit))), np.array(data.draw(unit))
     else:  # the place of a label
-        reading, said = Reading(np.array(data.draw(st.integers(0, 3)))), np.array(data.draw(st.integers(0, 3)))
+        reading, said = TaskExample(np.array(data.draw(st.integers(0, 3)))), np.array(data.draw(st.integers(0, 3)))
     right, actual, predicted = (np.array(one) for one in task.tally(said, reading, given_plan))
     for counted in (right, actual, predicted):
         assert counted.shape == (given_plan.places,)

@@ -24,7 +24,7 @@ from coordinator.journal import Journal
 from coordinator.planning import Recipe, run_outline
 from coordinator.rounds import Rounds
 from coordinator.settings import FederationSettings
-from coordinator.wire.courier import Courier
+from coordinator.wire.message_exchange import MessageExchange
 from privacy.audit.spending import epsilon_of
 from privacy.base.canonical import digest_of
 from privacy.base.errors import IntegrityError
@@ -35,21 +35,21 @@ from privacy.dp.params import PrivacyEvent, PrivacySpent, epsilon_string
 from privacy.log.keys import SigningKey
 from privacy.log.note import NoteKey
 from privacy.protocol import mechanism
+from privacy.protocol.anonymization_check import EntityRecall, SelfCheck
 from privacy.protocol.checkpoint import Checkpoint, check_proof
 from privacy.protocol.delivery import Delivery
 from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RosterSite, RoundPlanned, RunClosed, RunOpened
 from privacy.protocol.messages import (
     COORDINATOR,
-    Parcel,
     Refusal,
+    SignedMessage,
     SiteHello,
     SiteMetrics,
     SiteUpdate,
-    open_parcel,
+    open_message,
     seal,
 )
 from privacy.protocol.plans import EvaluationPlan, RoundPlan
-from privacy.protocol.recall import EntityRecall, SelfCheck
 from privacy.update.clip import clip
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
 from privacy.update.quantize import encode, quantize
@@ -71,7 +71,7 @@ class Player:
         self.name, self.role, self.bucket = name, role, bucket
         self.key = SigningKey(bytes.fromhex(sha256(name.encode())))
         self.seen: Checkpoint | None = None
-        self.replies: dict[tuple[str, str], Parcel] = {}
+        self.replies: dict[tuple[str, str], SignedMessage] = {}
         self.trained: list[str] = []
         self.events: list[PrivacyEvent] = []
         self.self_check = SelfCheck(
@@ -82,7 +82,7 @@ class Player:
         self.asked: list[tuple[str, int]] = []
         self.refuse: dict[tuple[str, int], str] = {}
         self.away: set[tuple[str, int]] = set()
-        self.twist: Callable[[Player, Parcel, Parcel], Parcel] = lambda player, asked, reply: reply
+        self.twist: Callable[[Player, SignedMessage, SignedMessage], SignedMessage] = lambda player, asked, reply: reply
         self.change: Callable[[str, int, Any], Any] = lambda phase, number, body: body
 
     def roster_site(self) -> RosterSite:
@@ -90,44 +90,46 @@ class Player:
             signing_key=self.key.verify_key().hex(), size_bucket=self.bucket, policy_digest=POLICY, role=self.role
         )
 
-    def answer(self, parcel: Parcel) -> Parcel:
-        envelope = parcel.envelope
+    def answer(self, message: SignedMessage) -> SignedMessage:
+        envelope = message.envelope
         place = (envelope.phase, envelope.server_round)
         self.asked.append(place)
         if place in self.away:
             raise ConnectionError("gone")
-        return self.twist(self, parcel, self._reply(parcel, place))
+        return self.twist(self, message, self._reply(message, place))
 
-    def _reply(self, parcel: Parcel, place: tuple[str, int]) -> Parcel:
-        delivery = open_parcel(parcel, Delivery, COORDINATOR_KEY.verify_key())
+    def _reply(self, message: SignedMessage, place: tuple[str, int]) -> SignedMessage:
+        delivery = open_message(message, Delivery, COORDINATOR_KEY.verify_key())
         body = delivery.entry.body
         asked = digest_of(body.plan) if isinstance(body, RoundPlanned | EvaluationPlanned) else digest_of(body)
         try:
             self.seen = check_proof(delivery.entry, delivery.proof, LOG, self.seen)
         except IntegrityError as error:
-            return self.sealed(parcel, "refusal", asked, self.refusal(asked, error.reason))
+            return self.sealed(message, "refusal", asked, self.refusal(asked, error.reason))
         if place in self.refuse:
-            return self.sealed(parcel, "refusal", asked, self.refusal(asked, self.refuse[place]))
+            return self.sealed(message, "refusal", asked, self.refusal(asked, self.refuse[place]))
         if (asked, place[0]) not in self.replies:
-            reply = self._make(parcel, body, asked)
+            reply = self._make(message, body, asked)
             if place[0] == "hello":
                 return reply
             self.replies[asked, place[0]] = reply
         return self.replies[asked, place[0]]
 
-    def _make(self, parcel: Parcel, body: BaseModel, asked: str) -> Parcel:
+    def _make(self, message: SignedMessage, body: BaseModel, asked: str) -> SignedMessage:
         match body:
             case RunOpened():
-                return self.sealed(parcel, "site_hello", asked, self._hello(body, asked))
+                return self.sealed(message, "site_hello", asked, self._hello(body, asked))
             case RoundPlanned(plan=plan):
                 payload = self._train(plan, asked)
-                return self.sealed(parcel, "site_update", asked, self._update(plan, asked, payload), payload)
+                return self.sealed(message, "site_update", asked, self._update(plan, asked, payload), payload)
             case EvaluationPlanned(plan=plan):
-                return self.sealed(parcel, "site_metrics", asked, self._metrics(plan, asked))
+                return self.sealed(message, "site_metrics", asked, self._metrics(plan, asked))
         raise AssertionError("nothing to answer")
 
-    def sealed(self, parcel: Parcel, kind: str, asked: str, body: BaseModel, payload: bytes = b"") -> Parcel:
-        envelope = parcel.envelope
+    def sealed(
+        self, message: SignedMessage, kind: str, asked: str, body: BaseModel, payload: bytes = b""
+    ) -> SignedMessage:
+        envelope = message.envelope
         return seal(
             self.change(envelope.phase, envelope.server_round, body),
             kind=kind,
@@ -274,9 +276,11 @@ class Stage:
         nodes = {name: at for at, name in enumerate(sorted(self.players), 2)}
         app = make_app(lambda config: self.players[str(config["site"])])
         present = {node: {"site": name} for name, node in nodes.items() if name not in self.gone}
-        courier = Courier(LocalGrid(app, present), nodes, poll_seconds=0.01)
+        message_exchange = MessageExchange(LocalGrid(app, present), nodes, poll_seconds=0.01)
         with Journal.open(self.folder, LOG_KEY, ORIGIN, self.clock) as journal:
-            yield Rounds(self.recipe, journal, BlobStore(self.folder / "blobs"), courier, COORDINATOR_KEY, progress)
+            yield Rounds(
+                self.recipe, journal, BlobStore(self.folder / "blobs"), message_exchange, COORDINATOR_KEY, progress
+            )
 
     def run(self, progress: Callable[[AuditEntry], None] = lambda entry: None) -> RunClosed:
         with self.coordinator(progress) as rounds:

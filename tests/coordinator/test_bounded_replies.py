@@ -14,7 +14,7 @@ from privacy.audit.replay import replay
 from privacy.audit.verify import verify
 from privacy.log.keys import SigningKey
 from privacy.log.note import NoteKey
-from privacy.protocol.messages import Parcel, SiteHello
+from privacy.protocol.messages import SignedMessage, SiteHello
 
 MakeStage = Callable[..., Any]
 
@@ -59,7 +59,7 @@ def test_an_answer_that_was_written_for_elsewhere_is_refused(make_stage: MakeSta
     stage = make_stage(training={"rounds": 1}, rounds={"evaluate": False})
     other = {"log_vkey": NoteKey("collab/hills", SigningKey(b"\x09" * 32).verify_key()).vkey(), "recipient": "alder"}
 
-    def elsewhere(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def elsewhere(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         if reply.envelope.phase != "update":
             return reply
         unsigned = reply.envelope.model_copy(update={field: other[field], "signature": ""})

@@ -20,27 +20,27 @@ from privacy.audit.verify import verify
 from privacy.base.canonical import digest_of
 from privacy.base.identifiers import sha256
 from privacy.log.keys import SigningKey
-from privacy.protocol.messages import Envelope, Parcel, Refusal, SiteUpdate, seal
+from privacy.protocol.anonymization_check import EntityRecall
+from privacy.protocol.messages import Envelope, Refusal, SignedMessage, SiteUpdate, seal
 from privacy.protocol.plans import EncodingPlan
-from privacy.protocol.recall import EntityRecall
 from privacy.update.quantize import encode
 
 MakeStage = Callable[..., Any]
-Twist = Callable[[Any, Parcel, Parcel], Parcel]
+Twist = Callable[[Any, SignedMessage, SignedMessage], SignedMessage]
 
 
-def resealed(player: Any, reply: Parcel, key: SigningKey | None = None, **fields: Any) -> Parcel:
+def resealed(player: Any, reply: SignedMessage, key: SigningKey | None = None, **fields: Any) -> SignedMessage:
     """`reply` under changed envelope fields, signed again."""
     body, payload = fields.pop("body", reply.body), fields.pop("payload", reply.payload)
     unsigned = reply.envelope.model_copy(update={"body_digest": sha256(body), **fields, "signature": ""})
     signature = (key or player.key).sign("collab/envelope/v2", unsigned.signed_bytes()).hex()
-    return Parcel(unsigned.model_copy(update={"signature": signature}), body, payload)
+    return SignedMessage(unsigned.model_copy(update={"signature": signature}), body, payload)
 
 
 def with_body(change: Callable[[Any], Any]) -> Twist:
     """The site signs another body than an honest one would."""
 
-    def twist(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def twist(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         names = ("kind", "run_id", "server_round", "attempt", "phase", "sender", "log_vkey", "recipient")
         kept = {name: getattr(reply.envelope, name) for name in names}
         body = change(SiteUpdate.model_validate_json(reply.body))
@@ -53,7 +53,7 @@ def with_body(change: Callable[[Any], Any]) -> Twist:
 def with_payload(payload: bytes) -> Twist:
     """The site signs for another payload than an honest one would make."""
 
-    def twist(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def twist(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         change = with_body(
             lambda update: update.model_copy(update={"payload_digest": sha256(payload), "payload_bytes": len(payload)})
         )
@@ -172,7 +172,7 @@ ATTACKS: dict[str, tuple[Twist, str]] = {
 
 
 def in_round_one(twist: Twist, phase: str = "update") -> Twist:
-    def only(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def only(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         here = (asked.envelope.phase, asked.envelope.server_round) == (phase, 1)
         return twist(player, asked, reply) if here else reply
 
@@ -238,7 +238,7 @@ def test_a_site_whose_own_floor_does_not_hold_is_not_asked_again(make_stage: Mak
 def test_a_replayed_update_of_an_earlier_round_is_refused(make_stage: MakeStage) -> None:
     stage, kept = make_stage(), []
 
-    def replaying(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def replaying(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         if asked.envelope.phase == "update":
             kept.append(reply)
             return kept[0]
@@ -253,7 +253,7 @@ def test_a_replayed_update_of_an_earlier_round_is_refused(make_stage: MakeStage)
 def test_an_unknown_kind_is_malformed_before_anything_of_it_is_looked_at(make_stage: MakeStage) -> None:
     stage = make_stage(training={"rounds": 1}, rounds={"evaluate": False})
 
-    def strange(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def strange(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         fields = reply.envelope.model_dump() | {"kind": "site_poem"}
         return replace(reply, envelope=Envelope.model_construct(**fields))
 
@@ -337,7 +337,7 @@ def test_no_site_can_stop_the_others_by_claiming_a_log_longer_than_there_is(make
 def test_nor_by_a_refusal_that_does(make_stage: MakeStage, reason: str) -> None:
     stage = make_stage()
 
-    def boast(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def boast(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         body = Refusal(plan_digest=reply.envelope.context_digest, reason=reason, seen_tree_size=10**9)
         return player.sealed(asked, "refusal", reply.envelope.context_digest, body)
 
@@ -351,7 +351,7 @@ def test_a_site_whose_last_reply_was_lost_is_asked_once_more_from_what_it_saw(ma
     stage = make_stage()
     cedar = stage.players["cedar"]
 
-    def lose(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def lose(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         if (asked.envelope.phase, asked.envelope.server_round) == ("evaluate", 0):
             raise ConnectionError("the reply is lost on its way")
         return reply
@@ -368,7 +368,7 @@ def test_a_site_whose_last_reply_was_lost_is_asked_once_more_from_what_it_saw(ma
 def test_a_site_that_always_says_stale_proof_is_asked_twice_and_then_left_out(make_stage: MakeStage) -> None:
     stage = make_stage(training={"rounds": 1}, rounds={"evaluate": False})
 
-    def stale(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def stale(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         body = player.refusal(reply.envelope.context_digest, "stale_proof")
         return player.sealed(asked, "refusal", reply.envelope.context_digest, body)
 
@@ -381,7 +381,7 @@ def test_a_site_that_always_says_stale_proof_is_asked_twice_and_then_left_out(ma
 def test_a_refusal_about_another_plan_is_no_refusal_of_this_one(make_stage: MakeStage) -> None:
     stage = make_stage(training={"rounds": 1}, rounds={"evaluate": False})
 
-    def elsewhere(player: Any, asked: Parcel, reply: Parcel) -> Parcel:
+    def elsewhere(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
         return player.sealed(asked, "refusal", "0" * 64, player.refusal("0" * 64, "budget_exceeded"))
 
     stage.players["cedar"].twist = in_round_one(elsewhere)

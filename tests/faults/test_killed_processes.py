@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from privacy.protocol.recall import IDENTIFIERS
+from privacy.protocol.anonymization_check import IDENTIFIERS
 from simulations.cli import run_command
 from simulations.federation import results_file
 

@@ -19,7 +19,7 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from coordinator import admissions, certificates
-from coordinator.wire.courier import Courier
+from coordinator.wire.message_exchange import MessageExchange
 from coordinator.wire.network_grid import FlowerGrid
 from coordinator.wire.superlink import flower_grid
 from privacy.base.files import write_private
@@ -27,7 +27,7 @@ from privacy.base.identifiers import sha256
 from privacy.log.keys import SigningKey
 from privacy.protocol.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
 from privacy.protocol.identity import Role, make_request
-from privacy.protocol.messages import Parcel, ReasonCode
+from privacy.protocol.messages import ReasonCode, SignedMessage
 
 SITES = ("hospital_a", "hospital_b")
 
@@ -51,7 +51,7 @@ class Loopback:
         )
         self.grid: FlowerGrid
         self.grid, self.nodes = stack.enter_context(grid)
-        self.courier = Courier(self.grid, self.nodes)
+        self.message_exchange = MessageExchange(self.grid, self.nodes)
         self.address = f"127.0.0.1:{self.grid.superlink.port}"
         self.log = folder / "superlink" / "superlink.log"
 
@@ -129,10 +129,10 @@ class Loopback:
         return (self.folder / f"{site}.events").read_text().splitlines()
 
     def exchange(
-        self, payloads: dict[str, Parcel], *, server_round: int = 1, seconds: float = 60.0, limit: int = 64 << 20
-    ) -> dict[str, Parcel | ReasonCode]:
+        self, payloads: dict[str, SignedMessage], *, server_round: int = 1, seconds: float = 60.0, limit: int = 64 << 20
+    ) -> dict[str, SignedMessage | ReasonCode]:
         return dict(
-            self.courier.exchange(
+            self.message_exchange.send_and_receive(
                 payloads,
                 phase="update",
                 server_round=server_round,

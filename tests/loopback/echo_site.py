@@ -17,10 +17,10 @@ from client.wire.app import make_app
 from client.wire.credentials import Credentials
 from client.wire.transport import serve
 from privacy.log.keys import SigningKey
-from privacy.protocol.messages import Parcel, Refusal, seal
+from privacy.protocol.messages import Refusal, SignedMessage, seal
 
 
-def parcel(sender: str, payload: bytes) -> Parcel:
+def message(sender: str, payload: bytes) -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1),
         kind="refusal",
@@ -41,12 +41,12 @@ class Echo:
     def __init__(self, site: str, seconds: float) -> None:
         self.site, self.seconds = site, seconds
 
-    def answer(self, received: Parcel) -> Parcel:
+    def answer(self, received: SignedMessage) -> SignedMessage:
         print("answering", flush=True)
         time.sleep(self.seconds)
         if received.payload == b"fail":
             raise RuntimeError("Jane Doe has a fever")
-        return parcel(self.site, received.payload[::-1])
+        return message(self.site, received.payload[::-1])
 
 
 def main() -> None:

@@ -155,7 +155,7 @@ def test_a_revoked_site_is_out_at_once_on_open_connections_too_and_the_others_st
         fleet(loopback, "hospital_a")[0].PullMessages(PullMessagesRequest(node=node))
     loopback.start_site("hospital_a")
     wait_for(lambda: any("does not let this site in" in event for event in loopback.events("hospital_a")))
-    assert loopback.courier.wait_online(1, 30) >= {"hospital_b"}
+    assert loopback.message_exchange.wait_online(1, 30) >= {"hospital_b"}
     assert "connected" not in loopback.events("hospital_a")
 
 
@@ -241,12 +241,12 @@ def test_a_site_of_another_federation_tells_us_nothing_and_waits(
     loopback.pki, loopback.door = ours, listed
     assert site.poll() is None
     assert "connected" not in loopback.events("hospital_a")
-    assert loopback.courier.online() == set()
+    assert loopback.message_exchange.online() == set()
 
 
 def test_no_process_of_ours_calls_home(loopback: Any) -> None:
     loopback.start_site("hospital_a")
-    loopback.courier.wait_online(1, 30)
+    loopback.message_exchange.wait_online(1, 30)
     pid = loopback.grid.superlink.process.pid
     environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     flower = sorted(entry.split(b"=")[0] for entry in environment if entry.startswith(b"FLWR_"))

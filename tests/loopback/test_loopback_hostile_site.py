@@ -30,12 +30,12 @@ from flwr.supercore.inflatable.inflatable_object import (
 
 from privacy.log.keys import SigningKey
 from privacy.protocol.flower import cut, to_content
-from privacy.protocol.messages import Parcel, Refusal, seal
+from privacy.protocol.messages import Refusal, SignedMessage, seal
 
 pytestmark = pytest.mark.slow
 
 
-def parcel(payload: bytes) -> Parcel:
+def message(payload: bytes) -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1),
         kind="refusal",
@@ -110,10 +110,10 @@ def refused(call: Callable[[], object], *statuses: int) -> None:
 
 
 def sent(loopback: Any, payload: bytes = b"model", sites: tuple[str, ...] = ("hospital_a", "hospital_b")) -> list[str]:
-    """One message to each site, as the courier pushes them."""
+    """One message to each site, as the exchange pushes them."""
     pieces = cut(payload)
     made = [
-        loopback.grid.create_message(to_content(parcel(payload), pieces), "train", loopback.nodes[site], "1", 300.0)
+        loopback.grid.create_message(to_content(message(payload), pieces), "train", loopback.nodes[site], "1", 300.0)
         for site in sites
     ]
     return list(loopback.grid.push_messages(made))
@@ -179,7 +179,7 @@ def test_an_object_id_that_was_claimed_does_not_stop_the_coordinator(loopback: A
     for object_id in known:  # what the coordinator announced
         claim = ObjectTree(object_id="a" * 64, children=[ObjectTree(object_id=object_id)])
         refused(lambda claim=claim: evil.push(evil.reply(mine), tree=claim), 409)  # type: ignore[misc]
-    guess = get_object_tree(to_content(parcel(payload), cut(payload)))  # and what it might announce next
+    guess = get_object_tree(to_content(message(payload), cut(payload)))  # and what it might announce next
     claim = ObjectTree(object_id="b" * 64, children=[ObjectTree(object_id=guess.children[1].object_id)])
     evil.push(evil.reply(mine), tree=claim)
     for _ in range(3):

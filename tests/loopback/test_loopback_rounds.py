@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from privacy.protocol.messages import Parcel
+from privacy.protocol.messages import SignedMessage
 
 pytestmark = pytest.mark.slow
 
@@ -23,36 +23,36 @@ assert _spec is not None
 assert _spec.loader is not None
 echo_site: Any = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(echo_site)
-parcel: Callable[[str, bytes], Parcel] = echo_site.parcel
+message: Callable[[str, bytes], SignedMessage] = echo_site.message
 
 SITES = ("hospital_a", "hospital_b")
 
 
-def sent(payload: bytes) -> dict[str, Parcel]:
-    return dict.fromkeys(SITES, parcel("coordinator", payload))
+def sent(payload: bytes) -> dict[str, SignedMessage]:
+    return dict.fromkeys(SITES, message("coordinator", payload))
 
 
-def expected(payload: bytes) -> dict[str, Parcel]:
-    return {site: parcel(site, payload[::-1]) for site in SITES}
+def expected(payload: bytes) -> dict[str, SignedMessage]:
+    return {site: message(site, payload[::-1]) for site in SITES}
 
 
 def test_rounds_with_payloads_of_every_size_come_back_whole_and_sites_leave_cleanly(
     loopback: Any, wait_for: Callable[..., None]
 ) -> None:
     sites = [loopback.start_site(site) for site in SITES]
-    assert loopback.courier.wait_online(2, 30) == set(SITES)
+    assert loopback.message_exchange.wait_online(2, 30) == set(SITES)
     for server_round, size in enumerate([0, 1, 5_000_000, 23_000_000], start=1):
         payload = os.urandom(size)
         assert loopback.exchange(sent(payload), server_round=server_round) == expected(payload)
     for site in sites:
         site.send_signal(signal.SIGTERM)
         assert site.wait(10) == 0
-    assert loopback.courier.online() == set()
+    assert loopback.message_exchange.online() == set()
     assert loopback.events("hospital_a")[0] == "connected"
     assert loopback.events("hospital_a")[-1] == "left"
     # who left cleanly is taken back at once
     loopback.start_site("hospital_a")
-    loopback.courier.wait_online(1, 10)
+    loopback.message_exchange.wait_online(1, 10)
     assert not (loopback.folder / "superlink" / "apps").exists()
     assert list(loopback.folder.glob("superlink/state.sqlite"))
 
@@ -60,7 +60,7 @@ def test_rounds_with_payloads_of_every_size_come_back_whole_and_sites_leave_clea
 def test_a_superlink_that_is_killed_in_mid_round_changes_nothing(loopback: Any) -> None:
     for site in SITES:
         loopback.start_site(site, seconds=3.0)
-    loopback.courier.wait_online(2, 30)
+    loopback.message_exchange.wait_online(2, 30)
     process = loopback.grid.superlink.process
 
     def kill(after: float) -> None:
@@ -82,7 +82,7 @@ def test_a_site_that_is_killed_at_work_gets_its_message_again_when_it_is_back(
 ) -> None:
     first = loopback.start_site("hospital_a", seconds=3.0)
     loopback.start_site("hospital_b")
-    loopback.courier.wait_online(2, 30)
+    loopback.message_exchange.wait_online(2, 30)
 
     def kill_and_restart() -> None:
         wait_for(lambda: "answering" in loopback.events("hospital_a"))
@@ -103,18 +103,18 @@ def test_a_site_that_is_killed_at_work_gets_its_message_again_when_it_is_back(
 def test_a_site_that_hangs_is_no_reply_at_the_deadline(loopback: Any) -> None:
     hanging = loopback.start_site("hospital_a")
     loopback.start_site("hospital_b")
-    loopback.courier.wait_online(2, 30)
+    loopback.message_exchange.wait_online(2, 30)
     hanging.send_signal(signal.SIGSTOP)
     start = time.monotonic()
     replies = loopback.exchange(sent(b"model"), seconds=8)
-    assert replies == {"hospital_a": "no_reply", "hospital_b": parcel("hospital_b", b"ledom")}
+    assert replies == {"hospital_a": "no_reply", "hospital_b": message("hospital_b", b"ledom")}
     assert 8 <= time.monotonic() - start < 12
 
 
 def test_a_site_that_fails_says_no_word_of_its_error(loopback: Any) -> None:
     for site in SITES:
         loopback.start_site(site)
-    loopback.courier.wait_online(2, 30)
+    loopback.message_exchange.wait_online(2, 30)
     assert loopback.exchange(sent(b"fail")) == dict.fromkeys(SITES, "no_reply")
     assert "Jane" not in loopback.log.read_text()
     assert b"Jane" not in (loopback.folder / "superlink" / "state.sqlite").read_bytes()
@@ -126,7 +126,7 @@ def test_a_site_that_fails_says_no_word_of_its_error(loopback: Any) -> None:
 def test_a_reply_over_the_limit_is_malformed_and_the_rest_goes_on(loopback: Any) -> None:
     for site in SITES:
         loopback.start_site(site)
-    loopback.courier.wait_online(2, 30)
+    loopback.message_exchange.wait_online(2, 30)
     payload = os.urandom(6_000_000)
     assert loopback.exchange(sent(payload), limit=5_000_000) == dict.fromkeys(SITES, "malformed")
     assert loopback.exchange(sent(payload), server_round=2) == expected(payload)

@@ -24,8 +24,8 @@ import pytest
 from coordinator.status import read_entries
 from privacy.base.errors import CollabError
 from privacy.base.identifiers import Digest
+from privacy.protocol.anonymization_check import IDENTIFIERS
 from privacy.protocol.entries import RunClosed, UpdateReceived
-from privacy.protocol.recall import IDENTIFIERS
 from simulations.build import build
 from simulations.federation import Federation
 from simulations.scenario import Scenario, load

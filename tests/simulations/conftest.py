@@ -17,7 +17,7 @@ import simulations.federation as federation_room
 from client.site import mechanism_check
 from privacy.commandline.settings_file import parse_toml
 from privacy.dp.calibrate import noise_multiplier
-from privacy.protocol.recall import IDENTIFIERS
+from privacy.protocol.anonymization_check import IDENTIFIERS
 from simulations.build import Built, build
 from simulations.federation import Federation, Outcome
 from simulations.scenario import Scenario
@@ -130,14 +130,14 @@ def copy_of(small: Scenario, tmp_path: Path) -> Callable[..., Built]:
 
 
 def overheard(federation: Federation, crossed: list[tuple[str, str, bytes]]) -> None:
-    """Write down every parcel that goes in and out of every site of `federation`."""
+    """Write down every message that goes in and out of every site of `federation`."""
     from privacy.base.canonical import canonical_bytes
 
     for name, site in federation.sites.items():
 
-        def listening(parcel: Any, name: str = name, answer: Any = site.answer) -> Any:
-            reply = answer(parcel)
-            for way, one in (("in", parcel), ("out", reply)):
+        def listening(message: Any, name: str = name, answer: Any = site.answer) -> Any:
+            reply = answer(message)
+            for way, one in (("in", message), ("out", reply)):
                 crossed.append((name, way, canonical_bytes(one.envelope) + one.body + one.payload))
             return reply
 

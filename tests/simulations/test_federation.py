@@ -162,7 +162,7 @@ def test_a_site_that_dies_in_training_has_paid_and_what_is_left_of_its_budget_en
     def dying(*_: Any) -> None:
         raise Killed
 
-    federation.sites["hospital_b"].material.train = dying  # type: ignore[method-assign]
+    federation.sites["hospital_b"].pipeline.train = dying  # type: ignore[method-assign]
     with pytest.raises(Killed):
         federation.rounds()
     with pytest.raises(Unreachable, match="1 of at least 2 updates"):

@@ -16,7 +16,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from client.learning.model.pieces import WordPieces
+from client.learning.model.tokenization import WordPieces
 from privacy.base.errors import ContractError
 from privacy.base.identifiers import sha256
 from privacy.dp.draws import BatchDraws, current

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from client.learning.model.heads import Heads, View
-from client.learning.model.pieces import Reads, RowPieces
+from client.learning.model.tokenization import Inputs, TokenizedExample
 from privacy.base import parts
 from privacy.base.errors import ContractError
 from privacy.protocol.plans import TaskPlan
@@ -27,7 +27,7 @@ from privacy.text.reading.records import AnonymizedRecord
 Why = Literal["missing", "unknown"]
 """Why a record cannot be read: what the task needs is not there, or its label is not in the plan."""
 
-Hides = Literal["never", "training", "always"]
+Masking = Literal["never", "training", "always"]
 """When word pieces are hidden for a masked-language head."""
 
 Outputs = Mapping[View, Tensor]
@@ -37,7 +37,7 @@ Tally = tuple[Sequence[int], Sequence[int], Sequence[int]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Reading:
+class TaskExample:
     """One record as a task reads it. Arrays of unequal length are padded in a batch, by -100 or False.
 
     `inputs` go into the batch under their names. `beyond`: what was marked in the part that was cut off, by label.
@@ -51,8 +51,8 @@ class Reading:
 class Task(Protocol):
     """What a task's module offers."""
 
-    READS: Reads
-    HIDES: Hides
+    INPUTS: Inputs
+    MASKING: Masking
 
     def check(self, plan: TaskPlan) -> None:
         """Raises ContractError unless the plan says what this task needs, and nothing that it cannot mean."""
@@ -62,7 +62,7 @@ class Task(Protocol):
         """The heads on top of the BERT, and the outputs of each."""
         ...
 
-    def read(self, record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+    def read(self, record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
         """What is to be learnt from a record, a function of it alone."""
         ...
 
@@ -74,7 +74,7 @@ class Task(Protocol):
         """What the model says of each example, in the form that `tally` takes."""
         ...
 
-    def tally(self, prediction: NDArray[Any], reading: Reading, plan: TaskPlan) -> Tally:
+    def tally(self, prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
         """What the example counts for. The bound holds for any prediction and any record."""
         ...
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from client.learning.model.heads import Heads
-from client.learning.model.pieces import Reads, RowPieces
-from client.learning.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_labels, one_place
+from client.learning.model.tokenization import Inputs, TokenizedExample
+from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_labels, one_place
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-READS: Reads = "text"
-HIDES: Hides = "never"
+INPUTS: Inputs = "text"
+MASKING: Masking = "never"
 
 
 def check(plan: TaskPlan) -> None:
@@ -29,11 +29,13 @@ def heads(plan: TaskPlan) -> Heads:
     return {"text": len(plan.labels)}
 
 
-def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """See `Task`: the label's place in the plan."""
     if record.label is None:
         return "missing"
-    return Reading(np.array(plan.labels.index(record.label), np.int64)) if record.label in plan.labels else "unknown"
+    return (
+        TaskExample(np.array(plan.labels.index(record.label), np.int64)) if record.label in plan.labels else "unknown"
+    )
 
 
 def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:
@@ -46,7 +48,7 @@ def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     return list(outputs["text"].argmax(1).cpu().numpy())
 
 
-def tally(prediction: NDArray[Any], reading: Reading, plan: TaskPlan) -> Tally:
+def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
     """See client.learning.tasks.Task."""
     said, true = int(prediction), int(reading.target)
     return one_place(true if said == true else -1, plan), one_place(true, plan), one_place(said, plan)

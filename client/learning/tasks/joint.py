@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from client.learning.model.heads import Heads
 from client.learning.model.masking import IGNORED
-from client.learning.model.pieces import Reads, RowPieces
+from client.learning.model.tokenization import Inputs, TokenizedExample
 from client.learning.tasks import (
     Batch,
-    Hides,
+    Masking,
     Outputs,
-    Reading,
     Tally,
+    TaskExample,
     Why,
     classification,
     masked_language,
@@ -32,10 +32,10 @@ from privacy.base.errors import ContractError
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-__all__ = ["HIDES", "READS", "check", "heads", "losses", "predictions", "read", "tally"]
+__all__ = ["INPUTS", "MASKING", "check", "heads", "losses", "predictions", "read", "tally"]
 
-READS: Reads = "text"
-HIDES: Hides = "training"
+INPUTS: Inputs = "text"
+MASKING: Masking = "training"
 
 
 def check(plan: TaskPlan) -> None:
@@ -50,10 +50,10 @@ def heads(plan: TaskPlan) -> Heads:
     return {"text": len(plan.labels), "vocabulary": 0}
 
 
-def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """See `Task`: the label's place in the plan, IGNORED where there is none."""
     labelled = classification.read(record, pieces, plan)
-    return Reading(np.array(IGNORED, np.int64)) if labelled == "missing" else labelled
+    return TaskExample(np.array(IGNORED, np.int64)) if labelled == "missing" else labelled
 
 
 def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:
@@ -64,7 +64,7 @@ def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:
     return (1 - weight) * of_label + weight * masked_language.losses(outputs, batch, plan)
 
 
-def tally(prediction: NDArray[Any], reading: Reading, plan: TaskPlan) -> Tally:
+def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
     """See `Task`: a note without a label counts nowhere."""
     if int(reading.target) == IGNORED:
         nothing = [0] * plan.places

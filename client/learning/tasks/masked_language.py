@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from client.learning.model.heads import Heads
 from client.learning.model.masking import IGNORED
-from client.learning.model.pieces import Reads, RowPieces
-from client.learning.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_no_labels, share
+from client.learning.model.tokenization import Inputs, TokenizedExample
+from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_no_labels, share
 from privacy.base.errors import ContractError
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-READS: Reads = "text"
-HIDES: Hides = "always"
+INPUTS: Inputs = "text"
+MASKING: Masking = "always"
 
 
 def check(plan: TaskPlan) -> None:
@@ -36,9 +36,9 @@ def heads(plan: TaskPlan) -> Heads:
     return {"vocabulary": 0}
 
 
-def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """See `Task`: every text teaches its own words; what is hidden is drawn for each batch."""
-    return Reading(np.array(0, np.int64))
+    return TaskExample(np.array(0, np.int64))
 
 
 def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:
@@ -56,7 +56,7 @@ def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     return list(np.stack([right.cpu().numpy(), (hidden != IGNORED).sum(1).cpu().numpy()], 1))
 
 
-def tally(prediction: NDArray[Any], reading: Reading, plan: TaskPlan) -> Tally:
+def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
     """See client.learning.tasks.Task."""
     right, hidden = (int(count) for count in prediction)
     return share(right / hidden, plan) if hidden > 0 else ([0], [0], [0])

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from client.learning.model.heads import Heads
-from client.learning.model.pieces import Reads, RowPieces
-from client.learning.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_labels
+from client.learning.model.tokenization import Inputs, TokenizedExample
+from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_labels
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-READS: Reads = "text"
-HIDES: Hides = "never"
+INPUTS: Inputs = "text"
+MASKING: Masking = "never"
 
 
 def check(plan: TaskPlan) -> None:
@@ -33,14 +33,14 @@ def heads(plan: TaskPlan) -> Heads:
     return {"text": len(plan.labels)}
 
 
-def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """See `Task`: 1 for each label that the text has."""
     if record.label is None:
         return "missing"
     named = _labels(record.label)
     if not named <= set(plan.labels):
         return "unknown"
-    return Reading(np.array([label in named for label in plan.labels], np.float32))
+    return TaskExample(np.array([label in named for label in plan.labels], np.float32))
 
 
 def _labels(cell: str) -> set[str]:
@@ -62,7 +62,7 @@ def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     return list((outputs["text"] > 0).cpu().numpy())
 
 
-def tally(prediction: NDArray[Any], reading: Reading, plan: TaskPlan) -> Tally:
+def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
     """See `Task`: of the text's labels and of those said, the first `counted` in the plan's order."""
     bound = plan.counted or 1
     actual, predicted = _first(reading.target > 0, bound), _first(np.asarray(prediction, np.bool_), bound)

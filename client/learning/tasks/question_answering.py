@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from client.learning.model.heads import Heads
-from client.learning.model.pieces import TEXT, Reads, RowPieces
-from client.learning.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_no_labels, share
+from client.learning.model.tokenization import TEXT, Inputs, TokenizedExample
+from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_no_labels, share
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-READS: Reads = "pair_text"
-HIDES: Hides = "never"
+INPUTS: Inputs = "pair_text"
+MASKING: Masking = "never"
 MARK: Final = "answer"
 LONGEST: Final = 30
 """Word pieces of the longest answer that is predicted."""
@@ -38,7 +38,7 @@ def heads(plan: TaskPlan) -> Heads:
     return {"pieces": 2}
 
 
-def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """See `Task`: the answer's first and last piece."""
     if record.pair is None:
         return "missing"
@@ -47,7 +47,7 @@ def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading
     target = (covered[0], covered[-1]) if covered.size else (0, 0)
     readable = pieces.part == TEXT
     readable[0] = True
-    return Reading(np.array(target, np.int64), {"readable": readable})
+    return TaskExample(np.array(target, np.int64), {"readable": readable})
 
 
 def _scores(outputs: Outputs, batch: Batch) -> Tensor:
@@ -79,7 +79,7 @@ def _allowed(steps: int, scores: Tensor) -> Tensor:
     return allowed
 
 
-def tally(prediction: NDArray[Any], reading: Reading, plan: TaskPlan) -> Tally:
+def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
     """See client.learning.tasks.Task."""
     (begin, end), (first, last) = (int(at) for at in prediction), (int(at) for at in reading.target)
     if (first == 0) != (begin == 0):

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from client.learning.model.heads import Heads
-from client.learning.model.pieces import Reads, RowPieces
-from client.learning.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_no_labels, share
+from client.learning.model.tokenization import Inputs, TokenizedExample
+from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_no_labels, share
 from privacy.base.errors import ContractError
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-READS: Reads = "text"
-HIDES: Hides = "never"
+INPUTS: Inputs = "text"
+MASKING: Masking = "never"
 
 
 def check(plan: TaskPlan) -> None:
@@ -43,7 +43,7 @@ def heads(plan: TaskPlan) -> Heads:
     return {"text": 1}
 
 
-def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """See `Task`: the number's place in the range; one outside of it counts as the nearer end."""
     if record.label is None:
         return "missing"
@@ -55,7 +55,7 @@ def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading
         return "unknown"
     if not math.isfinite(value):
         return "unknown"
-    return Reading(np.array(min(max((value - low) / (high - low), 0.0), 1.0), np.float32))
+    return TaskExample(np.array(min(max((value - low) / (high - low), 0.0), 1.0), np.float32))
 
 
 def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:
@@ -68,6 +68,6 @@ def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     return list(outputs["text"].squeeze(1).clamp(0, 1).float().cpu().numpy())
 
 
-def tally(prediction: NDArray[Any], reading: Reading, plan: TaskPlan) -> Tally:
+def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
     """See client.learning.tasks.Task."""
     return share(1 - abs(float(prediction) - float(reading.target)), plan)

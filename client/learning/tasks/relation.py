@@ -11,16 +11,16 @@ import numpy as np
 from torch import Tensor, nn
 
 from client.learning.model.heads import Heads
-from client.learning.model.pieces import Reads, RowPieces
-from client.learning.tasks import Batch, Hides, Outputs, Reading, Why, classification
+from client.learning.model.tokenization import Inputs, TokenizedExample
+from client.learning.tasks import Batch, Masking, Outputs, TaskExample, Why, classification
 from client.learning.tasks.classification import check, tally
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-__all__ = ["HIDES", "READS", "check", "heads", "losses", "predictions", "read", "tally"]
+__all__ = ["INPUTS", "MASKING", "check", "heads", "losses", "predictions", "read", "tally"]
 
-READS: Reads = "text"
-HIDES: Hides = "never"
+INPUTS: Inputs = "text"
+MASKING: Masking = "never"
 MARKS = ("head", "tail")
 
 
@@ -29,7 +29,7 @@ def heads(plan: TaskPlan) -> Heads:
     return {"marked": len(plan.labels)}
 
 
-def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """See `Task`: the label's place in the plan, with the first span of each mark."""
     labelled = classification.read(record, pieces, plan)
     if isinstance(labelled, str):
@@ -41,7 +41,7 @@ def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading
         if not covered.size:
             return "missing"
         places.append((covered[0], covered[-1] + 1))
-    return Reading(labelled.target, {"marks": np.array(places, np.int64)})
+    return TaskExample(labelled.target, {"marks": np.array(places, np.int64)})
 
 
 def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-from client.learning.model.pieces import Reads, RowPieces
-from client.learning.tasks import Hides, Reading, Why, classification
+from client.learning.model.tokenization import Inputs, TokenizedExample
+from client.learning.tasks import Masking, TaskExample, Why, classification
 from client.learning.tasks.classification import check, heads, losses, predictions, tally
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-__all__ = ["HIDES", "READS", "check", "heads", "losses", "predictions", "read", "tally"]
+__all__ = ["INPUTS", "MASKING", "check", "heads", "losses", "predictions", "read", "tally"]
 
-READS: Reads = "text_pair"
-HIDES: Hides = "never"
+INPUTS: Inputs = "text_pair"
+MASKING: Masking = "never"
 
 
-def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """See `Task`: the label's place in the plan; a row without a second text is left out."""
     return "missing" if record.pair is None else classification.read(record, pieces, plan)

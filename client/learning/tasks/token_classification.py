@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from client.learning.model.heads import Heads
 from client.learning.model.masking import IGNORED
-from client.learning.model.pieces import Reads, RowPieces
-from client.learning.tasks import Batch, Hides, Outputs, Reading, Tally, Why, needs_labels
+from client.learning.model.tokenization import Inputs, TokenizedExample
+from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_labels
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-READS: Reads = "text"
-HIDES: Hides = "never"
+INPUTS: Inputs = "text"
+MASKING: Masking = "never"
 
 Entity = tuple[int, int, int]
 """The first word, the word behind the last one, and the type's place in the plan."""
@@ -38,7 +38,7 @@ def heads(plan: TaskPlan) -> Heads:
     return {"pieces": 1 + 2 * len(plan.labels)}
 
 
-def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """See `Task`: the class of each word on its first piece."""
     target = np.where(pieces.first & (pieces.part == 0), 0, IGNORED).astype(np.int64)
     beyond = [0] * len(plan.labels)
@@ -53,7 +53,7 @@ def read(record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading
             target[words[0]] = 1 + 2 * kind
         elif not pieces.covering(span.start, span.end).size:
             beyond[kind] += 1
-    return Reading(target, beyond=tuple(beyond))
+    return TaskExample(target, beyond=tuple(beyond))
 
 
 def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:
@@ -83,7 +83,7 @@ def entities(classes: NDArray[Any]) -> list[Entity]:
     return found
 
 
-def tally(prediction: NDArray[Any], reading: Reading, plan: TaskPlan) -> Tally:
+def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
     """See `Task`: of the marked entities and of those said, the first `counted` of the text."""
     bound, words = plan.counted or 1, reading.target != IGNORED
     true, said = entities(reading.target[words])[:bound], entities(prediction[words])[:bound]

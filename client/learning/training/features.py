@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from client.learning.model.model import SharedBert, masked_mean
-from client.learning.model.pieces import WordPieces, padded, token_batch
+from client.learning.model.tokenization import WordPieces, padded, token_batch
 
 MAX_BYTES: Final = 8 << 30
 BATCH_TOKENS: Final = 4096

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from client.learning.model.model import SharedBert, trainable
-from client.learning.model.pieces import WordPieces
+from client.learning.model.tokenization import WordPieces
 from client.learning.training.features import Features
 from privacy.dp import clipping
 from privacy.protocol.outline import RunOutline

@@ -23,9 +23,9 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from client.learning import tasks
 from client.learning.model.masking import IGNORED, Masking, fixed_draws, fresh_draws, unhidden
 from client.learning.model.model import SharedBert
-from client.learning.model.pieces import RowPieces, WordPieces, gathered, read_pieces
 from client.learning.model.pretrained import Pretrained
-from client.learning.tasks import Reading, Task, Why
+from client.learning.model.tokenization import TokenizedExample, WordPieces, pack, tokenize_records
+from client.learning.tasks import Task, TaskExample, Why
 from client.learning.training.evaluation import Counts
 from client.learning.training.features import (
     ALONE,
@@ -53,7 +53,7 @@ class TextExamples:
     task: Task
     plan: TaskPlan
     features: Features
-    readings: tuple[Reading, ...]
+    readings: tuple[TaskExample, ...]
     records: tuple[AnonymizedRecord, ...]
     refused: int
     """Records left out because their label is missing or not in the plan."""
@@ -71,8 +71,8 @@ class TextExamples:
         device = self.features.model.device
         batch = self.features.batch(rows)
         for name in readings[0].inputs:
-            batch[name] = together([reading.inputs[name] for reading in readings]).to(device)
-        return {**batch, "targets": together([reading.target for reading in readings]).to(device)}
+            batch[name] = collate([reading.inputs[name] for reading in readings]).to(device)
+        return {**batch, "targets": collate([reading.target for reading in readings]).to(device)}
 
     def losses(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """One loss per row, shape (B,)."""
@@ -121,10 +121,10 @@ def prepare(
     """
     task = tasks.load(plan.name)
     tokenizer = pretrained.tokenizer(plan.max_tokens)
-    rows = read_pieces(records, tokenizer, task.READS)
+    rows = tokenize_records(records, tokenizer, task.INPUTS)
     read = [_read(task, record, pieces, plan) for record, pieces in zip(records, rows, strict=True)]
-    kept = [at for at, one in enumerate(read) if isinstance(one, Reading)]
-    pieces = gathered([rows[at] for at in kept])
+    kept = [at for at, one in enumerate(read) if isinstance(one, TaskExample)]
+    pieces = pack([rows[at] for at in kept])
     features = compute_features(
         model,
         pieces,
@@ -132,12 +132,12 @@ def prepare(
         batch_tokens=batch_tokens,
         corrupt=_hiding(task, plan, model, pieces, tokenizer),
     )
-    readings = tuple(one for one in read if isinstance(one, Reading))
+    readings = tuple(one for one in read if isinstance(one, TaskExample))
     chosen = tuple(records[at] for at in kept)
     return TextExamples(task, plan, features, readings, chosen, len(records) - len(kept), pieces.lengths)
 
 
-def _read(task: Task, record: AnonymizedRecord, pieces: RowPieces, plan: TaskPlan) -> Reading | Why:
+def _read(task: Task, record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
     """The task's reading; a record on which it stumbles is one that it cannot read, and no other record's matter."""
     try:
         return task.read(record, pieces, plan)
@@ -151,7 +151,7 @@ def _whole(record: AnonymizedRecord) -> bytes:
     return json.dumps([record.record_id, record.patient_id, record.text, record.label, record.pair, spans]).encode()
 
 
-def together(arrays: Sequence[NDArray[Any]]) -> Tensor:
+def collate(arrays: Sequence[NDArray[Any]]) -> Tensor:
     """Rows of one kind as (B, ...): padded with -100 (numbers) or False where their first dimensions differ."""
     if len({array.shape for array in arrays}) == 1:
         return torch.from_numpy(np.stack(arrays))
@@ -164,7 +164,7 @@ def together(arrays: Sequence[NDArray[Any]]) -> Tensor:
 
 def _hiding(task: Task, plan: TaskPlan, model: SharedBert, pieces: WordPieces, tokenizer: Tokenizer) -> Corrupt | None:
     """What a masked-language head needs of each batch; None for a task without one."""
-    if task.HIDES == "never":
+    if task.MASKING == "never":
         return None
     assert plan.mask_rate is not None
     masking, network = Masking.of(tokenizer, float(plan.mask_rate)), model.network
@@ -172,7 +172,7 @@ def _hiding(task: Task, plan: TaskPlan, model: SharedBert, pieces: WordPieces, t
     def corrupt(batch: dict[str, Tensor], rows: Sequence[int]) -> dict[str, Tensor]:
         if network.training:
             return masking.hide(batch, fresh_draws(batch))
-        return unhidden(batch) if task.HIDES == "training" else masking.hide(batch, fixed_draws(pieces, rows, batch))
+        return unhidden(batch) if task.MASKING == "training" else masking.hide(batch, fixed_draws(pieces, rows, batch))
 
     return corrupt
 

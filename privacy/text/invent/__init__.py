@@ -4,6 +4,6 @@
 Nothing here was copied or paraphrased from an evaluation set: the carriers in `templates/` were written for this
 project by authors who had opened none, and a test holds them against every shared text. `clinical` and `general` are
 for training; `notes` is for self-checks and development, and `held_out` for the benchmark of a release, read by nobody
-who wrote a rule or another carrier. The reading order is `dice`, `people`, `places`, `bodies`, `dates`, `numbers`,
+who wrote a rule or another carrier. The reading order is `rng`, `people`, `places`, `bodies`, `dates`, `numbers`,
 `figures`, `slots`, `templates`, `notes`.
 """

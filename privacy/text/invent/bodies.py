@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from privacy.text import lists
 from privacy.text.invent import people, places
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 
 _HOSPITALS = (
     "General Hospital",
@@ -180,96 +180,96 @@ _TEAMS = (
 )
 
 
-def _name(dice: Dice) -> str:
-    roll = dice.uniform()
+def _name(rng: Rng) -> str:
+    roll = rng.uniform()
     if roll < 0.3:
-        return people.last(dice)
+        return people.last(rng)
     if roll < 0.55:
-        return dice.choose(lists.entries("company_words"))
-    return places.city(dice) if roll < 0.8 else people.invented(dice, "places")
+        return rng.choose(lists.entries("company_words"))
+    return places.city(rng) if roll < 0.8 else people.invented(rng, "places")
 
 
-def hospital(dice: Dice) -> str:
-    roll = dice.uniform()
+def hospital(rng: Rng) -> str:
+    roll = rng.uniform()
     if roll < 0.18:
-        saint = dice.choose(("St. ", "St ", "Saint ", "Our Lady of ", "Mount ")) + people.first(dice)
-        return saint + dice.choose(("'s Hospital", " Medical Center", "'s", " Hospital", "'s Hospice", " Infirmary"))
+        saint = rng.choose(("St. ", "St ", "Saint ", "Our Lady of ", "Mount ")) + people.first(rng)
+        return saint + rng.choose(("'s Hospital", " Medical Center", "'s", " Hospital", "'s Hospice", " Infirmary"))
     if roll < 0.24:
-        return f"University Hospital {dice.choose(('', 'of '))}{places.city(dice)}"
-    between = dice.choose((" ", " ", " ", " County ", " Regional ", " Valley ", " Community ", " Royal "))
-    return f"{_name(dice)}{between}{dice.choose(_HOSPITALS)}"
+        return f"University Hospital {rng.choose(('', 'of '))}{places.city(rng)}"
+    between = rng.choose((" ", " ", " ", " County ", " Regional ", " Valley ", " Community ", " Royal "))
+    return f"{_name(rng)}{between}{rng.choose(_HOSPITALS)}"
 
 
-def company(dice: Dice) -> str:
-    roll = dice.uniform()
+def company(rng: Rng) -> str:
+    roll = rng.uniform()
     if roll < 0.5:
-        return f"{_name(dice)} {dice.choose(_COMPANIES)}"
+        return f"{_name(rng)} {rng.choose(_COMPANIES)}"
     if roll < 0.62:
-        return f"{people.last(dice)}{dice.choose((' and ', ' & ', '-'))}{people.last(dice)}"
+        return f"{people.last(rng)}{rng.choose((' and ', ' & ', '-'))}{people.last(rng)}"
     if roll < 0.68:
-        return f"{people.last(dice)}, {people.last(dice)} and {people.last(dice)}"
+        return f"{people.last(rng)}, {people.last(rng)} and {people.last(rng)}"
     if roll < 0.8:
-        return people.invented(dice, "places") + dice.choose(
+        return people.invented(rng, "places") + rng.choose(
             ("soft", "tech", "corp", "ify", "ly", "bank", "net", "ware", "mart", "pay")
         )
     if roll < 0.9:
-        return f"{dice.choose(lists.entries('company_words'))} {dice.choose(lists.entries('company_words'))}"
-    return dice.choose(lists.entries("company_words"))
+        return f"{rng.choose(lists.entries('company_words'))} {rng.choose(lists.entries('company_words'))}"
+    return rng.choose(lists.entries("company_words"))
 
 
-def school(dice: Dice) -> str:
-    town = places.city(dice)
-    return dice.choose(
+def school(rng: Rng) -> str:
+    town = places.city(rng)
+    return rng.choose(
         (
             f"University of {town}",
             f"{town} University",
             f"{town} State University",
-            f"{_name(dice)} College",
-            f"{_name(dice)} High School",
-            f"{_name(dice)} Elementary School",
+            f"{_name(rng)} College",
+            f"{_name(rng)} High School",
+            f"{_name(rng)} Elementary School",
             f"{town} Primary School",
-            f"{_name(dice)} Academy",
+            f"{_name(rng)} Academy",
             f"{town} Institute of Technology",
-            f"{people.first(dice)} {people.last(dice)} University",
+            f"{people.first(rng)} {people.last(rng)} University",
             f"{town} Medical School",
-            f"St {people.first(dice)}'s School",
+            f"St {people.first(rng)}'s School",
             f"{town} Community College",
-            f"{_name(dice)} Grammar School",
+            f"{_name(rng)} Grammar School",
             f"Universität {town}",
             f"{town} School of Nursing",
         )
     )
 
 
-def agency(dice: Dice) -> str:
-    place = places.city(dice) if dice.chance(0.8) else places.region(dice)
-    form = dice.choose(_AGENCIES)
-    people_of = dice.choose(lists.entries("nationalities"))
+def agency(rng: Rng) -> str:
+    place = places.city(rng) if rng.chance(0.8) else places.region(rng)
+    form = rng.choose(_AGENCIES)
+    people_of = rng.choose(lists.entries("nationalities"))
     return (
         form.replace("{place}", place)
-        .replace("{country}", places.country(dice))
+        .replace("{country}", places.country(rng))
         .replace("{nationality}", people_of)
-        .replace("{}", dice.choose(_FIELDS))
+        .replace("{}", rng.choose(_FIELDS))
     )
 
 
-def team(dice: Dice) -> str:
-    return f"{places.city(dice) if dice.chance(0.7) else _name(dice)} {dice.choose(_TEAMS)}"
+def team(rng: Rng) -> str:
+    return f"{places.city(rng) if rng.chance(0.7) else _name(rng)} {rng.choose(_TEAMS)}"
 
 
-def acronym(dice: Dice) -> str:
-    return dice.letters(dice.choose((2, 3, 3, 3, 4, 4, 5)))
+def acronym(rng: Rng) -> str:
+    return rng.letters(rng.choose((2, 3, 3, 3, 4, 4, 5)))
 
 
-def org(dice: Dice) -> str:
+def org(rng: Rng) -> str:
     """An organisation of any kind."""
-    roll = dice.uniform()
+    roll = rng.uniform()
     if roll < 0.34:
-        return company(dice)
+        return company(rng)
     if roll < 0.54:
-        return hospital(dice)
+        return hospital(rng)
     if roll < 0.68:
-        return school(dice)
+        return school(rng)
     if roll < 0.84:
-        return agency(dice)
-    return team(dice) if roll < 0.95 else acronym(dice)
+        return agency(rng)
+    return team(rng) if roll < 0.95 else acronym(rng)

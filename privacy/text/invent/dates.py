@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from privacy.text import lists
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 
 MONTHS = (
     "January",
@@ -23,9 +23,9 @@ MONTHS = (
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def _parts(dice: Dice) -> tuple[int, int, int]:
-    year = dice.integer(1921, 2031) if dice.chance(0.4) else dice.integer(1985, 2031)
-    return year, dice.integer(1, 12), dice.integer(1, 28)
+def _parts(rng: Rng) -> tuple[int, int, int]:
+    year = rng.integer(1921, 2031) if rng.chance(0.4) else rng.integer(1985, 2031)
+    return year, rng.integer(1, 12), rng.integer(1, 28)
 
 
 def _ordinal(day: int) -> str:
@@ -36,10 +36,10 @@ def _short(month: str) -> str:
     return "Sept" if month == "September" else month[:3]
 
 
-def numeric_date(dice: Dice) -> str:
-    year, month, day = _parts(dice)
+def numeric_date(rng: Rng) -> str:
+    year, month, day = _parts(rng)
     two = year % 100
-    return dice.choose(
+    return rng.choose(
         (
             f"{month:02d}/{day:02d}/{year}",
             f"{month}/{day}/{two:02d}",
@@ -54,17 +54,17 @@ def numeric_date(dice: Dice) -> str:
             f"{year}{month:02d}{day:02d}",
             f"{day:02d}-{_short(MONTHS[month - 1])}-{year}",
             f"{day:02d}{_short(MONTHS[month - 1]).upper()}{year}",
-            f"{year}-{month:02d}-{day:02d} {dice.integer(0, 23):02d}:{dice.integer(0, 59):02d}",
+            f"{year}-{month:02d}-{day:02d} {rng.integer(0, 23):02d}:{rng.integer(0, 59):02d}",
         )
     )
 
 
-def full_date(dice: Dice) -> str:
-    if dice.chance(0.3):
-        return numeric_date(dice)
-    year, month, day = _parts(dice)
+def full_date(rng: Rng) -> str:
+    if rng.chance(0.3):
+        return numeric_date(rng)
+    year, month, day = _parts(rng)
     name = MONTHS[month - 1]
-    return dice.choose(
+    return rng.choose(
         (
             f"{day} {name} {year}",
             f"{name} {day}, {year}",
@@ -75,18 +75,18 @@ def full_date(dice: Dice) -> str:
             f"{_ordinal(day)} {name} {year}",
             f"{name} {_ordinal(day)}, {year}",
             f"the {_ordinal(day)} of {name}, {year}",
-            f"{dice.choose(DAYS)}, {name} {day}, {year}",
-            f"{dice.choose(DAYS)} {day} {name} {year}",
+            f"{rng.choose(DAYS)}, {name} {day}, {year}",
+            f"{rng.choose(DAYS)} {day} {name} {year}",
             f"{_ordinal(day)} of {name} {year}",
             f"{day}-{_short(name)}-{year % 100:02d}",
         )
     )
 
 
-def day_month(dice: Dice) -> str:
-    _, month, day = _parts(dice)
+def day_month(rng: Rng) -> str:
+    _, month, day = _parts(rng)
     name = MONTHS[month - 1]
-    return dice.choose(
+    return rng.choose(
         (
             f"{name} {day}",
             f"{day} {name}",
@@ -102,14 +102,14 @@ def day_month(dice: Dice) -> str:
     )
 
 
-def month(dice: Dice) -> str:
-    return dice.choose(MONTHS)
+def month(rng: Rng) -> str:
+    return rng.choose(MONTHS)
 
 
-def month_year(dice: Dice) -> str:
-    year, number, _ = _parts(dice)
+def month_year(rng: Rng) -> str:
+    year, number, _ = _parts(rng)
     name = MONTHS[number - 1]
-    return dice.choose(
+    return rng.choose(
         (
             f"{name} {year}",
             f"{name} {year}",
@@ -121,70 +121,70 @@ def month_year(dice: Dice) -> str:
     )
 
 
-def year(dice: Dice) -> str:
-    return str(_parts(dice)[0]) if dice.chance(0.93) else f"'{dice.integer(0, 99):02d}"
+def year(rng: Rng) -> str:
+    return str(_parts(rng)[0]) if rng.chance(0.93) else f"'{rng.integer(0, 99):02d}"
 
 
-def weekday(dice: Dice) -> str:
-    return dice.choose(DAYS) if dice.chance(0.85) else dice.choose(DAYS)[:3]
+def weekday(rng: Rng) -> str:
+    return rng.choose(DAYS) if rng.chance(0.85) else rng.choose(DAYS)[:3]
 
 
-def holiday(dice: Dice) -> str:
-    return dice.choose(lists.entries("holidays"))
+def holiday(rng: Rng) -> str:
+    return rng.choose(lists.entries("holidays"))
 
 
-def decade(dice: Dice) -> str:
-    return dice.choose(("the {}s", "{}s", "the early {}s", "the late {}s", "mid-{}s")).format(
-        dice.choose(("1960", "1970", "1980", "1990", "2000", "80", "90", "70"))
+def decade(rng: Rng) -> str:
+    return rng.choose(("the {}s", "{}s", "the early {}s", "the late {}s", "mid-{}s")).format(
+        rng.choose(("1960", "1970", "1980", "1990", "2000", "80", "90", "70"))
     )
 
 
-def date_range(dice: Dice) -> str:
-    first = _parts(dice)[0]
-    name = dice.choose(MONTHS)
-    day = dice.integer(1, 20)
-    return dice.choose(
+def date_range(rng: Rng) -> str:
+    first = _parts(rng)[0]
+    name = rng.choose(MONTHS)
+    day = rng.integer(1, 20)
+    return rng.choose(
         (
-            f"{first}-{first + dice.integer(1, 12)}",
-            f"{first} to {first + dice.integer(1, 9)}",
-            f"{name} {day}-{day + dice.integer(1, 8)}",
-            f"{day} to {day + dice.integer(1, 8)} {name} {first}",
-            f"{name} to {dice.choose(MONTHS)} {first}",
+            f"{first}-{first + rng.integer(1, 12)}",
+            f"{first} to {first + rng.integer(1, 9)}",
+            f"{name} {day}-{day + rng.integer(1, 8)}",
+            f"{day} to {day + rng.integer(1, 8)} {name} {first}",
+            f"{name} to {rng.choose(MONTHS)} {first}",
             f"{first}-{(first + 3) % 100:02d}",
-            f"{day} {name} - {dice.integer(1, 28)} {dice.choose(MONTHS)} {first}",
+            f"{day} {name} - {rng.integer(1, 28)} {rng.choose(MONTHS)} {first}",
         )
     )
 
 
-def date(dice: Dice) -> str:
+def date(rng: Rng) -> str:
     """A date in any form."""
-    roll = dice.uniform()
+    roll = rng.uniform()
     if roll < 0.45:
-        return full_date(dice)
+        return full_date(rng)
     if roll < 0.6:
-        return numeric_date(dice)
+        return numeric_date(rng)
     if roll < 0.76:
-        return day_month(dice)
+        return day_month(rng)
     if roll < 0.86:
-        return month_year(dice)
-    return year(dice) if roll < 0.95 else weekday(dice)
+        return month_year(rng)
+    return year(rng) if roll < 0.95 else weekday(rng)
 
 
-def time(dice: Dice) -> str:
-    hour, minute = dice.integer(0, 23), dice.integer(0, 59)
-    return dice.choose(
+def time(rng: Rng) -> str:
+    hour, minute = rng.integer(0, 23), rng.integer(0, 59)
+    return rng.choose(
         (
             f"{hour:02d}:{minute:02d}",
-            f"{hour % 12 + 1}:{minute:02d} {dice.choose(('AM', 'PM', 'am', 'pm'))}",
+            f"{hour % 12 + 1}:{minute:02d} {rng.choose(('AM', 'PM', 'am', 'pm'))}",
             f"{hour:02d}{minute:02d}",
             f"{hour % 12 + 1} pm",
         )
     )
 
 
-def age(dice: Dice) -> str:
-    return str(dice.integer(1, 89) if dice.chance(0.95) else dice.integer(90, 104))
+def age(rng: Rng) -> str:
+    return str(rng.integer(1, 89) if rng.chance(0.95) else rng.integer(90, 104))
 
 
-def old_age(dice: Dice) -> str:
-    return str(dice.integer(90, 106))
+def old_age(rng: Rng) -> str:
+    return str(rng.integer(90, 106))

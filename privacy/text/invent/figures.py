@@ -5,24 +5,24 @@ from __future__ import annotations
 
 from privacy.text import lists
 from privacy.text.invent import people
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 
 
-def number(dice: Dice) -> str:
-    return str(dice.integer(1, 400) if dice.chance(0.9) else dice.integer(400, 99999))
+def number(rng: Rng) -> str:
+    return str(rng.integer(1, 400) if rng.chance(0.9) else rng.integer(400, 99999))
 
 
-def decimal(dice: Dice) -> str:
-    return f"{dice.uniform() * 20:.{dice.integer(1, 2)}f}"
+def decimal(rng: Rng) -> str:
+    return f"{rng.uniform() * 20:.{rng.integer(1, 2)}f}"
 
 
-def dose(dice: Dice) -> str:
-    amount = dice.choose((0.5, 1, 2.5, 5, 10, 20, 25, 40, 50, 75, 100, 250, 500, 875, 1000))
-    return f"{amount} {dice.choose(('mg', 'mcg', 'mL', 'units', 'g', 'mg/kg', 'mEq'))}"
+def dose(rng: Rng) -> str:
+    amount = rng.choose((0.5, 1, 2.5, 5, 10, 20, 25, 40, 50, 75, 100, 250, 500, 875, 1000))
+    return f"{amount} {rng.choose(('mg', 'mcg', 'mL', 'units', 'g', 'mg/kg', 'mEq'))}"
 
 
-def lab(dice: Dice) -> str:
-    names = dice.shuffled(
+def lab(rng: Rng) -> str:
+    names = rng.shuffled(
         (
             "Na",
             "K",
@@ -51,19 +51,19 @@ def lab(dice: Dice) -> str:
             "Trop",
         )
     )
-    joint = dice.choose((", ", " | ", "; ", "  ", "\t"))
-    return joint.join(_result(dice, name) for name in names[: dice.integer(2, 8)])
+    joint = rng.choose((", ", " | ", "; ", "  ", "\t"))
+    return joint.join(_result(rng, name) for name in names[: rng.integer(2, 8)])
 
 
-def _result(dice: Dice, name: str) -> str:
-    value = f"{dice.uniform() * 150:.{dice.integer(0, 1)}f}"
-    return f"{name}{dice.choose((' ', ': ', ' '))}{value}{dice.choose(('', '', '', ' (H)', ' (L)', '*'))}"
+def _result(rng: Rng, name: str) -> str:
+    value = f"{rng.uniform() * 150:.{rng.integer(0, 1)}f}"
+    return f"{name}{rng.choose((' ', ': ', ' '))}{value}{rng.choose(('', '', '', ' (H)', ' (L)', '*'))}"
 
 
-def handle(dice: Dice) -> str:
+def handle(rng: Rng) -> str:
     base = (
-        people.first(dice).split()[0].lower()
-        if dice.chance(0.5)
-        else dice.choose(lists.entries("company_words")).lower().replace(" ", "")
+        people.first(rng).split()[0].lower()
+        if rng.chance(0.5)
+        else rng.choose(lists.entries("company_words")).lower().replace(" ", "")
     )
-    return f"@{base}{dice.choose(('', '_', dice.digits(2), 'xo', 'HQ', '_official'))}"
+    return f"@{base}{rng.choose(('', '_', rng.digits(2), 'xo', 'HQ', '_official'))}"

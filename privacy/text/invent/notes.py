@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 from privacy.text.invent.templates import Piece, make, sections
 
 Carriers = Literal["notes", "held_out"]
@@ -24,14 +24,14 @@ def notes(
 
     `carriers`: "notes" are for self-checks and development, "held_out" for the benchmark of a release alone.
     """
-    dice, parts = Dice(generator), sections(carriers)
+    rng, parts = Rng(generator), sections(carriers)
     for _ in range(count):
-        note = make(dice.choose(parts["header"]), dice)
+        note = make(rng.choose(parts["header"]), rng)
         flags: set[str] = set()
-        for _ in range(dice.integer(FEWEST_PARTS, MOST_PARTS)):
-            part = dice.choose(parts["body"])
-            if dice.chance(FLAGGED / FEWEST_PARTS):
-                flag, part = dice.choose(parts["flagged"]).split("|", 1)
+        for _ in range(rng.integer(FEWEST_PARTS, MOST_PARTS)):
+            part = rng.choose(parts["body"])
+            if rng.chance(FLAGGED / FEWEST_PARTS):
+                flag, part = rng.choose(parts["flagged"]).split("|", 1)
                 flags.add(flag)
-            note = note.joined(make(part, dice), dice.choose(("\n", "\n", "\n\n")))
-        yield note.joined(make(dice.choose(parts["footer"]), dice), "\n\n"), tuple(sorted(flags))
+            note = note.joined(make(part, rng), rng.choose(("\n", "\n", "\n\n")))
+        yield note.joined(make(rng.choose(parts["footer"]), rng), "\n\n"), tuple(sorted(flags))

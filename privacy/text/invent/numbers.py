@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from privacy.text import lists
 from privacy.text.invent import people
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 
 _VIN_VALUES = dict(
     zip(
@@ -40,10 +40,10 @@ _CURRENCY_WORDS = (
 )
 
 
-def phone(dice: Dice) -> str:
-    area, line = dice.integer(201, 989), f"{dice.integer(200, 999)}"
-    if dice.chance(0.7):
-        shape = dice.choose(
+def phone(rng: Rng) -> str:
+    area, line = rng.integer(201, 989), f"{rng.integer(200, 999)}"
+    if rng.chance(0.7):
+        shape = rng.choose(
             (
                 "({a}) {b}-####",
                 "({a}) {b}-####",
@@ -59,10 +59,10 @@ def phone(dice: Dice) -> str:
                 "{a}{b}####",
             )
         )
-        number = dice.shaped(shape.replace("{a}", str(area)).replace("{b}", line))
+        number = rng.shaped(shape.replace("{a}", str(area)).replace("{b}", line))
     else:
-        number = dice.shaped(
-            dice.choose(
+        number = rng.shaped(
+            rng.choose(
                 (
                     "+44 20 #### ####",
                     "020 #### ####",
@@ -83,31 +83,31 @@ def phone(dice: Dice) -> str:
                 )
             )
         )
-    if dice.chance(0.1):
-        number += dice.choose((" x", " ext ", " ext. ", ", ext. ", " extension ")) + dice.digits(dice.choose((3, 4, 4)))
+    if rng.chance(0.1):
+        number += rng.choose((" x", " ext ", " ext. ", ", ext. ", " extension ")) + rng.digits(rng.choose((3, 4, 4)))
     return number
 
 
-def email(dice: Dice) -> str:
-    given, family = people.first(dice).split()[0].lower(), people.last(dice).split()[-1].lower()
-    local = dice.choose(
+def email(rng: Rng) -> str:
+    given, family = people.first(rng).split()[0].lower(), people.last(rng).split()[-1].lower()
+    local = rng.choose(
         (
             f"{given}.{family}",
             f"{given[0]}{family}",
-            f"{given}{dice.digits(2)}",
+            f"{given}{rng.digits(2)}",
             f"{family}_{given}",
             f"{given}-{family}",
-            f"{family}{dice.digits(3)}",
+            f"{family}{rng.digits(3)}",
         )
     )
-    word = dice.choose(lists.entries("company_words")).lower().replace(" ", "")
-    host = dice.choose((*_HOSTS, f"{word}.com", f"{word}.org", f"{word}.co.uk", "gmail.com", "nhs.example"))
+    word = rng.choose(lists.entries("company_words")).lower().replace(" ", "")
+    host = rng.choose((*_HOSTS, f"{word}.com", f"{word}.org", f"{word}.co.uk", "gmail.com", "nhs.example"))
     return f"{''.join(c for c in local if c.isascii())}@{host}"
 
 
-def url(dice: Dice) -> str:
-    word = dice.choose(lists.entries("company_words")).lower().replace(" ", "")
-    host = dice.choose(
+def url(rng: Rng) -> str:
+    word = rng.choose(lists.entries("company_words")).lower().replace(" ", "")
+    host = rng.choose(
         (
             f"www.{word}.com",
             f"{word}.org",
@@ -116,28 +116,28 @@ def url(dice: Dice) -> str:
             f"www.{word}-clinic.co.uk",
         )
     )
-    path = dice.choose(
+    path = rng.choose(
         (
             "",
             "",
-            f"/{people.last(dice).lower().replace(' ', '')}",
-            f"/u/{dice.digits(5)}",
-            f"/patient?id={dice.digits(6)}",
-            f"/r/{dice.shaped('^^^^^^')}",
+            f"/{people.last(rng).lower().replace(' ', '')}",
+            f"/u/{rng.digits(5)}",
+            f"/patient?id={rng.digits(6)}",
+            f"/r/{rng.shaped('^^^^^^')}",
         )
     )
-    return dice.choose(("https://", "http://", "", "")) + host + path
+    return rng.choose(("https://", "http://", "", "")) + host + path
 
 
-def ip(dice: Dice) -> str:
-    if dice.chance(0.88):
-        return ".".join(str(dice.integer(1, 254)) for _ in range(4))
-    return "2001:db8::" + ":".join(f"{dice.integer(1, 65535):x}" for _ in range(dice.integer(2, 4)))
+def ip(rng: Rng) -> str:
+    if rng.chance(0.88):
+        return ".".join(str(rng.integer(1, 254)) for _ in range(4))
+    return "2001:db8::" + ":".join(f"{rng.integer(1, 65535):x}" for _ in range(rng.integer(2, 4)))
 
 
-def mrn(dice: Dice) -> str:
-    return dice.shaped(
-        dice.choose(
+def mrn(rng: Rng) -> str:
+    return rng.shaped(
+        rng.choose(
             (
                 "#######",
                 "#######",
@@ -157,17 +157,17 @@ def mrn(dice: Dice) -> str:
     )
 
 
-def ssn(dice: Dice) -> str:
-    number = f"{dice.integer(1, 899):03d}-{dice.integer(1, 99):02d}-{dice.digits(4)}"
-    roll = dice.uniform()
+def ssn(rng: Rng) -> str:
+    number = f"{rng.integer(1, 899):03d}-{rng.integer(1, 99):02d}-{rng.digits(4)}"
+    roll = rng.uniform()
     if roll < 0.75:
         return number
     return number.replace("-", " ") if roll < 0.85 else number.replace("-", "")
 
 
-def account(dice: Dice) -> str:
-    return dice.shaped(
-        dice.choose(
+def account(rng: Rng) -> str:
+    return rng.shaped(
+        rng.choose(
             (
                 "########",
                 "##########",
@@ -183,9 +183,9 @@ def account(dice: Dice) -> str:
     )
 
 
-def plan_id(dice: Dice) -> str:
-    return dice.shaped(
-        dice.choose(
+def plan_id(rng: Rng) -> str:
+    return rng.shaped(
+        rng.choose(
             (
                 "@@@#########",
                 "@@##########",
@@ -203,9 +203,9 @@ def plan_id(dice: Dice) -> str:
     )
 
 
-def license_number(dice: Dice) -> str:
-    return dice.shaped(
-        dice.choose(
+def license_number(rng: Rng) -> str:
+    return rng.shaped(
+        rng.choose(
             (
                 "@#######",
                 "##########",
@@ -224,18 +224,18 @@ def license_number(dice: Dice) -> str:
     )
 
 
-def vin(dice: Dice) -> str:
+def vin(rng: Rng) -> str:
     """17 characters with the check digit of North America."""
-    drawn = [dice.choose("0123456789ABCDEFGHJKLMNPRSTUVWXYZ") for _ in range(17)]
+    drawn = [rng.choose("0123456789ABCDEFGHJKLMNPRSTUVWXYZ") for _ in range(17)]
     drawn[8] = "0"
     rest = sum(_VIN_VALUES[c] * w for c, w in zip(drawn, _VIN_WEIGHTS, strict=True)) % 11
     drawn[8] = "X" if rest == 10 else str(rest)
     return "".join(drawn)
 
 
-def plate(dice: Dice) -> str:
-    return dice.shaped(
-        dice.choose(
+def plate(rng: Rng) -> str:
+    return rng.shaped(
+        rng.choose(
             (
                 "@@@-####",
                 "@@@ ####",
@@ -254,9 +254,9 @@ def plate(dice: Dice) -> str:
     )
 
 
-def serial(dice: Dice) -> str:
-    return dice.shaped(
-        dice.choose(
+def serial(rng: Rng) -> str:
+    return rng.shaped(
+        rng.choose(
             (
                 "@@@######",
                 "@########",
@@ -273,21 +273,21 @@ def serial(dice: Dice) -> str:
     )
 
 
-def udi(dice: Dice) -> str:
-    base = dice.shaped("(01)0##############"[: 4 + 14])
-    return base + dice.choose(
+def udi(rng: Rng) -> str:
+    base = rng.shaped("(01)0##############"[: 4 + 14])
+    return base + rng.choose(
         (
             "",
-            dice.shaped("(17)2#0#1#(10)@####"),
-            dice.shaped("(21)@@#######"),
-            dice.shaped("(11)2#0#1#(17)3#0#1#(10)@##"),
+            rng.shaped("(17)2#0#1#(10)@####"),
+            rng.shaped("(21)@@#######"),
+            rng.shaped("(11)2#0#1#(17)3#0#1#(10)@##"),
         )
     )
 
 
-def accession(dice: Dice) -> str:
-    return dice.shaped(
-        dice.choose(
+def accession(rng: Rng) -> str:
+    return rng.shaped(
+        rng.choose(
             (
                 "@##-#####",
                 "@@-##-######",
@@ -304,9 +304,9 @@ def accession(dice: Dice) -> str:
     )
 
 
-def identifier(dice: Dice) -> str:
-    return dice.shaped(
-        dice.choose(
+def identifier(rng: Rng) -> str:
+    return rng.shaped(
+        rng.choose(
             (
                 "@@######",
                 "########",
@@ -327,9 +327,9 @@ def identifier(dice: Dice) -> str:
     )
 
 
-def case_no(dice: Dice) -> str:
-    return dice.shaped(
-        dice.choose(
+def case_no(rng: Rng) -> str:
+    return rng.shaped(
+        rng.choose(
             (
                 "#####/##",
                 "####/20##",
@@ -348,14 +348,14 @@ def case_no(dice: Dice) -> str:
     )
 
 
-def money(dice: Dice) -> str:
-    amount = dice.choose(
+def money(rng: Rng) -> str:
+    amount = rng.choose(
         (
-            f"{dice.integer(1, 999)}",
-            f"{dice.integer(1, 999)},{dice.digits(3)}",
-            f"{dice.integer(1, 99)}.{dice.digits(2)}",
-            f"{dice.integer(1, 9)},{dice.digits(3)},{dice.digits(3)}",
-            f"{dice.integer(1, 9)}.{dice.digits(1)} million",
+            f"{rng.integer(1, 999)}",
+            f"{rng.integer(1, 999)},{rng.digits(3)}",
+            f"{rng.integer(1, 99)}.{rng.digits(2)}",
+            f"{rng.integer(1, 9)},{rng.digits(3)},{rng.digits(3)}",
+            f"{rng.integer(1, 9)}.{rng.digits(1)} million",
         )
     )
-    return f"{dice.choose(_CURRENCIES)}{amount}" if dice.chance(0.65) else f"{amount} {dice.choose(_CURRENCY_WORDS)}"
+    return f"{rng.choose(_CURRENCIES)}{amount}" if rng.chance(0.65) else f"{amount} {rng.choose(_CURRENCY_WORDS)}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 from privacy.text import lists
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 
 INVENTED_FIRST = 0.22
 INVENTED_LAST = 0.3
@@ -53,95 +53,95 @@ def _chain(name: str) -> dict[str, str]:
     return follow
 
 
-def invented(dice: Dice, name: str) -> str:
+def invented(rng: Rng, name: str) -> str:
     """A word of 3 to 12 letters that follows the pairs of letters in the list `name`, capitalised."""
     follow = _chain(name)
     while True:
         word = "^^"
         while word[-1] != "$" and len(word) < 16:
-            word += dice.choose(follow[word[-2:]])
+            word += rng.choose(follow[word[-2:]])
         word = word.strip("^$")
         if 3 <= len(word) <= 12 and word.replace("-", "").replace("'", "").isalpha():
             return word[0].upper() + word[1:]
 
 
-def first(dice: Dice) -> str:
+def first(rng: Rng) -> str:
     """A first name."""
-    return female(dice) if dice.chance(0.5) else male(dice)
+    return female(rng) if rng.chance(0.5) else male(rng)
 
 
-def female(dice: Dice) -> str:
-    return _drawn(dice, "female", INVENTED_FIRST)
+def female(rng: Rng) -> str:
+    return _drawn(rng, "female", INVENTED_FIRST)
 
 
-def male(dice: Dice) -> str:
-    return _drawn(dice, "male", INVENTED_FIRST)
+def male(rng: Rng) -> str:
+    return _drawn(rng, "male", INVENTED_FIRST)
 
 
-def _drawn(dice: Dice, name: str, share_invented: float) -> str:
-    if dice.chance(share_invented):
-        return invented(dice, name)
-    return dice.choose(lists.entries(f"{name}_english" if dice.chance(ENGLISH) else name))
+def _drawn(rng: Rng, name: str, share_invented: float) -> str:
+    if rng.chance(share_invented):
+        return invented(rng, name)
+    return rng.choose(lists.entries(f"{name}_english" if rng.chance(ENGLISH) else name))
 
 
-def last(dice: Dice) -> str:
+def last(rng: Rng) -> str:
     """A surname, at times with a particle or of two parts."""
-    name = _drawn(dice, "family", INVENTED_LAST)
-    roll = dice.uniform()
+    name = _drawn(rng, "family", INVENTED_LAST)
+    roll = rng.uniform()
     if roll < 0.03:
-        return dice.choose(("O'", "Mc", "Mac", "D'", "Al-", "St. ", "Fitz")) + name
+        return rng.choose(("O'", "Mc", "Mac", "D'", "Al-", "St. ", "Fitz")) + name
     if roll < 0.07:
-        return f"{dice.choose(_PARTICLES)} {name}"
-    return f"{name}-{dice.choose(lists.entries('family'))}" if roll < 0.1 else name
+        return f"{rng.choose(_PARTICLES)} {name}"
+    return f"{name}-{rng.choose(lists.entries('family'))}" if roll < 0.1 else name
 
 
-def initial(dice: Dice) -> str:
-    return dice.choose("ABCDEFGHIJKLMNOPRSTVWYZ") + dice.choose((".", ".", "."))
+def initial(rng: Rng) -> str:
+    return rng.choose("ABCDEFGHIJKLMNOPRSTVWYZ") + rng.choose((".", ".", "."))
 
 
-def full(dice: Dice) -> str:
+def full(rng: Rng) -> str:
     """First name and surname, at times with more between and behind."""
-    roll = dice.uniform()
+    roll = rng.uniform()
     if roll < 0.6:
-        name = f"{first(dice)} {last(dice)}"
+        name = f"{first(rng)} {last(rng)}"
     elif roll < 0.78:
-        name = f"{first(dice)} {initial(dice)} {last(dice)}"
+        name = f"{first(rng)} {initial(rng)} {last(rng)}"
     elif roll < 0.84:
-        name = f"{first(dice)} {dice.choose('ABCDEFGHJKLMNPRSTW')} {last(dice)}"
+        name = f"{first(rng)} {rng.choose('ABCDEFGHJKLMNPRSTW')} {last(rng)}"
     elif roll < 0.92:
-        name = f"{first(dice)} {first(dice)} {last(dice)}"
+        name = f"{first(rng)} {first(rng)} {last(rng)}"
     else:
-        name = f"{first(dice)} {last(dice)} {last(dice)}"
-    return f"{name}{dice.choose((' ', ', '))}{dice.choose(_SUFFIXES)}" if dice.chance(0.03) else name
+        name = f"{first(rng)} {last(rng)} {last(rng)}"
+    return f"{name}{rng.choose((' ', ', '))}{rng.choose(_SUFFIXES)}" if rng.chance(0.03) else name
 
 
-def last_first(dice: Dice) -> str:
+def last_first(rng: Rng) -> str:
     """'Surname, First', as forms have it."""
-    between = ", " if dice.chance(0.9) else ","
-    tail = dice.choose(("", "", "", f" {initial(dice)}", f" {dice.choose('ABCDEFGHJKLM')}", f" {first(dice)}"))
-    return f"{last(dice)}{between}{first(dice)}{tail}"
+    between = ", " if rng.chance(0.9) else ","
+    tail = rng.choose(("", "", "", f" {initial(rng)}", f" {rng.choose('ABCDEFGHJKLM')}", f" {first(rng)}"))
+    return f"{last(rng)}{between}{first(rng)}{tail}"
 
 
-def initials(dice: Dice) -> str:
+def initials(rng: Rng) -> str:
     """'J. R. Surname' in its spellings."""
-    joint = dice.choose((" ", " ", ""))
-    letters = [initial(dice) for _ in range(dice.choose((1, 1, 2, 2, 3)))]
-    name = joint.join(letters) + " " + last(dice)
-    return name.replace(".", "") if dice.chance(0.12) else name
+    joint = rng.choose((" ", " ", ""))
+    letters = [initial(rng) for _ in range(rng.choose((1, 1, 2, 2, 3)))]
+    name = joint.join(letters) + " " + last(rng)
+    return name.replace(".", "") if rng.chance(0.12) else name
 
 
-def nick(dice: Dice) -> str:
+def nick(rng: Rng) -> str:
     """How friends call somebody."""
-    return dice.choose(_NICKS) if dice.chance(0.4) else first(dice)
+    return rng.choose(_NICKS) if rng.chance(0.4) else first(rng)
 
 
-def person(dice: Dice) -> str:
+def person(rng: Rng) -> str:
     """A name in any form."""
-    roll = dice.uniform()
+    roll = rng.uniform()
     if roll < 0.5:
-        return full(dice)
+        return full(rng)
     if roll < 0.6:
-        return initials(dice)
+        return initials(rng)
     if roll < 0.68:
-        return last_first(dice)
-    return first(dice) if roll < 0.84 else last(dice)
+        return last_first(rng)
+    return first(rng) if roll < 0.84 else last(rng)

@@ -15,9 +15,9 @@ from typing import Final
 
 from privacy.text import lists
 from privacy.text.invent import bodies, dates, figures, numbers, people, places
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 
-Invent = Callable[[Dice], str]
+Invent = Callable[[Rng], str]
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class Slot:
     label: str | None
 
 
-def _listed(name: str, dice: Dice) -> str:
-    return dice.choose(lists.entries(name))
+def _listed(name: str, rng: Rng) -> str:
+    return rng.choose(lists.entries(name))
 
 
-def _demonym(dice: Dice) -> str:
-    return dice.choose(lists.entries("nationalities" if dice.chance(0.8) else "religions"))
+def _demonym(rng: Rng) -> str:
+    return rng.choose(lists.entries("nationalities" if rng.chance(0.8) else "religions"))
 
 
-def _job(dice: Dice) -> str:
-    job = _listed("occupations", dice)
-    return job[0].upper() + job[1:] if dice.chance(0.15) else job
+def _job(rng: Rng) -> str:
+    job = _listed("occupations", rng)
+    return job[0].upper() + job[1:] if rng.chance(0.15) else job
 
 
 _GROUPS: tuple[tuple[str | None, str | None, dict[str, Invent]], ...] = (

@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 
 from privacy.base.errors import ContractError
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 from privacy.text.invent.slots import SLOTS
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
@@ -68,9 +68,9 @@ def sections(name: str) -> dict[str, tuple[str, ...]]:
     return {key: tuple(lines) for key, lines in found.items()}
 
 
-def make(template: str, dice: Dice) -> Piece:
+def make(template: str, rng: Rng) -> Piece:
     """A text from `template`. Raises ContractError for a slot that does not exist."""
-    carrier = _CHOICE.sub(lambda match: dice.choose(match.group(1).split("|")), template)
+    carrier = _CHOICE.sub(lambda match: rng.choose(match.group(1).split("|")), template)
     carrier = carrier.replace("\\n", "\n").replace("\\t", "\t")
     text, values, at = "", [], 0
     for match in _SLOT.finditer(carrier):
@@ -78,7 +78,7 @@ def make(template: str, dice: Dice) -> Piece:
         if slot not in SLOTS:
             raise ContractError(f"a template has a slot that does not exist: {slot}")
         text += carrier[at : match.start()]
-        value = SLOTS[slot].invent(dice)
+        value = SLOTS[slot].invent(rng)
         values.append(Value(len(text), len(text) + len(value), slot))
         text += value
         at = match.end()

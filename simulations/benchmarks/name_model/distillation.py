@@ -22,7 +22,7 @@ from privacy.text.find.tagger.encoding import batch
 from privacy.text.find.tagger.network import OUTPUTS, Network, load_backbone
 from privacy.text.find.tagger.student import Student
 from privacy.text.find.tagger.weights import into_network
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 from simulations.benchmarks.name_model.examples import examples
 from simulations.benchmarks.name_model.training import batches, save, targets_of
 
@@ -36,7 +36,7 @@ def distil(teacher: Network, seed: int, *, steps: int, learning_rate: float) -> 
     backbone = load_backbone()
     student = Student(backbone)
     source = batches(
-        examples(Dice(np.random.default_rng([seed, 4])), backbone.tokenizer), Dice(np.random.default_rng([seed, 3]))
+        examples(Rng(np.random.default_rng([seed, 4])), backbone.tokenizer), Rng(np.random.default_rng([seed, 3]))
     )
     optimizer = torch.optim.AdamW(student.parameters(), lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     started, smooth = time.process_time(), 0.0

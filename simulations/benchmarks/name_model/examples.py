@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from privacy.text.find.tagger.encoding import MASK, Encoded, encode
 from privacy.text.find.tagger.network import LABELS
 from privacy.text.find.tagger.segments import segments
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 from privacy.text.invent.templates import Piece, Value, make, sections
 
 LONGEST_PIECES = 96
@@ -38,43 +38,41 @@ def _carriers() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return sections("clinical")[""], sections("general")[""]
 
 
-def examples(dice: Dice, tokenizer: Tokenizer) -> Iterator[Example]:
+def examples(rng: Rng, tokenizer: Tokenizer) -> Iterator[Example]:
     """Training examples without end."""
     while True:
-        text = document(dice)
+        text = document(rng)
         for start, end in segments(text.text):
             values = [v for v in text.values if v.start < end and v.end > start]
             encoded = encode(tokenizer, text.text[start:end])
             targets = _targets(encoded, values, start)
             if len(encoded.ids) > LONGEST_PIECES:
-                at = dice.integer(0, len(encoded.ids) - LONGEST_PIECES)
+                at = rng.integer(0, len(encoded.ids) - LONGEST_PIECES)
                 encoded = encoded.window(at, at + LONGEST_PIECES)
                 targets = targets[at : at + LONGEST_PIECES]
             if encoded.ids:
-                yield _hidden(dice, Example(encoded, targets))
+                yield _hidden(rng, Example(encoded, targets))
 
 
-def document(dice: Dice) -> Piece:
+def document(rng: Rng) -> Piece:
     """One to four carriers of one kind, altered."""
-    carriers = _carriers()[dice.chance(0.55)]
-    piece = _altered(dice, make(dice.choose(carriers), dice))
-    while dice.chance(0.45):
-        piece = piece.joined(
-            _altered(dice, make(dice.choose(carriers), dice)), dice.choose((" ", " ", " ", "\n", "  "))
-        )
-    if dice.chance(0.06):
-        piece = Piece("", ()).joined(piece, dice.choose(_BULLETS))
+    carriers = _carriers()[rng.chance(0.55)]
+    piece = _altered(rng, make(rng.choose(carriers), rng))
+    while rng.chance(0.45):
+        piece = piece.joined(_altered(rng, make(rng.choose(carriers), rng)), rng.choose((" ", " ", " ", "\n", "  ")))
+    if rng.chance(0.06):
+        piece = Piece("", ()).joined(piece, rng.choose(_BULLETS))
     return piece
 
 
-def _altered(dice: Dice, piece: Piece) -> Piece:
-    roll = dice.uniform()
+def _altered(rng: Rng, piece: Piece) -> Piece:
+    roll = rng.uniform()
     if roll < 0.07:
         return _same_length(piece, piece.text.lower())
     if roll < 0.13:
         return _same_length(piece, piece.text.upper())
     if roll < 0.16:
-        return _same_length(piece, _swapped(dice, piece.text))
+        return _same_length(piece, _swapped(rng, piece.text))
     if roll < 0.19:
         return _same_length(piece, re.sub(r"[.,;:](?=\s|$)", " ", piece.text))
     if roll < 0.28:
@@ -88,10 +86,10 @@ def _same_length(piece: Piece, text: str) -> Piece:
     return replace(piece, text=text) if len(text) == len(piece.text) else piece
 
 
-def _swapped(dice: Dice, text: str) -> str:
+def _swapped(rng: Rng, text: str) -> str:
     letters = list(text)
     for _ in range(max(1, len(text) // 60)):
-        at = dice.integer(0, max(0, len(letters) - 2))
+        at = rng.integer(0, max(0, len(letters) - 2))
         if at + 1 < len(letters) and letters[at].isalpha() and letters[at + 1].isalpha():
             letters[at], letters[at + 1] = letters[at + 1], letters[at]
     return "".join(letters)
@@ -137,12 +135,12 @@ def _targets(encoded: Encoded, values: list[Value], offset: int) -> tuple[int, .
     return tuple(targets)
 
 
-def _hidden(dice: Dice, example: Example) -> Example:
+def _hidden(rng: Rng, example: Example) -> Example:
     """Some examples lose words, some their case."""
     encoded = example.encoded
     ids, shapes = list(encoded.ids), list(encoded.shapes)
-    if dice.chance(0.25):
-        ids = [MASK if dice.chance(0.1) else piece for piece in ids]
-    if dice.chance(0.08):
+    if rng.chance(0.25):
+        ids = [MASK if rng.chance(0.1) else piece for piece in ids]
+    if rng.chance(0.08):
         shapes = [1 if shape in (2, 3, 4, 6) else shape for shape in shapes]
     return Example(replace(encoded, ids=tuple(ids), shapes=tuple(shapes)), example.targets)

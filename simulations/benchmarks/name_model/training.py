@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from privacy.text.find.tagger.encoding import batch
 from privacy.text.find.tagger.network import OUTPUTS, Network, load_backbone
-from privacy.text.invent.dice import Dice
+from privacy.text.invent.rng import Rng
 from simulations.benchmarks.name_model.examples import Example, examples
 
 LAYERS = 3
@@ -33,7 +33,7 @@ BATCH_PIECES = 1600
 POOL = 40
 
 
-def batches(source: Iterator[Example], dice: Dice) -> Iterator[list[Example]]:
+def batches(source: Iterator[Example], rng: Rng) -> Iterator[list[Example]]:
     """Batches of about BATCH_PIECES pieces, of segments of like length, in random order."""
     while True:
         pool, pieces = [], 0
@@ -47,7 +47,7 @@ def batches(source: Iterator[Example], dice: Dice) -> Iterator[list[Example]]:
             if (len(groups[-1]) + 1) * (len(example.targets) + 2) > BATCH_PIECES:
                 groups.append([])
             groups[-1].append(example)
-        yield from dice.shuffled(groups)
+        yield from rng.shuffled(groups)
 
 
 def targets_of(rows: list[Example], width: int) -> Tensor:
@@ -63,8 +63,8 @@ def train(seed: int, *, layers: int, rank: int, steps: int, learning_rate: float
     torch.manual_seed(seed)
     backbone = load_backbone()
     network = Network(backbone, layers, rank)
-    dice = Dice(np.random.default_rng([seed, 1]))
-    source = batches(examples(Dice(np.random.default_rng([seed, 2])), backbone.tokenizer), dice)
+    rng = Rng(np.random.default_rng([seed, 1]))
+    source = batches(examples(Rng(np.random.default_rng([seed, 2])), backbone.tokenizer), rng)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     started = time.process_time()
     smooth = 0.0

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from client import cli
 from client.commands.text_session import keyed_texts_of, paged
-from client.data.texts import Shown, open_texts
+from client.data.corpus_view import RowPreview, open_texts
 from client.enrolment import enroll, site_key_if_any
 from client.review import preview
 from client.settings.site_settings import SiteFolder
@@ -181,7 +181,7 @@ def test_text_that_turns_its_direction_cannot_turn_a_terminal(site: SiteFolder) 
         record = AnonymizedRecord("r", turned.text, None, None, ())
         out = io.StringIO()
         console = Console(file=out, width=80)
-        console.print(preview.beside(Shown(turned, split, record, None), console, after="AFTER"))
+        console.print(preview.beside(RowPreview(turned, split, record, None), console, after="AFTER"))
     assert "\u202e" not in out.getvalue()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from client import cli
-from client.data.texts import open_texts
+from client.data.corpus_view import open_texts
 from client.enrolment import enroll, site_key_if_any
 from client.review import review_figures, reviewing
 from client.review import review_sample as sampling

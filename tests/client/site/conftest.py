@@ -31,16 +31,16 @@ from privacy.base.canonical import canonical_bytes, digest_of
 from privacy.base.randomness import PublicSeed
 from privacy.commandline.settings_file import render
 from privacy.log.keys import SigningKey
+from privacy.protocol.anonymization_check import IDENTIFIERS
 from privacy.protocol.delivery import Delivery
 from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RoundPlanned
 from privacy.protocol.messages import (
     COORDINATOR,
-    Parcel,
     Refusal,
-    open_parcel,
+    SignedMessage,
+    open_message,
     seal,
 )
-from privacy.protocol.recall import IDENTIFIERS
 
 NOW = datetime.now(UTC)
 SEED = PublicSeed(b"\x11" * 32)
@@ -160,7 +160,7 @@ class Clinic:
         self.history.take(entry)
         return entry
 
-    def parcel(
+    def message(
         self,
         entry: AuditEntry,
         phase: str,
@@ -170,7 +170,7 @@ class Clinic:
         key: SigningKey | None = None,
         body: Delivery | None = None,
         **fields: Any,
-    ) -> Parcel:
+    ) -> SignedMessage:
         """A delivery of `entry`, honest unless told otherwise."""
         size = self.seen() if from_size is None else from_size
         said = {
@@ -191,28 +191,28 @@ class Clinic:
         seen = self.site.state.seen("collab/valley")
         return seen.size if seen else 0
 
-    def hello(self) -> Parcel:
+    def hello(self) -> SignedMessage:
         self.opened = self.log(0, self.recipe.opened)
-        return self.site.answer(self.parcel(self.opened, "hello"))
+        return self.site.answer(self.message(self.opened, "hello"))
 
     def planned(self, number: int = 1, **changes: Any) -> AuditEntry:
         plan = round_plan(self.recipe, self.history, number, ("clinic",))
         return self.log(number, RoundPlanned(plan=plan.model_copy(update=changes)))
 
-    def ask(self, number: int = 1, **changes: Any) -> Parcel:
+    def ask(self, number: int = 1, **changes: Any) -> SignedMessage:
         """The answer to a new plan of round `number`."""
-        return self.site.answer(self.parcel(self.planned(number, **changes), "update", self.initial))
+        return self.site.answer(self.message(self.planned(number, **changes), "update", self.initial))
 
-    def count(self, number: int = 0, **changes: Any) -> Parcel:
+    def count(self, number: int = 0, **changes: Any) -> SignedMessage:
         """The answer to a new evaluation."""
-        return self.site.answer(self.parcel(self.evaluation(number, **changes), "evaluate", self.initial))
+        return self.site.answer(self.message(self.evaluation(number, **changes), "evaluate", self.initial))
 
     def evaluation(self, number: int = 0, **changes: Any) -> AuditEntry:
         plan = evaluation_plan(self.recipe, self.history, number, ("clinic",)).model_copy(update=changes)
         return self.log(number, EvaluationPlanned(plan=plan))
 
-    def opened_reply(self, parcel: Parcel, kind: type) -> Any:
-        return open_parcel(parcel, kind, self.site.identity.signing_key.verify_key())
+    def opened_reply(self, message: SignedMessage, kind: type) -> Any:
+        return open_message(message, kind, self.site.identity.signing_key.verify_key())
 
     def charged(self) -> tuple[Any, ...]:
         return self.site.ledger.history("notes", "patient")
@@ -220,7 +220,7 @@ class Clinic:
     def sentences(self) -> list[str]:
         return [str(event["why"]) for event in self.site.reports.events("spring") if event["event"] == "refused"]
 
-    def reason(self, reply: Parcel) -> str:
+    def reason(self, reply: SignedMessage) -> str:
         """The reason code of a refusal, which holds nothing else of the site's."""
         assert reply.envelope.kind == "refusal", reply
         assert reply.payload == b""
@@ -230,9 +230,9 @@ class Clinic:
         return refusal.reason
 
     @staticmethod
-    def wire(parcel: Parcel) -> bytes:
+    def wire(message: SignedMessage) -> bytes:
         """All that crosses the border."""
-        return canonical_bytes(parcel.envelope) + parcel.body + parcel.payload
+        return canonical_bytes(message.envelope) + message.body + message.payload
 
     def close(self) -> None:
         self.journal.close()

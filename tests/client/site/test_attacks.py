@@ -19,7 +19,7 @@ from client.site.door import Unsigned
 from privacy.base.canonical import canonical_bytes
 from privacy.base.identifiers import sha256
 from privacy.dp.params import PrivacyParams
-from privacy.protocol.messages import Envelope, Parcel, SiteMetrics
+from privacy.protocol.messages import Envelope, SignedMessage, SiteMetrics
 from privacy.protocol.plans import EncodingPlan
 from privacy.update.delta import flatten, model_bytes, model_vector, unflatten
 
@@ -70,9 +70,9 @@ def word(clinic: Clinic, said: str, value: float) -> bytes:
     return crafted(clinic, "embeddings.word_embeddings.weight", change)
 
 
-def trained_on(clinic: Clinic, payload: bytes, number: int = 1) -> Parcel:
+def trained_on(clinic: Clinic, payload: bytes, number: int = 1) -> SignedMessage:
     entry = clinic.planned(number, model_digest=sha256(payload))
-    return clinic.site.answer(clinic.parcel(entry, "update", payload))
+    return clinic.site.answer(clinic.message(entry, "update", payload))
 
 
 # -- overflow ----------------------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def test_an_evaluation_of_a_number_that_is_none_is_charged_and_counted_as_nothin
         rows(clinic, score=lambda at: str(at % 11))
         payload = word(clinic, "home", value)
         plan = clinic.evaluation(0, model_digest=sha256(payload))
-        kinds.add(clinic.site.answer(clinic.parcel(plan, "evaluate", payload)).envelope.kind)
+        kinds.add(clinic.site.answer(clinic.message(plan, "evaluate", payload)).envelope.kind)
         assert len(clinic.charged()) == (value <= 1000)
     assert len(kinds) == 1
 
@@ -226,7 +226,7 @@ def test_a_plan_that_departs_from_its_contract_or_can_not_end_is_refused_after_a
 
 
 def test_a_stranger_gets_no_signature_under_any_plan_and_fills_no_report(clinic: Clinic) -> None:
-    """A parcel that nobody signed, whose body was a plan's own bytes, got a signed refusal of that plan: `verify`
+    """A message that nobody signed, whose body was a plan's own bytes, got a signed refusal of that plan: `verify`
     believed it, though the update was there."""
     plan = clinic.planned().body.plan
     before = clinic.site.reports.events("spring")
@@ -244,6 +244,6 @@ def test_a_stranger_gets_no_signature_under_any_plan_and_fills_no_report(clinic:
     for body in (canonical_bytes(plan), b'{"anything":1}', b"", b"{}" * (3 << 20)):
         for signed in (envelope, envelope.model_copy(update={"body_digest": sha256(body), "signature": "00" * 64})):
             with pytest.raises(Unsigned):
-                clinic.site.answer(Parcel(signed, body))
+                clinic.site.answer(SignedMessage(signed, body))
     assert clinic.site.reports.events("spring") == before
     assert clinic.site.state.take_refusal("spring") == 0

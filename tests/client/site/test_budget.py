@@ -97,11 +97,11 @@ def test_a_round_that_was_charged_twice_counts_twice(make_clinic: Make, monkeypa
     def killed(*given: object) -> None:
         raise KeyboardInterrupt
 
-    parcel = clinic.parcel(entry, "update", clinic.initial)
+    message = clinic.message(entry, "update", clinic.initial)
     with monkeypatch.context() as crash:
-        crash.setattr(clinic.site.material, "train", killed)
+        crash.setattr(clinic.site.pipeline, "train", killed)
         with pytest.raises(KeyboardInterrupt):
-            clinic.site.answer(parcel)
+            clinic.site.answer(message)
     assert len(clinic.charged()) == 1
     check(clinic)
     again = cost_of_run(clinic.site.ledger, clinic.folder.settings, None, "spring", clinic.recipe.opened.outline)
@@ -129,7 +129,7 @@ def test_another_run_is_held_to_the_filter_with_all_that_was_charged(make_clinic
     assert clinic.ask(1).envelope.kind == "site_update"
     events = [event for row in clinic.charged() for event in row.events]
     outline = clinic.recipe.opened.outline
-    found = cost_of_run(clinic.site.ledger, clinic.folder.settings, clinic.site.material.split(), "autumn", outline)
+    found = cost_of_run(clinic.site.ledger, clinic.folder.settings, clinic.site.pipeline.split(), "autumn", outline)
     first = clinic.site.ledger.first_run("notes")
     whole = epsilon_filter([*events, *outline.events()], 1e-3, first.favourite)
     assert found.binding[1] == "filter"
@@ -152,7 +152,7 @@ def test_what_no_charge_could_pass_is_said_at_once(make_clinic: Make, change: st
         clinic.site.ledger.withdraw("notes")
     if change == "fractions":
         data = settings.data.model_copy(update={"dev_fraction": 0.5})
-        clinic.site.material._settings = settings.model_copy(update={"data": data})
+        clinic.site.pipeline._settings = settings.model_copy(update={"data": data})
     if change == "delta":
         clinic.site.budget._settings = settings.model_copy(
             update={"policy": settings.policy.model_copy(update={"delta": 1e-4})}

@@ -16,7 +16,7 @@ from client.cli import main
 from client.site import account as accounts_room
 from privacy.base.errors import BudgetExceeded, IntegrityError
 from privacy.dp.ledger import Ledger
-from privacy.protocol.messages import Parcel, Refusal
+from privacy.protocol.messages import Refusal, SignedMessage
 
 Clinic = Any
 
@@ -100,7 +100,7 @@ def test_a_withdrawn_data_set_refuses_the_next_round(
     assert command(trained, monkeypatch, "withdraw") == 2
     assert "nobody is here to agree" in capsys.readouterr().err
     assert command(trained, monkeypatch, "withdraw", "--yes") == 0
-    reply: Parcel = trained.ask(3)
+    reply: SignedMessage = trained.ask(3)
     assert trained.opened_reply(reply, Refusal).reason == "policy"
     assert "withdrawn" in trained.sentences()[-1]
     assert command(trained, monkeypatch, "ledger", "--json") == 0

@@ -87,9 +87,9 @@ def test_a_site_that_refused_for_one_row_would_be_told_apart(world: World, monke
 
     case = replace(PLAIN, target="unknown_label", learning_rate="0.1")
     assert tried(world, case) == []
-    monkeypatch.setattr("client.site.material.prepare", strict)
-    monkeypatch.setattr("client.site.readiness.answer_privately", lambda work, material, told: None)
-    monkeypatch.setattr("client.site.site.answer_privately", lambda work, material, told: work(material))
+    monkeypatch.setattr("client.site.pipeline.prepare", strict)
+    monkeypatch.setattr("client.site.readiness.answer_privately", lambda work, pipeline, told: None)
+    monkeypatch.setattr("client.site.site.answer_privately", lambda work, pipeline, told: work(pipeline))
     assert "answer: kind: refusal and site_update" in tried(world, case)
 
 

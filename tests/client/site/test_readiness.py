@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from client.cli import main
-from client.commands.telling import sentence
-from client.site.material import Material
+from client.commands.event_text import sentence
+from client.site.pipeline import SitePipeline
 
 Clinic = Any
 MakeClinic = Callable[..., Any]
@@ -29,8 +29,8 @@ def put(clinic: Clinic, *rows: dict[str, str]) -> None:
 
 def test_after_its_hello_a_site_has_nothing_left_to_prepare(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four of four sites missed a deadline of 60 s because they checked themselves and read their texts in round 1."""
-    monkeypatch.setattr(Material, "_anonymize", lambda self: pytest.fail("read in round 1"))
-    monkeypatch.setattr("client.site.material.prepare", lambda *_, **__: pytest.fail("prepared in round 1"))
+    monkeypatch.setattr(SitePipeline, "_anonymize", lambda self: pytest.fail("read in round 1"))
+    monkeypatch.setattr("client.site.pipeline.prepare", lambda *_, **__: pytest.fail("prepared in round 1"))
     monkeypatch.setattr("client.site.mechanism_check.measure", lambda *_: pytest.fail("measured in round 1"))
     monkeypatch.setattr("privacy.text.self_check.check", lambda *_: pytest.fail("checked in round 1"))
     assert clinic.ask().envelope.kind == "site_update"
@@ -40,7 +40,7 @@ def test_after_its_hello_a_site_has_nothing_left_to_prepare(clinic: Clinic, monk
 
 def test_a_repeated_hello_prepares_nothing_again(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clinic.site.readiness, "_prepare", lambda *_: pytest.fail("prepared again"))
-    assert clinic.site.answer(clinic.parcel(clinic.opened, "hello")).envelope.kind == "site_hello"
+    assert clinic.site.answer(clinic.message(clinic.opened, "hello")).envelope.kind == "site_hello"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_run_that_does_not_fit_the_policy_is_refused_when_it_opens(
     make_clinic: MakeClinic, policy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clinic = make_clinic(policy=policy)
-    monkeypatch.setattr(clinic.site.material, "anonymized", lambda: pytest.fail("the data were read"))
+    monkeypatch.setattr(clinic.site.pipeline, "anonymized", lambda: pytest.fail("the data were read"))
     assert clinic.reason(clinic.hello()) == "policy"
     assert clinic.reason(clinic.ask()) == clinic.reason(clinic.count()) == "policy"
     assert clinic.charged() == ()
@@ -98,12 +98,12 @@ def test_a_site_whose_people_decline_a_run_reads_and_charges_nothing(
     assert main(["--site", "clinic", "decline", "--run", "spring"]) == 0
     assert "stays away from spring" in " ".join(capsys.readouterr().out.split())
     with monkeypatch.context() as unread:
-        unread.setattr(clinic.site.material, "anonymized", lambda: pytest.fail("the data were read"))
+        unread.setattr(clinic.site.pipeline, "anonymized", lambda: pytest.fail("the data were read"))
         codes = {clinic.reason(clinic.hello()), clinic.reason(clinic.ask()), clinic.reason(clinic.count())}
     assert codes == {"declined"}
     assert clinic.charged() == ()
     assert main(["--site", "clinic", "decline", "--run", "spring", "--undo"]) == 0
-    assert clinic.site.answer(clinic.parcel(clinic.opened, "hello")).envelope.kind == "site_hello"
+    assert clinic.site.answer(clinic.message(clinic.opened, "hello")).envelope.kind == "site_hello"
     assert main(["--site", "clinic", "decline", "--run", "No Run"]) == 2
 
 
@@ -118,7 +118,7 @@ def test_an_update_that_was_not_taken_is_told_and_stays_charged(clinic: Clinic) 
 
 def test_a_first_handshake_from_size_zero_is_no_refusal_in_the_report(clinic: Clinic) -> None:
     entry = clinic.planned()
-    reply = clinic.site.answer(clinic.parcel(entry, "update", clinic.initial, from_size=0))
+    reply = clinic.site.answer(clinic.message(entry, "update", clinic.initial, from_size=0))
     assert clinic.reason(reply) == "stale_proof"
     assert told(clinic, "refused") == []
     (event,) = told(clinic, "caught_up")
@@ -128,11 +128,11 @@ def test_a_first_handshake_from_size_zero_is_no_refusal_in_the_report(clinic: Cl
 def test_how_long_a_round_takes_is_measured_without_data_and_grows_with_the_plan(make_clinic: MakeClinic) -> None:
     clinic = make_clinic()
     outline, seed = clinic.recipe.opened.outline, clinic.recipe.opened.public_seed
-    contract, _ = clinic.site.material.contract(outline, seed)
+    contract, _ = clinic.site.pipeline.contract(outline, seed)
 
     def seconds(**changes: Any) -> float:
         asked, began = outline.model_copy(update=changes), time.perf_counter()
-        found = clinic.site.material.seconds_of_round(asked, contract, seed)
+        found = clinic.site.pipeline.seconds_of_round(asked, contract, seed)
         assert time.perf_counter() - began < 60
         return float(found)
 
@@ -154,7 +154,7 @@ def test_a_model_that_the_clipping_cannot_train_is_refused_when_the_run_opens(ma
     task = {"name": "masked_language", "labels": (), "mask_rate": 0.3}
     changes = {"task": task, "training": {"scope": "full"}, "policy": {"tasks": ("masked_language",), "clipping": ALL}}
     clinic = make_clinic(privacy={"clipping": "ghost"}, **changes)
-    clinic.site.material.anonymized = lambda: pytest.fail("the data were read")
+    clinic.site.pipeline.anonymized = lambda: pytest.fail("the data were read")
     assert clinic.reason(clinic.hello()) == "policy"
     assert "cannot be trained as it is planned" in clinic.sentences()[0]
     assert make_clinic(privacy={"clipping": "bookkeeping"}, **changes).hello().envelope.kind == "site_hello"

@@ -81,13 +81,13 @@ def killed(*_: Any) -> Any:
 
 
 def test_of_several_attempts_the_one_that_was_sent_is_named(clinic: Clinic) -> None:
-    train, clinic.site.material.train = clinic.site.material.train, killed  # type: ignore[method-assign]
+    train, clinic.site.pipeline.train = clinic.site.pipeline.train, killed  # type: ignore[method-assign]
     plan = clinic.planned()
     with pytest.raises(KeyboardInterrupt):
-        clinic.site.answer(clinic.parcel(plan, "update", clinic.initial))
+        clinic.site.answer(clinic.message(plan, "update", clinic.initial))
     assert again(clinic).why == ("none of 1 attempts was answered: nothing was sent",)
-    clinic.site.material.train = train  # type: ignore[method-assign]
-    reply = clinic.site.answer(clinic.parcel(plan, "update", clinic.initial))
+    clinic.site.pipeline.train = train  # type: ignore[method-assign]
+    reply = clinic.site.answer(clinic.message(plan, "update", clinic.initial))
     found = again(clinic)
     assert (found.verdict, found.attempt, found.attempts) == ("same", 2, 2)
     assert found.again == sha256(reply.payload)
@@ -120,7 +120,7 @@ def test_a_round_that_was_answered_without_data_replays_as_such(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(clinic.site.material, "train", None)
+        broken.setattr(clinic.site.pipeline, "train", None)
         sent(clinic)
     found = again(clinic)
     assert (found.verdict, found.why) == ("same", (room.WITHOUT_DATA,))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from privacy.base.randomness import PublicSeed
-from privacy.protocol.messages import Parcel, SiteUpdate
+from privacy.protocol.messages import SignedMessage, SiteUpdate
 
 Clinic = Any
 MakeClinic = Callable[..., Any]
@@ -23,20 +23,20 @@ class Killed(BaseException):
 
 
 def test_a_crash_in_training_stays_charged_and_the_next_attempt_has_other_noise(clinic: Clinic) -> None:
-    entry, train, seeds = clinic.planned(), clinic.site.material.train, []
+    entry, train, seeds = clinic.planned(), clinic.site.pipeline.train, []
 
     def dying(plan: Any, contract: Any, public_seed: Any, model_in: Any, seed: Any, on_step: Any) -> Any:
         seeds.append(seed.commit("spring|1|clinic"))
         train(plan, contract, public_seed, model_in, seed, on_step)
         raise Killed
 
-    clinic.site.material.train = dying  # type: ignore[method-assign]
+    clinic.site.pipeline.train = dying  # type: ignore[method-assign]
     with pytest.raises(Killed):
-        clinic.site.answer(clinic.parcel(entry, "update", clinic.initial))
+        clinic.site.answer(clinic.message(entry, "update", clinic.initial))
     assert len(clinic.charged()) == 1
     clinic.site.state.close()
     clinic.start()
-    update = clinic.opened_reply(clinic.site.answer(clinic.parcel(entry, "update", clinic.initial)), SiteUpdate)
+    update = clinic.opened_reply(clinic.site.answer(clinic.message(entry, "update", clinic.initial)), SiteUpdate)
     first, second = clinic.charged()
     assert first.nonce != second.nonce
     assert update.secret_seed_commitment not in seeds
@@ -48,15 +48,15 @@ def test_a_crash_before_the_reply_is_stored_trains_again_with_another_stream(cli
     entry, remember = clinic.planned(), clinic.site.state.remember_reply
     lost = []
 
-    def dying(asked: str, phase: str, reply: Parcel) -> None:
+    def dying(asked: str, phase: str, reply: SignedMessage) -> None:
         lost.append(reply)
         raise Killed
 
     clinic.site.state.remember_reply = dying  # type: ignore[method-assign]
     with pytest.raises(Killed):
-        clinic.site.answer(clinic.parcel(entry, "update", clinic.initial))
+        clinic.site.answer(clinic.message(entry, "update", clinic.initial))
     clinic.site.state.remember_reply = remember  # type: ignore[method-assign]
-    sent = clinic.site.answer(clinic.parcel(entry, "update", clinic.initial))
+    sent = clinic.site.answer(clinic.message(entry, "update", clinic.initial))
     assert sent.envelope.kind == "site_update"
     assert sent.payload != lost[0].payload
     assert len(clinic.charged()) == 2
@@ -70,11 +70,11 @@ def test_a_crash_after_the_reply_is_stored_sends_that_reply(clinic: Clinic) -> N
 
     clinic.site.ledger.settle = dying  # type: ignore[method-assign]
     with pytest.raises(Killed):
-        clinic.site.answer(clinic.parcel(entry, "update", clinic.initial))
+        clinic.site.answer(clinic.message(entry, "update", clinic.initial))
     clinic.site.ledger.settle = settle  # type: ignore[method-assign]
     clinic.site.state.close()
     clinic.start()
-    assert clinic.site.answer(clinic.parcel(entry, "update", clinic.initial)).envelope.kind == "site_update"
+    assert clinic.site.answer(clinic.message(entry, "update", clinic.initial)).envelope.kind == "site_update"
     assert len(clinic.charged()) == 1
 
 
@@ -85,7 +85,7 @@ def test_a_restored_copy_of_the_disk_never_draws_the_same_noise_again(clinic: Cl
     replies = []
     for _ in range(2):
         clinic.start()
-        replies.append(clinic.site.answer(clinic.parcel(entry, "update", clinic.initial)))
+        replies.append(clinic.site.answer(clinic.message(entry, "update", clinic.initial)))
         clinic.site.state.close()
         shutil.rmtree(home)
         shutil.copytree(clinic.root / "copy", home)
@@ -107,11 +107,11 @@ def test_a_simulated_site_draws_its_nonces_from_its_known_key_and_another_one_at
     for clinic in (first, second):
         clinic.hello()
         plan = clinic.planned()
-        train, clinic.site.material.train = clinic.site.material.train, killed  # type: ignore[method-assign]
+        train, clinic.site.pipeline.train = clinic.site.pipeline.train, killed  # type: ignore[method-assign]
         with pytest.raises(Killed):
-            clinic.site.answer(clinic.parcel(plan, "update", clinic.initial))
-        clinic.site.material.train = train  # type: ignore[method-assign]
-        clinic.site.answer(clinic.parcel(plan, "update", clinic.initial))
+            clinic.site.answer(clinic.message(plan, "update", clinic.initial))
+        clinic.site.pipeline.train = train  # type: ignore[method-assign]
+        clinic.site.answer(clinic.message(plan, "update", clinic.initial))
     nonces = [[row.nonce for row in clinic.charged()] for clinic in (first, second)]
     assert nonces[0] == nonces[1]
     assert len(set(nonces[0])) == 2

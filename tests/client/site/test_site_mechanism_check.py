@@ -171,7 +171,7 @@ def test_a_site_with_broken_noise_refuses_before_it_reads_or_charges(
     clinic = make_clinic()
     monkeypatch.setattr(mechanism_check, "measure", inspect.unwrap(mechanism_check.measure))
     monkeypatch.setattr(training, "GaussianStream", TenthOfTheNoise)
-    clinic.site.material.anonymized = lambda: pytest.fail("the site read its texts")
+    clinic.site.pipeline.anonymized = lambda: pytest.fail("the site read its texts")
     reply = clinic.hello()
     assert clinic.reason(reply) == "mechanism_check_failed"
     assert clinic.charged() == ()
@@ -205,7 +205,7 @@ def test_the_check_never_draws_from_a_stream_of_training(
             super().__init__(seed)
             seeds[now[0]].append(seed.commit("stream"))
 
-    now, train = ["check"], clinic.site.material.train
+    now, train = ["check"], clinic.site.pipeline.train
 
     def trained(*arguments: Any) -> Any:
         now[0] = "training"
@@ -213,7 +213,7 @@ def test_the_check_never_draws_from_a_stream_of_training(
 
     monkeypatch.setattr(mechanism_check, "measure", inspect.unwrap(mechanism_check.measure))
     monkeypatch.setattr(training, "GaussianStream", Watched)
-    clinic.site.material.train = trained
+    clinic.site.pipeline.train = trained
     clinic.hello()
     assert clinic.ask().envelope.kind == "site_update"
     assert len(seeds["check"]) == len(set(seeds["check"])) == 7  # six streams, and one while whom is drawn is watched
@@ -228,7 +228,7 @@ def test_a_plan_without_noise_has_no_mechanism_check(make_clinic: Callable[..., 
 
 
 def test_the_result_is_told_at_home(clinic: Clinic) -> None:
-    from client.commands.telling import sentence
+    from client.commands.event_text import sentence
 
     clinic.ask()
     assert sentence(events(clinic)[0]).startswith("mechanism check passed: sigma off by ")

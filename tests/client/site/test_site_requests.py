@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client.commands.telling import sentence
+from client.commands.event_text import sentence
 from client.site.door import Unsigned
-from client.site.material import Material
+from client.site.pipeline import SitePipeline
 from privacy.base.errors import AnonymizationError
 from privacy.base.identifiers import sha256
 from privacy.protocol.messages import SiteMetrics, SiteUpdate
@@ -37,7 +37,7 @@ def test_a_round_over_the_budget_is_refused_before_any_training(
     make_clinic: MakeClinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clinic = make_clinic(policy={"epsilon_limit": 0.25})
-    monkeypatch.setattr(clinic.site.material, "train", lambda *_: pytest.fail("trained without budget"))
+    monkeypatch.setattr(clinic.site.pipeline, "train", lambda *_: pytest.fail("trained without budget"))
     assert clinic.reason(clinic.hello()) == clinic.reason(clinic.ask()) == "budget_exceeded"
     assert "of 0.2500 (unit: patient" in clinic.sentences()[0]
     assert clinic.charged() == ()
@@ -64,7 +64,7 @@ def test_a_model_that_is_not_the_planned_one_is_refused(clinic: Clinic) -> None:
     entry = clinic.planned()
     vector = model_vector(clinic.contract, clinic.initial) + np.float32(1)
     for payload in (model_bytes(clinic.contract, vector), clinic.initial[:-1], b""):
-        assert clinic.reason(clinic.site.answer(clinic.parcel(entry, "update", payload))) == "model_mismatch"
+        assert clinic.reason(clinic.site.answer(clinic.message(entry, "update", payload))) == "model_mismatch"
     assert clinic.charged() == ()
 
 
@@ -73,7 +73,7 @@ def test_a_planned_model_with_a_number_that_is_none_is_refused(clinic: Clinic, v
     number = clinic.initial.rfind(np.float32(model_vector(clinic.contract, clinic.initial)[-1]).tobytes())
     poisoned = clinic.initial[:number] + np.float32(value).tobytes() + clinic.initial[number + 4 :]
     entry = clinic.planned(model_digest=sha256(poisoned))
-    assert clinic.reason(clinic.site.answer(clinic.parcel(entry, "update", poisoned))) == "not_finite"
+    assert clinic.reason(clinic.site.answer(clinic.message(entry, "update", poisoned))) == "not_finite"
     assert clinic.charged() == ()
 
 
@@ -141,14 +141,14 @@ def test_a_model_with_a_number_over_the_policys_bound_is_refused_before_data_are
 ) -> None:
     clinic = make_clinic(policy={"max_weight": 1000.0})
     clinic.hello()
-    monkeypatch.setattr(clinic.site.material, "anonymized", lambda: pytest.fail("the data were read"))
+    monkeypatch.setattr(clinic.site.pipeline, "anonymized", lambda: pytest.fail("the data were read"))
     above = float(np.nextafter(np.float32(1000), np.float32(np.inf)))
     for value in (above, -above, 3e38):
         vector = model_vector(clinic.contract, clinic.initial).copy()
         vector[3] = value
         payload = model_bytes(clinic.contract, vector)
         entry = clinic.planned(model_digest=sha256(payload))
-        assert clinic.reason(clinic.site.answer(clinic.parcel(entry, "update", payload))) == "policy"
+        assert clinic.reason(clinic.site.answer(clinic.message(entry, "update", payload))) == "policy"
     assert clinic.charged() == ()
 
 
@@ -173,8 +173,8 @@ def test_what_was_not_foreseen_is_answered_as_by_a_site_without_data_and_told_at
     def broken(*_: Any) -> None:
         raise RuntimeError("Jane Doe has a fever")
 
-    monkeypatch.setattr(clinic.site.material, "train", broken)
-    monkeypatch.setattr(clinic.site.material, "count", broken)
+    monkeypatch.setattr(clinic.site.pipeline, "train", broken)
+    monkeypatch.setattr(clinic.site.pipeline, "count", broken)
     update, metrics = clinic.ask(), clinic.count(1)
     assert (update.envelope.kind, metrics.envelope.kind) == ("site_update", "site_metrics")
     assert b"Jane" not in clinic.wire(update) + clinic.wire(metrics)
@@ -190,7 +190,7 @@ def test_what_fails_without_data_as_well_leaves_as_one_code_whatever_it_was(
     def broken(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(Material, "train", broken)
+    monkeypatch.setattr(SitePipeline, "train", broken)
     reply = clinic.ask()
     assert clinic.reason(reply) == "bug"
     assert len(clinic.charged()) == 1

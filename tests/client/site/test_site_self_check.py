@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from client.settings.policy import DEFAULT_MIN_RECALL
+from privacy.protocol.anonymization_check import AnonymizationPlan
 from privacy.protocol.messages import SiteUpdate
-from privacy.protocol.recall import AnonymizationPlan
 from privacy.text import self_check
 
 Clinic = Any
@@ -56,7 +56,7 @@ def test_below_a_floor_nothing_is_read_trained_or_charged(
     make_clinic: MakeClinic, asked: dict[str, float], own: dict[str, float]
 ) -> None:
     clinic = made(make_clinic, asked=asked, notes=12, **own)  # in 2 notes every name is found once in 150 times
-    clinic.site.material.anonymized = never
+    clinic.site.pipeline.anonymized = never
     reply = clinic.hello()
     assert clinic.reason(reply) == "recall_below_floor"
     assert clinic.charged() == ()
@@ -119,7 +119,7 @@ def test_a_private_list_leaves_no_trace_in_what_is_sent(make_clinic: MakeClinic)
     for clinic in (plain, listed):
         clinic.hello()
         prints.append(clinic.opened_reply(clinic.ask(), SiteUpdate).self_check.engine_fingerprint)
-        used = clinic.site.material.anonymized().report.engine_fingerprint
+        used = clinic.site.pipeline.anonymized().report.engine_fingerprint
         assert (used == prints[-1]) == (clinic is plain)
         assert (used.encode() in clinic.wire(clinic.ask(2))) == (clinic is plain)
     assert prints[0] == prints[1]
@@ -147,7 +147,7 @@ def test_a_sites_own_floors_have_defaults_and_are_shown(make_clinic: MakeClinic)
 
 
 def test_the_figures_are_told_at_home(clinic: Clinic) -> None:
-    from client.commands.telling import sentence
+    from client.commands.event_text import sentence
 
     clinic.ask()
     (event,) = checks(clinic)

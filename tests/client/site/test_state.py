@@ -11,10 +11,10 @@ import pytest
 from client.site.state import SiteState
 from privacy.log.keys import SigningKey
 from privacy.protocol.checkpoint import Checkpoint
-from privacy.protocol.messages import Parcel, Refusal, seal
+from privacy.protocol.messages import Refusal, SignedMessage, seal
 
 
-def reply(payload: bytes = b"numbers" * 1000) -> Parcel:
+def reply(payload: bytes = b"numbers" * 1000) -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=7),
         kind="refusal",

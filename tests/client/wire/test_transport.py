@@ -29,13 +29,13 @@ from privacy.base.errors import CollabError, SettingsError
 from privacy.base.files import write_private
 from privacy.log.keys import SigningKey
 from privacy.protocol.enrolment import Enrolment, KeySlots, line_of
-from privacy.protocol.messages import Parcel
+from privacy.protocol.messages import SignedMessage
 
 Answer = tuple[int, dict[str, str], bytes]
 
 
 class Unasked:
-    def answer(self, received: Parcel) -> Parcel:
+    def answer(self, received: SignedMessage) -> SignedMessage:
         raise AssertionError("nothing that a site should answer ever came")
 
 

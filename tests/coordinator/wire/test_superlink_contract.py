@@ -72,9 +72,9 @@ def test_the_parts_of_flowers_clients_that_are_replaced_are_where_they_were() ->
     from flwr.supercore.runtime import RuntimeHttpClient
 
     from coordinator.wire.network_grid import local_client
-    from privacy.protocol.patience import Patience
+    from privacy.protocol.retry import RetryPolicy
 
     client = local_client(RuntimeHttpClient, "127.0.0.1:1", [])
-    assert isinstance(client._retry_invoker, Patience)
+    assert isinstance(client._retry_invoker, RetryPolicy)
     assert client._client.trust_env is False
     assert client._client.follow_redirects is False

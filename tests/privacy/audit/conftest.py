@@ -28,6 +28,7 @@ from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, epsilon
 from privacy.dp.pld import epsilon_pld
 from privacy.log.keys import SigningKey
 from privacy.protocol import mechanism
+from privacy.protocol.anonymization_check import AnonymizationPlan, EntityRecall, SelfCheck
 from privacy.protocol.entries import (
     EvaluationPlanned,
     MetricsReceived,
@@ -44,7 +45,6 @@ from privacy.protocol.entries import (
 from privacy.protocol.messages import COORDINATOR, Envelope, Refusal, SiteHello, SiteMetrics, SiteUpdate, seal
 from privacy.protocol.outline import RunOutline
 from privacy.protocol.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
-from privacy.protocol.recall import AnonymizationPlan, EntityRecall, SelfCheck
 from privacy.protocol.scores import federation_scores
 from privacy.update.clip import clip
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
@@ -147,7 +147,7 @@ class LogBuilder:
         self.journal.append(RUN, server_round, *[body for body in edited if body is not None])
 
     def sealed(self, site: str, body: BaseModel, kind: str, phase: str, number: int, asked: str) -> Envelope:
-        parcel = seal(
+        message = seal(
             body,
             kind=kind,
             run_id=RUN,
@@ -160,7 +160,7 @@ class LogBuilder:
             recipient=COORDINATOR,
             key=SITE_KEYS[site],
         )
-        return self.edit(f"envelope/{kind}/{number}/{site}", parcel.envelope)
+        return self.edit(f"envelope/{kind}/{number}/{site}", message.envelope)
 
     def spent(self, site: str) -> PrivacySpent:
         events = tuple(self.events[site])

@@ -90,9 +90,9 @@ KILLED = textwrap.dedent(
     path, step = Path(sys.argv[1]), sys.argv[2]
     ledger = Ledger(path, accountant=lambda events, delta: Accounted(len(events) / 8, "prv"))
     ledger.settle(reserve(ledger, 1))
-    append, write = ledger_chain.Page.append, ledger_chain.write_private
+    append, write = ledger_chain.Transaction.append, ledger_chain.write_private
     if step == "before the entry is committed":
-        ledger_chain.Page.append = lambda page, kind, body: (append(page, kind, body), die())
+        ledger_chain.Transaction.append = lambda page, kind, body: (append(page, kind, body), die())
     if step == "between entry and head":
         ledger_chain.write_private = die
     if step == "after the head":
@@ -101,7 +101,7 @@ KILLED = textwrap.dedent(
     if step == "in training":
         die()
     if step == "before the settlement is committed":
-        ledger_chain.Page.append = lambda page, kind, body: (append(page, kind, body), die())
+        ledger_chain.Transaction.append = lambda page, kind, body: (append(page, kind, body), die())
     if step == "between settlement and head":
         ledger_chain.write_private = die
     ledger.settle(second)

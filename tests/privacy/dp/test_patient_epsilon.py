@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from privacy.dp.accounting import epsilon
 from privacy.dp.params import Partition, PrivacyEvent
-from privacy.dp.patient_epsilon import HOPELESS, patient_epsilon
+from privacy.dp.patient_epsilon import RDP_FALLBACK_EPSILON, patient_epsilon
 
 DELTA = 1e-5
 
@@ -63,7 +63,7 @@ def test_the_greater_of_train_and_dev_counts_and_each_has_its_own_notes() -> Non
 def test_what_is_hopeless_is_said_and_not_computed_to_the_end() -> None:
     found = patient_epsilon([event("0.5", "0.5", 20)], {"train": 8}, DELTA)
     assert found.epsilon is None
-    assert f"above {HOPELESS:.0f}" in found.sentence()
+    assert f"above {RDP_FALLBACK_EPSILON:.0f}" in found.sentence()
     assert "policy.unit to patient" in found.sentence()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A parcel survives Flower's records byte for byte, and nothing else passes for one."""
+"""A message survives Flower's records byte for byte, and nothing else passes for one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from privacy.base.errors import ContractError
 from privacy.log.keys import SigningKey
 from privacy.protocol.flower import PIECE_BYTES, cut, deflate, from_content, inflate, object_limit, to_content
-from privacy.protocol.messages import MAX_BODY_BYTES, Parcel, Refusal, seal
+from privacy.protocol.messages import MAX_BODY_BYTES, Refusal, SignedMessage, seal
 
 LIMIT = 64 << 20
 
 
-def parcel(payload: bytes, seen_tree_size: int = 1) -> Parcel:
+def message(payload: bytes, seen_tree_size: int = 1) -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=seen_tree_size),
         kind="refusal",
@@ -50,13 +50,13 @@ def distinct(length: int) -> bytes:
     st.binary(max_size=200),
     st.integers(0, 1 << 40),
 )
-def test_a_parcel_survives_the_wire(padding: int, payload: bytes, seen: int) -> None:
-    sent = parcel(payload + bytes(padding), seen)
+def test_a_message_survives_the_wire(padding: int, payload: bytes, seen: int) -> None:
+    sent = message(payload + bytes(padding), seen)
     assert from_content(inflate(*deflate(to_content(sent))), LIMIT) == sent
 
 
-def test_a_parcel_is_few_objects_and_as_many_as_the_limit_says() -> None:
-    sent = parcel(distinct(3 * PIECE_BYTES + 5))
+def test_a_message_is_few_objects_and_as_many_as_the_limit_says() -> None:
+    sent = message(distinct(3 * PIECE_BYTES + 5))
     _, objects = deflate(to_content(sent))
     # and the message itself
     assert len(objects) + 1 == object_limit(len(sent.payload))
@@ -66,15 +66,15 @@ def test_a_parcel_is_few_objects_and_as_many_as_the_limit_says() -> None:
 def test_a_broadcast_is_uploaded_once() -> None:
     payload = distinct(2 * PIECE_BYTES)
     pieces = cut(payload)
-    first = deflate(to_content(parcel(payload, 1), pieces))[1]
-    second = deflate(to_content(parcel(payload, 2), pieces))[1]
+    first = deflate(to_content(message(payload, 1), pieces))[1]
+    second = deflate(to_content(message(payload, 2), pieces))[1]
     assert len(first.keys() - second.keys()) == 2  # the head and the record dict
     assert len(first) == 2 + 1 + 2 * 2
 
 
 def test_joining_holds_one_payload_in_memory_and_not_two() -> None:
     payload = distinct(8 * PIECE_BYTES)
-    root, objects = deflate(to_content(parcel(payload)))
+    root, objects = deflate(to_content(message(payload)))
     del payload
     tracemalloc.start()
     content = inflate(root, objects)
@@ -88,7 +88,7 @@ def test_joining_holds_one_payload_in_memory_and_not_two() -> None:
 
 
 def head(**changes: object) -> ConfigRecord:
-    good = to_content(parcel(b"abc"))["parcel"]
+    good = to_content(message(b"abc"))["parcel"]
     return ConfigRecord({**good, **changes})
 
 
@@ -103,7 +103,7 @@ def wrong_shape() -> ArrayRecord:
 BAD_CONTENTS: dict[str, Callable[[], RecordDict]] = {
     "nothing": lambda: RecordDict({}),
     "head_of_another_type": lambda: RecordDict({"parcel": pieces(b"abc")}),
-    "an_unknown_record": lambda: RecordDict({**to_content(parcel(b"abc")), "more": ConfigRecord({})}),
+    "an_unknown_record": lambda: RecordDict({**to_content(message(b"abc")), "more": ConfigRecord({})}),
     "a_metric_record": lambda: RecordDict({"parcel": head(), "payload": MetricRecord({"a": 1})}),
     "an_unknown_field": lambda: RecordDict({"parcel": head(more=1), "payload": pieces(b"abc")}),
     "text_for_bytes": lambda: RecordDict({"parcel": head(body="{}"), "payload": pieces(b"abc")}),
@@ -132,14 +132,14 @@ BAD_CONTENTS: dict[str, Callable[[], RecordDict]] = {
 
 
 @pytest.mark.parametrize("name", BAD_CONTENTS)
-def test_what_is_no_parcel_is_refused(name: str) -> None:
+def test_what_is_no_message_is_refused(name: str) -> None:
     with pytest.raises(ContractError) as caught:
         from_content(BAD_CONTENTS[name](), LIMIT)
     assert caught.value.reason == "malformed"
 
 
 def test_the_contents_that_the_refusals_start_from_are_good() -> None:
-    assert from_content(RecordDict({"parcel": head(), "payload": pieces(b"abc")}), LIMIT) == parcel(b"abc")
+    assert from_content(RecordDict({"parcel": head(), "payload": pieces(b"abc")}), LIMIT) == message(b"abc")
 
 
 def rewrite(objects: dict[str, bytes], kind: str, change: Callable[[dict[str, object]], None]) -> dict[str, bytes]:
@@ -156,7 +156,7 @@ def rewrite(objects: dict[str, bytes], kind: str, change: Callable[[dict[str, ob
 
 
 def test_a_piece_that_repeats_its_chunk_is_refused_before_it_grows() -> None:
-    root, objects = deflate(to_content(parcel(distinct(PIECE_BYTES))))
+    root, objects = deflate(to_content(message(distinct(PIECE_BYTES))))
     bomb = rewrite(objects, "Array", lambda fields: fields.update(arraychunk_ids=[0] * 100_000))
     with pytest.raises(ContractError):
         inflate(root, bomb)
@@ -171,7 +171,7 @@ BREAKS = ["missing", "empty", "cut", "other_kind", "no_header", "nonsense"]
     ("kind", "how"), [(k, h) for k in KINDS for h in BREAKS if (k, h) != ("ArrayChunk", "nonsense")]
 )
 def test_a_broken_object_is_refused(kind: str, how: str) -> None:
-    root, objects = deflate(to_content(parcel(b"abc")))
+    root, objects = deflate(to_content(message(b"abc")))
     at = next(object_id for object_id, content in objects.items() if content.startswith(kind.encode() + b" "))
     broken = {
         "empty": b"",
@@ -189,7 +189,13 @@ def test_a_broken_object_is_refused(kind: str, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["privacy.protocol.flower", "coordinator.wire.courier", "client.wire.app", "simulations.engines.inprocess"]
+    "room",
+    [
+        "privacy.protocol.flower",
+        "coordinator.wire.message_exchange",
+        "client.wire.app",
+        "simulations.engines.inprocess",
+    ],
 )
 def test_no_room_lets_flower_call_home(room: str) -> None:
     code = (

@@ -17,11 +17,11 @@ from privacy.log.keys import SigningKey
 from privacy.protocol.messages import (
     MAX_BODY_BYTES,
     Envelope,
-    Parcel,
     ReasonCode,
     Refusal,
+    SignedMessage,
     SiteMetrics,
-    open_parcel,
+    open_message,
     parse,
     seal,
 )
@@ -30,7 +30,7 @@ KEY, OTHER = SigningKey(b"\x01" * 32), SigningKey(b"\x02" * 32)
 REFUSAL = Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=7)
 
 
-def sealed(key: SigningKey = KEY, payload: bytes = b"") -> Parcel:
+def sealed(key: SigningKey = KEY, payload: bytes = b"") -> SignedMessage:
     return seal(
         REFUSAL,
         kind="refusal",
@@ -47,14 +47,14 @@ def sealed(key: SigningKey = KEY, payload: bytes = b"") -> Parcel:
     )
 
 
-def reason(parcel: Parcel) -> str:
+def reason(message: SignedMessage) -> str:
     with pytest.raises((IntegrityError, ContractError)) as refused:
-        open_parcel(parcel, Refusal, KEY.verify_key())
+        open_message(message, Refusal, KEY.verify_key())
     return refused.value.reason
 
 
 def test_what_was_sealed_opens_and_sealing_is_deterministic() -> None:
-    assert open_parcel(sealed(), Refusal, KEY.verify_key()) == REFUSAL
+    assert open_message(sealed(), Refusal, KEY.verify_key()) == REFUSAL
     assert sealed(payload=b"x") == sealed(payload=b"x")
 
 
@@ -79,17 +79,17 @@ def test_another_key_opens_nothing() -> None:
     ],
 )
 def test_the_signature_covers_every_field_of_the_envelope(field: dict[str, object]) -> None:
-    parcel = sealed()
-    assert reason(Parcel(parcel.envelope.model_copy(update=field), parcel.body)) == "signature"
+    message = sealed()
+    assert reason(SignedMessage(message.envelope.model_copy(update=field), message.body)) == "signature"
 
 
 @settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(0, 7))
 def test_no_bit_of_a_body_can_be_flipped(place: int, bit: int) -> None:
-    parcel = sealed()
-    body = bytearray(parcel.body)
+    message = sealed()
+    body = bytearray(message.body)
     body[place % len(body)] ^= 1 << bit
-    assert reason(Parcel(parcel.envelope, bytes(body))) == "signature"
+    assert reason(SignedMessage(message.envelope, bytes(body))) == "signature"
 
 
 SECOND_ENCODINGS = [
@@ -156,7 +156,7 @@ def test_a_number_in_a_signed_body_has_one_form() -> None:
             )
 
 
-def test_a_parcel_shown_to_people_says_who_and_when_alone() -> None:
+def test_a_message_shown_to_people_says_who_and_when_alone() -> None:
     assert repr(sealed(payload=b"secret")) == "Parcel(refusal of clinic, round 1)"
 
 

@@ -10,7 +10,7 @@ import pytest
 from privacy.base.errors import AnonymizationError
 from privacy.base.identifiers import Digest
 from privacy.base.randomness import SecretSeed
-from privacy.protocol.recall import FEWEST_PLANTED, IDENTIFIERS, SelfCheck, fewest_found
+from privacy.protocol.anonymization_check import FEWEST_PLANTED, IDENTIFIERS, SelfCheck, fewest_found
 from privacy.text import self_check
 from privacy.text.find.engines import Engine
 from privacy.text.invent.slots import SLOTS

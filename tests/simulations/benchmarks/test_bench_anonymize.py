@@ -156,7 +156,7 @@ def test_missed_spans_are_never_shown_on_what_a_release_is_measured_on(
 
 
 def test_a_cpu_is_never_asked_for_instructions_that_it_has_not_got(anonymize: ModuleType) -> None:
-    from simulations.benchmarks import steadiness
+    from simulations.benchmarks import determinism as steadiness
 
     assert steadiness.possible(frozenset()) == ["default"]
     assert steadiness.possible(frozenset({"avx2", "fma"})) == ["default", "avx2"]
@@ -165,7 +165,7 @@ def test_a_cpu_is_never_asked_for_instructions_that_it_has_not_got(anonymize: Mo
 
 
 def test_spans_that_differ_are_counted_in_both_directions(anonymize: ModuleType) -> None:
-    from simulations.benchmarks import steadiness
+    from simulations.benchmarks import determinism as steadiness
 
     one = steadiness.Run("a", frozenset({(0, 1, 5, "PERSON"), (0, 8, 9, "AGE")}), "AVX2")
     other = steadiness.Run("b", frozenset({(0, 1, 6, "PERSON"), (0, 8, 9, "AGE")}), "DEFAULT")

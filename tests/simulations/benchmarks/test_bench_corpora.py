@@ -94,16 +94,16 @@ def test_a_cell_whose_sites_do_not_all_answer_fails_instead_of_measuring_the_res
     corpora: ModuleType, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from privacy.base.errors import Unreachable
-    from simulations.benchmarks.activations import SharedMaterial
+    from simulations.benchmarks.activations import SharedPipeline
 
-    whole = SharedMaterial._anonymize
+    whole = SharedPipeline._anonymize
 
-    def at_one_site(self: SharedMaterial) -> object:
+    def at_one_site(self: SharedPipeline) -> object:
         if self._settings.site.name == "clinic_b":
             raise ValueError("broken")
         return whole(self)
 
-    monkeypatch.setattr(SharedMaterial, "_anonymize", at_one_site)
+    monkeypatch.setattr(SharedPipeline, "_anonymize", at_one_site)
     with pytest.raises(Unreachable, match="clinic_b answered without its data"):
         run(corpora, data, tmp_path, "--cells", "head-federated-1")
     assert not list((tmp_path / "medquad" / "cells").glob("head*.json"))
@@ -116,13 +116,13 @@ class Killed(BaseException):
 def test_a_private_cell_that_was_killed_while_a_site_trained_begins_anew(
     corpora: ModuleType, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simulations.benchmarks.activations import SharedMaterial
+    from simulations.benchmarks.activations import SharedPipeline
 
-    def dying(self: SharedMaterial, *arguments: object, **more: object) -> object:
+    def dying(self: SharedPipeline, *arguments: object, **more: object) -> object:
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(SharedMaterial, "train", dying)
+        patched.setattr(SharedPipeline, "train", dying)
         with pytest.raises(Killed):
             run(corpora, data, tmp_path, "--cells", "head-federated_eps8-1")
     rows = run(corpora, data, tmp_path, "--cells", "head-federated_eps8-1")

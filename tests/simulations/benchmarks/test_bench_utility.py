@@ -65,12 +65,12 @@ def test_marked_words_are_anonymized_with_their_spans(benchmarks: None, tmp_path
 
 
 def test_entity_f1_counts_what_lies_behind_the_cut_as_not_found(benchmarks: None) -> None:
-    from client.learning.tasks import Reading, token_classification
+    from client.learning.tasks import TaskExample, token_classification
     from privacy.protocol.plans import TaskPlan
-    from simulations.benchmarks.cells import score_spans
+    from simulations.benchmarks.experiments import score_spans
 
     plan = TaskPlan(name="token_classification", labels=("a", "b"), max_tokens=64)
-    readings = [Reading(np.array([-100, 1, 2, 0, -100])), Reading(np.array([-100, 3, 0, -100]), beyond=(0, 2))]
+    readings = [TaskExample(np.array([-100, 1, 2, 0, -100])), TaskExample(np.array([-100, 3, 0, -100]), beyond=(0, 2))]
     examples = SimpleNamespace(task=token_classification, readings=readings)
     scores = score_spans([np.array([0, 1, 2, 3, 0]), np.array([0, 3, 0, 0])], examples, plan)
     assert scores.accuracy == pytest.approx(2 / 4)  # recall: two of one entity, one, and two behind the cut
@@ -87,7 +87,7 @@ def table(benchmarks: None, tmp_path: Path) -> ModuleType:
 
 def bench(table: ModuleType, out: Path, figures: dict[tuple[str, str], float]) -> object:
     """A bench of two sites whose cells have the given figures on dev and test, where they were not left out."""
-    from simulations.benchmarks.cells import Bench, Scores
+    from simulations.benchmarks.experiments import Bench, Scores
     from simulations.benchmarks.texts import Text, Texts
     from simulations.benchmarks.utility_grid import CORPORA, trials
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from client.wire.app import make_app
-from coordinator.wire.courier import Courier
+from coordinator.wire.message_exchange import MessageExchange
 from privacy.base.errors import SettingsError
 from privacy.log.keys import SigningKey
 from privacy.protocol.flower import PIECE_BYTES, to_content
-from privacy.protocol.messages import Parcel, Refusal, seal
+from privacy.protocol.messages import Refusal, SignedMessage, seal
 from simulations.engines.inprocess import LocalGrid
 
 
-def parcel(sender: str, payload: bytes) -> Parcel:
+def signed_message(sender: str, payload: bytes) -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1),
         kind="refusal",
@@ -42,10 +42,10 @@ class Chain:
     state: bytes = b""
     asked: list[str] = field(default_factory=list)
 
-    def answer(self, received: Parcel) -> Parcel:
+    def answer(self, received: SignedMessage) -> SignedMessage:
         self.state = hashlib.sha256(self.state + self.site.encode() + received.payload).digest()
         self.asked.append(self.site)
-        return parcel(self.site, self.state * 2000)
+        return signed_message(self.site, self.state * 2000)
 
 
 def run(order: list[str], rounds: int = 3, *, wire: bool = True) -> tuple[str, list[str]]:
@@ -54,14 +54,14 @@ def run(order: list[str], rounds: int = 3, *, wire: bool = True) -> tuple[str, l
     nodes = {site: 100 + ord(site[-1]) for site in order}
     app = make_app(lambda config: sites[str(config["site"])])
     grid = LocalGrid(app, {nodes[site]: {"site": site} for site in order}, wire=wire)
-    courier, model = Courier(grid, nodes), b"start"
+    message_exchange, model = MessageExchange(grid, nodes), b"start"
     for server_round in range(rounds):
         digest = hashlib.sha256()
-        sent = {site: parcel("coordinator", model) for site in order}
-        for site, reply in courier.exchange(
+        sent = {site: signed_message("coordinator", model) for site in order}
+        for site, reply in message_exchange.send_and_receive(
             sent, phase="update", server_round=server_round, deadline_seconds=1, max_payload_bytes=1 << 20
         ):
-            assert isinstance(reply, Parcel)
+            assert isinstance(reply, SignedMessage)
             digest.update(site.encode() + reply.payload)
         model = digest.digest()
     return model.hex(), asked
@@ -77,7 +77,7 @@ def test_two_runs_are_bit_identical_whatever_the_order_of_the_sites_and_with_or_
 def test_a_site_works_only_when_its_reply_is_asked_for() -> None:
     site = Chain("site_a")
     grid = LocalGrid(make_app(lambda config: site), {2: {"site": "site_a"}, 3: {"site": "site_a"}})
-    messages = [grid.create_message(to_content(parcel("coordinator", b"x")), "train", n, "1") for n in (2, 3)]
+    messages = [grid.create_message(to_content(signed_message("coordinator", b"x")), "train", n, "1") for n in (2, 3)]
     ids = grid.push_messages(messages)
     assert site.asked == []
     (reply,) = grid.pull_messages(ids[:1])
@@ -96,28 +96,28 @@ def test_a_broadcast_reaches_each_site_whole(wire: bool) -> None:
     payload = b"".join(i.to_bytes(4, "big") for i in range(PIECE_BYTES // 4 + 10))
 
     class Same:
-        def answer(self, received: Parcel) -> Parcel:
+        def answer(self, received: SignedMessage) -> SignedMessage:
             assert received.payload == payload
-            return parcel("site_a", b"ok")
+            return signed_message("site_a", b"ok")
 
     grid = LocalGrid(make_app(lambda config: Same()), {2: {"site": "a"}, 3: {"site": "b"}}, wire=wire)
-    courier = Courier(grid, {"a": 2, "b": 3})
-    sent = parcel("coordinator", payload)
-    replies = courier.exchange(
+    message_exchange = MessageExchange(grid, {"a": 2, "b": 3})
+    sent = signed_message("coordinator", payload)
+    replies = message_exchange.send_and_receive(
         {"a": sent, "b": sent}, phase="evaluate", server_round=1, deadline_seconds=1, max_payload_bytes=10
     )
-    assert [reply.payload for _, reply in replies if isinstance(reply, Parcel)] == [b"ok", b"ok"]
+    assert [reply.payload for _, reply in replies if isinstance(reply, SignedMessage)] == [b"ok", b"ok"]
 
 
 def test_the_error_of_a_site_is_seen_at_the_site_only() -> None:
     class Broken:
-        def answer(self, received: Parcel) -> Parcel:
+        def answer(self, received: SignedMessage) -> SignedMessage:
             raise ValueError("John Smith, 555-1234")
 
     errors: list[Exception] = []
     app = make_app(lambda config: Broken(), on_error=errors.append)
     grid = LocalGrid(app, {2: {"site": "a"}})
-    message = grid.create_message(to_content(parcel("coordinator", b"")), "query", 2, "1")
+    message = grid.create_message(to_content(signed_message("coordinator", b"")), "query", 2, "1")
     (reply,) = grid.send_and_receive([message])
     assert str(errors[0]) == "John Smith, 555-1234"
     assert (reply.error.code, reply.error.reason) == (2, "bug")
@@ -126,6 +126,6 @@ def test_the_error_of_a_site_is_seen_at_the_site_only() -> None:
 def test_a_node_that_is_not_there_is_refused() -> None:
     grid = LocalGrid(make_app(lambda config: Chain("a")), {2: {"site": "a"}})
     with pytest.raises(SettingsError):
-        grid.push_messages([grid.create_message(to_content(parcel("coordinator", b"")), "train", 7, "1")])
+        grid.push_messages([grid.create_message(to_content(signed_message("coordinator", b"")), "train", 7, "1")])
     with pytest.raises(SettingsError):
         LocalGrid(make_app(lambda config: Chain("a")), {1: {"site": "a"}})

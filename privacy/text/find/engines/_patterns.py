@@ -18,8 +18,8 @@ from presidio_analyzer import EntityRecognizer, PatternRecognizer
 from presidio_analyzer.pattern_recognizer import REGEX_TIMEOUT_SECONDS
 from presidio_analyzer.predefined_recognizers import IbanRecognizer
 
-from privacy.text.find.engines._gates import DULL, TRIGGER, Gate, gates_of
 from privacy.text.find.engines._memo import Memo
+from privacy.text.find.engines._prefilters import DULL, TRIGGER, Prefilter, gates_of
 
 Hit = tuple[int, int, float]
 """(start, end, score) of one match of a recognizer."""
@@ -68,7 +68,7 @@ class PatternFinder:
     def __init__(self, all_recognizers: Sequence[EntityRecognizer], capacity: int = 50_000) -> None:
         self._local: dict[re.Pattern[str], list[_GatedPattern]] = {}
         self._across: dict[re.Pattern[str], list[_GatedPattern]] = {}
-        self._ibans: list[tuple[int, PatternRecognizer, Gate]] = []
+        self._ibans: list[tuple[int, PatternRecognizer, Prefilter]] = []
         self.places: set[int] = set()
         for place, recognizer in enumerate(all_recognizers):
             gates = gates_of(recognizer) if isinstance(recognizer, PatternRecognizer) else None

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from privacy.text.find.recognizers._beginnings import LONGEST, WILD, beginnings, symbols
+from privacy.text.find.recognizers._first_sets import LONGEST, WILD, beginnings, symbols
 
 _HEAD = re.compile(r"[A-Za-z]+|[0-9]+|[^A-Za-z0-9 ]")
 

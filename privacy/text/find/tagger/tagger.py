@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import torch
 
-from privacy.text.find.tagger.caution import Caution, Thresholds
+from privacy.text.find.tagger.decision_thresholds import DecisionThresholds, Thresholds
 from privacy.text.find.tagger.decoding import Span, decode
 from privacy.text.find.tagger.encoding import Encoded, batch, encode
 from privacy.text.find.tagger.network import Backbone, Classifier
@@ -38,7 +38,7 @@ class Tagger:
     def __init__(self, classifier: Classifier, backbone: Backbone, thresholds: Thresholds) -> None:
         self._classifier = classifier
         self._tokenizer = backbone.tokenizer
-        self._threshold = Caution(backbone.tokenizer, thresholds).threshold
+        self._threshold = DecisionThresholds(backbone.tokenizer, thresholds).threshold
         self._known: OrderedDict[str, Spans] = OrderedDict()
 
     def tag(self, text: str) -> list[Span]:

@@ -20,7 +20,6 @@ from transformers import BertModel
 
 from client.learning.model import pretrained as pretrained_room
 from client.learning.model.model import SharedBert, build, load_arrays, trainable, trainable_arrays
-from client.learning.model.pieces import WordPieces, gathered, read_pieces, token_batch
 from client.learning.model.pretrained import (
     Pretrained,
     find_pretrained,
@@ -28,6 +27,7 @@ from client.learning.model.pretrained import (
     load_pretrained,
     pretrained_digest,
 )
+from client.learning.model.tokenization import WordPieces, pack, token_batch, tokenize_records
 from client.learning.training.features import compute_features
 from privacy.base.errors import ContractError, IntegrityError, SettingsError
 from privacy.base.identifiers import sha256_file
@@ -64,7 +64,7 @@ def made(tiny: Pretrained, plan: TrainingPlan, seed: PublicSeed = SEED) -> Share
 
 
 def tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> WordPieces:
-    return gathered(read_pieces([AnonymizedRecord("r", text, None, None, ()) for text in texts], tokenizer, "text"))
+    return pack(tokenize_records([AnonymizedRecord("r", text, None, None, ()) for text in texts], tokenizer, "text"))
 
 
 def logits(model: SharedBert, tiny: Pretrained, texts: Sequence[str] = TEXTS) -> Tensor:

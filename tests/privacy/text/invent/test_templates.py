@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from privacy.base.errors import ContractError
-from privacy.text.invent.dice import Dice
 from privacy.text.invent.notes import notes
+from privacy.text.invent.rng import Rng
 from privacy.text.invent.slots import SLOTS
 from privacy.text.invent.templates import make, sections
 from privacy.text.reading.records import ENTITY_TYPES
@@ -30,9 +30,9 @@ def templates(name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_template_gives_values_where_it_says(name: str) -> None:
-    dice = Dice(np.random.default_rng(7))
+    rng = Rng(np.random.default_rng(7))
     for template in templates(name):
-        piece = make(template, dice)
+        piece = make(template, rng)
         assert "{" not in piece.text
         at = 0
         for value in piece.values:
@@ -54,7 +54,7 @@ def test_every_slot_is_used_and_its_type_is_known() -> None:
 
 def test_a_slot_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ContractError, match="no_such_slot"):
-        make("{no_such_slot}", Dice(np.random.default_rng(1)))
+        make("{no_such_slot}", Rng(np.random.default_rng(1)))
 
 
 def shingles(text: str) -> set[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from privacy.base.errors import IntegrityError, SettingsError
 from privacy.base.identifiers import Digest, sha256
-from privacy.text.find.tagger.caution import Thresholds
+from privacy.text.find.tagger.decision_thresholds import Thresholds
 from privacy.text.find.tagger.network import Backbone, Classifier, Network
 from privacy.text.find.tagger.student import Student
 

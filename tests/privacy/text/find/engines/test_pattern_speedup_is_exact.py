@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from presidio_analyzer import AnalyzerEngine, EntityRecognizer, Pattern, PatternRecognizer
 
 from privacy.base.errors import AnonymizationError
-from privacy.text.find.engines._gates import gates_of
 from privacy.text.find.engines._memo import Memo
+from privacy.text.find.engines._prefilters import gates_of
 from privacy.text.find.engines._recognition import Recognition
 from privacy.text.find.engines._stock import BY_COUNTRY, build_stock
 from privacy.text.settings import TextSettings

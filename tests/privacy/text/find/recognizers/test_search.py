@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.text.find import recognizers
-from privacy.text.find.recognizers._beginnings import beginnings
+from privacy.text.find.recognizers._first_sets import beginnings
 from privacy.text.find.recognizers._rules import Rules
 from privacy.text.find.recognizers._search import Search
 from privacy.text.invent.notes import notes

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.text.find.tagger.caution import Thresholds
+from privacy.text.find.tagger.decision_thresholds import Thresholds
 from privacy.text.find.tagger.decoding import MARGIN, decode
 from privacy.text.find.tagger.encoding import Encoded, batch, encode, shape_of
 from privacy.text.find.tagger.network import LABELS, OUTPUTS, Backbone, Network, encode_layer, load_backbone

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from privacy.dp import accounting, pld
+from privacy.dp.accountant_crosscheck import Bounds, bounds
 from privacy.dp.params import PrivacyEvent
-from privacy.dp.second_opinion import Bounds, bounds
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "privacy-accounting.md"
 ROWS = re.findall(

@@ -20,10 +20,10 @@ from privacy.base.canonical import canonical_bytes
 from privacy.base.randomness import PublicSeed
 from privacy.dp.ledger import Ledger
 from privacy.dp.params import PrivacyEvent, PrivacyParams
+from privacy.protocol.anonymization_check import AnonymizationPlan
 from privacy.protocol.model_request import ModelRequest, read_request, write_request
 from privacy.protocol.outline import RunOutline
 from privacy.protocol.plans import EncodingPlan, TaskPlan, TrainingPlan
-from privacy.protocol.recall import AnonymizationPlan
 
 MakeSite = Callable[..., SiteFolder]
 AT_SITE = ["--site", "hospital_a"]

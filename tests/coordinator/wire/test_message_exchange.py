@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The courier keeps order and deadline, and brings a parcel again to a site that was away. With a clock of its own."""
+"""The exchange keeps order and deadline, and brings a message again to a site that was away. It has its own clock."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from flwr.clientapp import ClientApp
 from flwr.proto.node_pb2 import NodeInfo
 
 from client.wire.app import make_app
-from coordinator.wire.courier import PRESENCE_SECONDS, Courier
+from coordinator.wire.message_exchange import PRESENCE_SECONDS, MessageExchange
 from privacy.base.errors import Unreachable
 from privacy.log.keys import SigningKey
-from privacy.protocol.messages import Parcel, ReasonCode, Refusal, seal
+from privacy.protocol.messages import ReasonCode, Refusal, SignedMessage, seal
 from simulations.engines.inprocess import LocalGrid
 
 NODES = {"hospital_c": 4, "hospital_a": 2, "hospital_b": 3}
 
 
-def parcel(sender: str, payload: bytes = b"") -> Parcel:
+def signed_message(sender: str, payload: bytes = b"") -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1),
         kind="refusal",
@@ -45,10 +45,10 @@ def parcel(sender: str, payload: bytes = b"") -> Parcel:
 class Echo:
     site: str
 
-    def answer(self, received: Parcel) -> Parcel:
+    def answer(self, received: SignedMessage) -> SignedMessage:
         if received.payload == b"fail":
             raise RuntimeError("Jane Doe has a fever")
-        return parcel(self.site, received.payload[::-1])
+        return signed_message(self.site, received.payload[::-1])
 
 
 @dataclass
@@ -105,13 +105,17 @@ class PatchyGrid(LocalGrid):
 def exchange(
     grid: LocalGrid,
     clock: Clock,
-    parcels: dict[str, Parcel] | None = None,
+    signed_messages: dict[str, SignedMessage] | None = None,
     deadline: float = 30.0,
     limit: int = 1 << 20,
-) -> list[tuple[str, Parcel | ReasonCode]]:
-    courier = Courier(grid, NODES, clock=clock, sleep=clock.sleep, poll_seconds=0.5)
-    parcels = parcels or {site: parcel("coordinator", b"model") for site in NODES}
-    return list(courier.exchange(parcels, phase="update", server_round=1, deadline_seconds=30, max_payload_bytes=limit))
+) -> list[tuple[str, SignedMessage | ReasonCode]]:
+    message_exchange = MessageExchange(grid, NODES, clock=clock, sleep=clock.sleep, poll_seconds=0.5)
+    signed_messages = signed_messages or {site: signed_message("coordinator", b"model") for site in NODES}
+    return list(
+        message_exchange.send_and_receive(
+            signed_messages, phase="update", server_round=1, deadline_seconds=30, max_payload_bytes=limit
+        )
+    )
 
 
 @pytest.fixture
@@ -123,7 +127,7 @@ def grid_with(clock: Clock, away: dict[int, list[tuple[float, float]]] | None = 
     return PatchyGrid(make_app(lambda config: Echo(str(config["site"]))), clock, away or {})
 
 
-ALL = [(site, parcel(site, b"ledom")) for site in sorted(NODES)]
+ALL = [(site, signed_message(site, b"ledom")) for site in sorted(NODES)]
 
 
 def test_replies_come_in_the_order_of_names_after_one_push(clock: Clock) -> None:
@@ -145,7 +149,7 @@ def test_one_deadline_holds_for_all_sites_together(clock: Clock) -> None:
     assert clock.now < 32.0
 
 
-def test_a_site_that_comes_within_the_deadline_gets_its_parcel_then(clock: Clock) -> None:
+def test_a_site_that_comes_within_the_deadline_gets_its_message_then(clock: Clock) -> None:
     grid = grid_with(clock, {2: [(0, 12)]})
     assert exchange(grid, clock) == ALL
     assert grid.pushed == [[3, 4], [2]]
@@ -174,8 +178,10 @@ def test_a_site_that_fails_is_no_reply_at_once_and_says_nothing_more(clock: Cloc
             seen.extend(str(reply.error) for reply in replies if reply.has_error())
             return replies
 
-    parcels = {site: parcel("coordinator", b"fail" if site == "hospital_b" else b"model") for site in NODES}
-    replies = exchange(Watching(make_app(lambda config: Echo(str(config["site"]))), clock, {}), clock, parcels)
+    signed_messages = {
+        site: signed_message("coordinator", b"fail" if site == "hospital_b" else b"model") for site in NODES
+    }
+    replies = exchange(Watching(make_app(lambda config: Echo(str(config["site"]))), clock, {}), clock, signed_messages)
     assert replies == [ALL[0], ("hospital_b", "no_reply"), ALL[2]]
     assert clock.now == 0.0
     assert seen == ["Error(code=2, reason='bug')"]
@@ -202,7 +208,7 @@ def test_a_message_that_does_not_answer_is_dropped_and_the_true_reply_counts(
 
     replies = exchange(Crossed(make_app(lambda config: Echo(str(config["site"]))), clock, {}), clock)
     assert [site for site, _ in replies] == sorted(NODES)
-    assert [reply for _, reply in replies] == [parcel(site, b"ledom") for site in sorted(NODES)]
+    assert [reply for _, reply in replies] == [signed_message(site, b"ledom") for site in sorted(NODES)]
 
 
 def test_messages_that_the_grid_does_not_take_are_an_error(clock: Clock) -> None:
@@ -225,16 +231,18 @@ def test_a_message_refused_alone_is_pushed_again(clock: Clock) -> None:
     assert grid.pushed == [[2, 3, 4], [2]]
 
 
-def test_only_the_sites_that_are_asked_get_a_parcel(clock: Clock) -> None:
+def test_only_the_sites_that_are_asked_get_a_message(clock: Clock) -> None:
     grid = grid_with(clock)
-    assert exchange(grid, clock, {"hospital_b": parcel("coordinator", b"model")}) == [ALL[1]]
+    assert exchange(grid, clock, {"hospital_b": signed_message("coordinator", b"model")}) == [ALL[1]]
     assert grid.pushed == [[3]]
 
 
 def test_no_reply_is_kept_while_the_next_is_awaited(clock: Clock) -> None:
-    courier = Courier(grid_with(clock), NODES, clock=clock, sleep=clock.sleep)
-    parcels = {site: parcel("coordinator", b"model") for site in NODES}
-    replies = courier.exchange(parcels, phase="update", server_round=1, deadline_seconds=5, max_payload_bytes=100)
+    message_exchange = MessageExchange(grid_with(clock), NODES, clock=clock, sleep=clock.sleep)
+    signed_messages = {site: signed_message("coordinator", b"model") for site in NODES}
+    replies = message_exchange.send_and_receive(
+        signed_messages, phase="update", server_round=1, deadline_seconds=5, max_payload_bytes=100
+    )
     site, reply = next(replies)
     assert site == "hospital_a"
     watched = weakref.ref(reply)
@@ -246,23 +254,23 @@ def test_no_reply_is_kept_while_the_next_is_awaited(clock: Clock) -> None:
 
 def test_waiting_for_sites_ends_when_enough_are_there_or_in_an_error(clock: Clock) -> None:
     grid = grid_with(clock, {2: [(0, 7)], 3: [(0, 1e9)]})
-    courier = Courier(grid, NODES, clock=clock, sleep=clock.sleep, poll_seconds=0.5)
-    assert courier.online() == {"hospital_c"}
-    assert courier.wait_online(2, 60) == {"hospital_a", "hospital_c"}
+    message_exchange = MessageExchange(grid, NODES, clock=clock, sleep=clock.sleep, poll_seconds=0.5)
+    assert message_exchange.online() == {"hospital_c"}
+    assert message_exchange.wait_online(2, 60) == {"hospital_a", "hospital_c"}
     assert clock.now == 7.0
     with pytest.raises(Unreachable, match="2 of at least 3"):
-        courier.wait_online(3, 60)
+        message_exchange.wait_online(3, 60)
     assert clock.now == 67.0
 
 
 def test_a_stranger_online_is_not_a_site(clock: Clock) -> None:
-    courier = Courier(grid_with(clock), {"hospital_a": 2}, clock=clock, sleep=clock.sleep)
-    assert courier.online() == {"hospital_a"}
+    message_exchange = MessageExchange(grid_with(clock), {"hospital_a": 2}, clock=clock, sleep=clock.sleep)
+    assert message_exchange.online() == {"hospital_a"}
 
 
 def test_a_site_that_was_taken_off_the_roster_is_missing_at_once(clock: Clock) -> None:
-    parcels = {site: parcel("coordinator", b"model") for site in (*NODES, "zz_gone")}
-    assert exchange(grid_with(clock), clock, parcels) == [*ALL, ("zz_gone", "no_reply")]
+    signed_messages = {site: signed_message("coordinator", b"model") for site in (*NODES, "zz_gone")}
+    assert exchange(grid_with(clock), clock, signed_messages) == [*ALL, ("zz_gone", "no_reply")]
     assert clock.now == 0.0
 
 
@@ -271,11 +279,11 @@ def test_a_site_that_is_not_there_is_waited_for_no_longer_than_for_absent_ones(
     clock: Clock, absent_seconds: float | None, waited: tuple[float, float]
 ) -> None:
     grid = PatchyGrid(make_app(lambda config: Echo(str(config["site"]))), clock, {3: [(0.0, 1e9)]})
-    courier = Courier(grid, NODES, clock=clock, sleep=clock.sleep, poll_seconds=0.5)
-    parcels = {site: parcel("coordinator", b"model") for site in NODES}
+    message_exchange = MessageExchange(grid, NODES, clock=clock, sleep=clock.sleep, poll_seconds=0.5)
+    signed_messages = {site: signed_message("coordinator", b"model") for site in NODES}
     replies = dict(
-        courier.exchange(
-            parcels,
+        message_exchange.send_and_receive(
+            signed_messages,
             phase="hello",
             server_round=0,
             deadline_seconds=30.0,
@@ -285,5 +293,5 @@ def test_a_site_that_is_not_there_is_waited_for_no_longer_than_for_absent_ones(
     )
     assert replies["hospital_b"] == "no_reply"
     assert waited[0] <= clock.now <= waited[1]
-    assert isinstance(replies["hospital_a"], Parcel)
-    assert isinstance(replies["hospital_c"], Parcel)
+    assert isinstance(replies["hospital_a"], SignedMessage)
+    assert isinstance(replies["hospital_c"], SignedMessage)

@@ -45,12 +45,12 @@ from privacy.base.canonical import digest_of
 from privacy.base.errors import Unreachable
 from privacy.base.files import write_whole
 from privacy.base.randomness import PublicSeed
+from privacy.protocol.anonymization_check import IDENTIFIERS
 from privacy.protocol.messages import parse
 from privacy.protocol.plans import TaskPlan
-from privacy.protocol.recall import IDENTIFIERS
 from privacy.text.settings import TextSettings
 from privacy.update.delta import ModelContract, model_vector, unflatten
-from simulations.benchmarks.activations import Activations, SharedMaterial
+from simulations.benchmarks.activations import Activations, SharedPipeline
 from simulations.benchmarks.texts import Text, Texts
 from simulations.build import build
 from simulations.corpora import write_lines
@@ -192,7 +192,7 @@ class Bench:
         write_whole(work / "texts", self.texts.digest.encode())
         federation = Federation(built)
         for name, site in federation.sites.items():
-            site.material = SharedMaterial(site.folder, built.identities[name].site_key, self.activations)
+            site.pipeline = SharedPipeline(site.folder, built.identities[name].site_key, self.activations)
         closed = federation.rounds()
         _check_all_had_data(federation)
         log = federation.audit()

@@ -28,7 +28,7 @@ _LONGEST_PAUSE: Final = 5.0
 Answer = TypeVar("Answer")
 
 
-class Answered(Unreachable):
+class RequestRejected(Unreachable):
     """The other side is there and says no. `status` is HTTP's."""
 
     def __init__(self, status: int) -> None:
@@ -56,7 +56,7 @@ class NotLetIn(Unreachable):
         )
 
 
-class Patience:
+class RetryPolicy:
     """Calls again after transport errors, with growing pauses, for `seconds` after the first failure.
 
     Fits where Flower's clients take a retry invoker. `stop` ends the waiting at once.
@@ -67,14 +67,14 @@ class Patience:
         self.stop = stop or threading.Event()
 
     def invoke(self, call: Callable[[], Answer]) -> Answer:
-        """The call's result. Raises Answered, Unreachable, or of its kinds Foreign and NotLetIn, at once."""
+        """The call's result. Raises RequestRejected, Unreachable, or of its kinds Foreign and NotLetIn, at once."""
         end, pause = time.monotonic() + self.seconds, _FIRST_PAUSE
         while True:
             try:
                 return call()
             except httpx.HTTPStatusError as error:
                 if error.response.status_code not in AWAY:
-                    raise Answered(error.response.status_code) from None
+                    raise RequestRejected(error.response.status_code) from None
             except httpx.TransportError as error:
                 if "CERTIFICATE_VERIFY_FAILED" in str(error):
                     raise Foreign from None

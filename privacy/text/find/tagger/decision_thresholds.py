@@ -42,7 +42,7 @@ class Thresholds:
     """Of every other word: listed names, strange words with a capital, years and longer numbers."""
 
 
-class Caution:
+class DecisionThresholds:
     """The threshold of each word."""
 
     def __init__(self, tokenizer: Tokenizer, thresholds: Thresholds) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carries one parcel to each site and brings the replies back, over any Flower Grid.
+"""Carries one message to each site and brings the replies back, over any Flower Grid.
 
 Explicit node ids, never "any node". Replies come in the fixed order of the sites' names and one at a time, so that
-sums are the same in every run and memory does not grow with the number of sites. A site that is away gets its parcel
+sums are the same in every run and memory does not grow with the number of sites. A site that is away gets its message
 when it comes back, within the deadline: Flower never delivers a message twice, so it is pushed again, and a site that
 has already answered sends the reply that it stored.
 """
@@ -24,7 +24,7 @@ from flwr.serverapp import Grid
 from privacy.base.errors import ContractError, Unreachable
 from privacy.base.identifiers import SiteId
 from privacy.protocol.flower import cut, from_content, to_content
-from privacy.protocol.messages import Parcel, Phase, ReasonCode
+from privacy.protocol.messages import Phase, ReasonCode, SignedMessage
 
 MESSAGE_TYPES: Final[Mapping[Phase, str]] = {"hello": "query", "update": "train", "evaluate": "evaluate"}
 CLIENT_APP_RAISED: Final = 2
@@ -36,17 +36,17 @@ GRACE_SECONDS: Final = 60.0
 
 
 @dataclass
-class _Errand:
-    """One site's parcel in one exchange: the ids under which it was pushed, and the session of the site that got it."""
+class _PendingRequest:
+    """One site's message in one exchange: the ids under which it was pushed, and the session of the site."""
 
     node: int
-    parcel: Parcel
+    signed_message: SignedMessage
     pieces: ArrayRecord
     pushed: list[str] = field(default_factory=list)
     session: str | None = None
 
 
-class Courier:
+class MessageExchange:
     """Speaks to the sites of `nodes` (site -> Flower node id) over `grid`.
 
     `clock` (seconds, monotonic) and `sleep` are arguments so that deadlines can be tested without waiting.
@@ -83,20 +83,20 @@ class Courier:
             self._sleep(self._poll_seconds)
         return present
 
-    def exchange(
+    def send_and_receive(
         self,
-        parcels: Mapping[SiteId, Parcel],
+        signed_messages: Mapping[SiteId, SignedMessage],
         *,
         phase: Phase,
         server_round: int,
         deadline_seconds: float,
         max_payload_bytes: int,
         absent_seconds: float | None = None,
-    ) -> Iterator[tuple[SiteId, Parcel | ReasonCode]]:
-        """Send each site its parcel and yield each site's reply, in the order of the sites' names.
+    ) -> Iterator[tuple[SiteId, SignedMessage | ReasonCode]]:
+        """Send each site its message and yield each site's reply, in the order of the sites' names.
 
         A site that gives none within `deadline_seconds` (from now on, for all sites together), or is not connected
-        after `absent_seconds` (None: as long), yields "no_reply", one whose reply is no parcel or has a longer payload
+        after `absent_seconds` (None: as long), yields "no_reply", one whose reply is no message or has a longer payload
         "malformed". Only what comes from the site's own node and answers the site's own message is its reply; anything
         else is dropped. Drop each reply before asking for the next: that keeps one in memory. A site without a node (it
         was taken off the roster) has "no_reply" at once. Raises Unreachable when the grid takes no messages.
@@ -104,25 +104,25 @@ class Courier:
         end = self._clock() + deadline_seconds
         absent_end = end if absent_seconds is None else min(end, self._clock() + absent_seconds)
         pieces: dict[int, ArrayRecord] = {}  # sites that get the same payload get the same objects
-        errands = {}
-        for site in sorted(parcels.keys() & self._nodes.keys()):
-            payload = parcels[site].payload
+        requests = {}
+        for site in sorted(signed_messages.keys() & self._nodes.keys()):
+            payload = signed_messages[site].payload
             if id(payload) not in pieces:
                 pieces[id(payload)] = cut(payload)
-            errands[site] = _Errand(self._nodes[site], parcels[site], pieces[id(payload)])
-        seen = self._deliver(errands, phase, server_round, end)
-        for site in sorted(parcels):
-            if site not in errands:
+            requests[site] = _PendingRequest(self._nodes[site], signed_messages[site], pieces[id(payload)])
+        seen = self._deliver(requests, phase, server_round, end)
+        for site in sorted(signed_messages):
+            if site not in requests:
                 yield site, "no_reply"
                 continue
-            errand = errands[site]
-            while (reply := self._pull(errand, max_payload_bytes)) is None and self._clock() < (
-                absent_end if errand.session is None else end
+            request = requests[site]
+            while (reply := self._pull(request, max_payload_bytes)) is None and self._clock() < (
+                absent_end if request.session is None else end
             ):
                 self._sleep(self._poll_seconds)
                 if self._clock() - seen >= PRESENCE_SECONDS:
-                    seen = self._deliver(errands, phase, server_round, end)
-            del errands[site]
+                    seen = self._deliver(requests, phase, server_round, end)
+            del requests[site]
             yield site, "no_reply" if reply is None else reply
             reply = None
 
@@ -131,24 +131,26 @@ class Courier:
         sessions = {info.node_id: info.last_activated_at for info in self._grid.get_nodes()}
         return {site: sessions[node] for site, node in self._nodes.items() if node in sessions}
 
-    def _deliver(self, errands: Mapping[SiteId, _Errand], phase: Phase, server_round: int, end: float) -> float:
+    def _deliver(
+        self, requests: Mapping[SiteId, _PendingRequest], phase: Phase, server_round: int, end: float
+    ) -> float:
         """Push to the sites that are there and whose session has no message yet. Returns the time of this look."""
         now, sessions = self._clock(), self._sessions()
         due = []
-        for site, errand in errands.items():
+        for site, request in requests.items():
             session = sessions.get(site)
-            if session is not None and (session != errand.session or not errand.pushed):
-                due.append(errand)
-            errand.session = session
+            if session is not None and (session != request.session or not request.pushed):
+                due.append(request)
+            request.session = session
         messages = [
             self._grid.create_message(
-                to_content(errand.parcel, errand.pieces),
+                to_content(request.signed_message, request.pieces),
                 MESSAGE_TYPES[phase],
-                errand.node,
+                request.node,
                 str(server_round),
                 max(end - now, 0.0) + GRACE_SECONDS,
             )
-            for errand in due
+            for request in due
         ]
         ids = list(self._grid.push_messages(messages)) if messages else []
         if len(ids) != len(messages):
@@ -156,25 +158,25 @@ class Courier:
                 f"the SuperLink took {len(ids)} of {len(messages)} messages",
                 next_step="compare the model's size with the limit in federation.toml, then run again",
             )
-        for errand, message_id in zip(due, ids, strict=True):
+        for request, message_id in zip(due, ids, strict=True):
             if message_id:
-                errand.pushed.append(message_id)
+                request.pushed.append(message_id)
             else:
-                errand.session = None
+                request.session = None
         return now
 
-    def _pull(self, errand: _Errand, max_payload_bytes: int) -> Parcel | ReasonCode | None:
+    def _pull(self, request: _PendingRequest, max_payload_bytes: int) -> SignedMessage | ReasonCode | None:
         """The site's reply, if there is one by now. An id whose message was lost is forgotten: it is pushed again."""
-        for message_id in list(errand.pushed):
+        for message_id in list(request.pushed):
             try:
                 for reply in self._grid.pull_messages([message_id]):
-                    if not _answers(reply, message_id, errand.node):
+                    if not _answers(reply, message_id, request.node):
                         continue  # nothing that this site was asked: it is as if it had not come
                     if not reply.has_error():
                         return from_content(reply.content, max_payload_bytes)
                     if reply.error.code == CLIENT_APP_RAISED:
                         return "no_reply"
-                    errand.pushed.remove(message_id)
+                    request.pushed.remove(message_id)
             except ContractError:
                 return "malformed"
         return None

@@ -15,14 +15,14 @@ from client.learning.model.pretrained import PACKAGED_DIGEST, load_packaged, loa
 from client.review import refused_rows
 from client.settings.policy import PolicySection
 from client.settings.site_settings import SiteFolder, SiteSettings
-from client.site.material import Material
+from client.site.pipeline import SitePipeline
 from privacy.base.canonical import Json
 from privacy.base.errors import AnonymizationError, IntegrityError
 from privacy.base.identifiers import Digest
 from privacy.base.randomness import SEED_BYTES, SecretSeed
 from privacy.commandline.settings_file import plain
+from privacy.protocol.anonymization_check import fewest_found, written
 from privacy.protocol.model_request import ModelRequest
-from privacy.protocol.recall import fewest_found, written
 from privacy.text import self_check
 from privacy.text.reading.records import AnonymizedRecord, TextRow
 from privacy.text.report import AnonymizationReport
@@ -66,7 +66,7 @@ def examine(
     sections["corpus"] = _flat(corpus.report.as_json()) | _listed(folder, corpus)
     records = _as_read(corpus)
     if site_key is not None:
-        anonymized = Material(folder, site_key, progress).anonymized()
+        anonymized = SitePipeline(folder, site_key, progress).anonymized()
         records = anonymized.records
         sections["anonymization"] = _anonymization(anonymized.report)
         sections["to mend"] |= _not_anonymized(anonymized.report, folder.settings.text.max_refused_fraction)

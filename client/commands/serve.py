@@ -32,7 +32,7 @@ def work(folder: SiteFolder, *, now: datetime) -> NoReturn:
     from client import enrolment
 
     identity = enrolment.load_identity(folder, now=now)
-    from client.commands import telling
+    from client.commands import event_text as telling
 
     say(f"{folder.name} works for {identity.kit.federation} at {identity.kit.address}. Ctrl-C ends it cleanly.")
     if identity.simulated:
@@ -60,7 +60,7 @@ def _alone(folder: SiteFolder) -> Iterator[None]:
 
 
 def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
-    from client.commands import telling
+    from client.commands import event_text as telling
     from client.enrolment import NODE_KEY
     from client.site import account
     from client.site.site import Site
@@ -68,7 +68,7 @@ def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
     from client.wire.transport import serve
 
     site = Site(folder, identity)
-    site.material.progress = progress_line()
+    site.pipeline.progress = progress_line()
 
     def tell(event: dict[str, object]) -> None:
         if event["event"] == "step":

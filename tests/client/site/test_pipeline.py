@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from client.learning.training import features
-from client.site.material import Material
+from client.site.pipeline import SitePipeline
 from privacy.base.errors import CollabError
 from privacy.base.randomness import SecretSeed
 
 MakeClinic = Callable[..., Any]
 
 
-def material(clinic: Any) -> Material:
-    return Material(clinic.folder, clinic.site.identity.site_key)
+def pipeline(clinic: Any) -> SitePipeline:
+    return SitePipeline(clinic.folder, clinic.site.identity.site_key)
 
 
 def test_every_row_is_in_one_split_and_no_patient_in_two(make_clinic: MakeClinic) -> None:
-    records = material(make_clinic()).anonymized().records
+    records = pipeline(make_clinic()).anonymized().records
     patients = {split: {record.patient_id for record in found} for split, found in records.items()}
     assert sum(len(found) for found in records.values()) == 36
     assert patients["train"]
@@ -32,20 +32,20 @@ def test_every_row_is_in_one_split_and_no_patient_in_two(make_clinic: MakeClinic
 
 def test_a_split_depends_on_the_key_and_not_on_the_order_or_the_other_rows(make_clinic: MakeClinic) -> None:
     clinic = make_clinic()
-    first = {r.record_id: split for split, found in material(clinic).anonymized().records.items() for r in found}
+    first = {r.record_id: split for split, found in pipeline(clinic).anonymized().records.items() for r in found}
     file = clinic.folder.data_files[0]
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     kept = [row for row in reversed(rows) if row["patient_id"] != "p3"]
     file.write_text("".join(json.dumps(row) + "\n" for row in kept))
-    second = {r.record_id: split for split, found in material(clinic).anonymized().records.items() for r in found}
+    second = {r.record_id: split for split, found in pipeline(clinic).anonymized().records.items() for r in found}
     assert second == {record: split for record, split in first.items() if record in second}
     assert len(second) == len(kept)
-    other = Material(clinic.folder, SecretSeed(b"\x44" * 32)).anonymized().records
+    other = SitePipeline(clinic.folder, SecretSeed(b"\x44" * 32)).anonymized().records
     assert {r.record_id: split for split, found in other.items() for r in found} != second
 
 
 def test_the_commitment_to_the_report_is_new_in_each_run_and_tells_nothing(make_clinic: MakeClinic) -> None:
-    one = material(make_clinic())
+    one = pipeline(make_clinic())
     spring, autumn = one.anonymization_commitment("spring"), one.anonymization_commitment("autumn")
     assert spring != autumn
     assert spring == one.anonymization_commitment("spring")
@@ -53,12 +53,12 @@ def test_the_commitment_to_the_report_is_new_in_each_run_and_tells_nothing(make_
 
 def test_a_changed_split_is_refused_after_budget_was_spent_under_the_old_one(make_clinic: MakeClinic) -> None:
     clinic = make_clinic()
-    assert material(clinic).split() == clinic.site.material.split()
+    assert pipeline(clinic).split() == clinic.site.pipeline.split()
     data = clinic.folder.settings.data.model_copy(update={"dev_fraction": 0.5})
     clinic.hello()
     assert clinic.ask(1).envelope.kind == "site_update"
     settings = clinic.folder.settings.model_copy(update={"data": data})
-    clinic.site.material._settings = clinic.site.settings = settings
+    clinic.site.pipeline._settings = clinic.site.settings = settings
     charged = clinic.charged()
     assert clinic.ask(2).envelope.kind == "refusal"
     assert clinic.charged() == charged
@@ -76,8 +76,8 @@ def test_surrogates_follow_the_sites_key_and_agree_within_a_patient(make_clinic:
         for at in range(36)
     ]
     clinic.folder.data_files[0].write_text("".join(json.dumps(note) + "\n" for note in notes))
-    one, again = material(clinic).all_records(), material(clinic).all_records()
-    other = Material(clinic.folder, SecretSeed(b"\x44" * 32)).all_records()
+    one, again = pipeline(clinic).all_records(), pipeline(clinic).all_records()
+    other = SitePipeline(clinic.folder, SecretSeed(b"\x44" * 32)).all_records()
     assert [record.text for record in one] == [record.text for record in again]
     named = {(record.patient_id, record.text.split(",")[0]) for record in one}
     assert len(named) == 12
@@ -90,7 +90,7 @@ def test_a_contract_follows_from_all_that_a_plan_says_and_not_from_the_digest_it
     """It was cached under the plan's word: after an honest plan any task passed under the honest digest."""
     clinic = make_clinic()
     clinic.hello()
-    plan, made = clinic.planned().body.plan, material(clinic)
+    plan, made = clinic.planned().body.plan, pipeline(clinic)
     honest, _ = made.contract(plan, "11" * 32)
     for changes in ({"task": plan.task.model_copy(update={"counted": 7})}, {"pretrained_digest": "0" * 64}):
         lie = plan.model_copy(update=changes)
@@ -116,7 +116,7 @@ def test_dev_rows_are_read_one_by_one_and_those_of_train_in_batches(
         return through(model, batch)
 
     monkeypatch.setattr(features, "_through", watched)
-    made, outline = material(clinic), clinic.recipe.opened.outline
+    made, outline = pipeline(clinic), clinic.recipe.opened.outline
     contract, _ = made.contract(outline, "11" * 32)
     for split in ("train", "dev"):
         now[0] = split

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from privacy.protocol.recall import (
+from privacy.protocol.anonymization_check import (
     CHANCE,
     FEWEST_PLANTED,
     AnonymizationPlan,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client.data.annotations import MalformedMarks, join, read_spans, read_tags
 from client.data.corpus import Corpus, load_corpus
-from client.data.marks import MalformedMarks, join, read_spans, read_tags
 from client.settings.site_settings import SiteFolder
 from privacy.base.errors import SettingsError
 from privacy.text.reading.records import Span

@@ -23,7 +23,7 @@ from privacy.text.reading.records import AnonymizedRecord
 PREFIX_CHARACTERS: Final = 8
 """Characters a word piece of a text's beginning: English has 4 to 5, blanks included."""
 
-Reads = Literal["text", "text_pair", "pair_text"]
+Inputs = Literal["text", "text_pair", "pair_text"]
 """What a row consists of: its text, or its text and pair in this order."""
 
 TEXT: Final = 0
@@ -32,7 +32,7 @@ SPECIAL: Final = -1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RowPieces:
+class TokenizedExample:
     """One row's word pieces: `part` says which are of the text, of the pair, or special; `spans` are characters.
 
     All arrays are of the row's length n, `spans` (n, 2). `first` marks the first piece of each word.
@@ -66,14 +66,16 @@ class WordPieces:
         return len(self.offsets) - 1
 
 
-def read_pieces(records: Sequence[AnonymizedRecord], tokenizer: Tokenizer, reads: Reads) -> list[RowPieces]:
+def tokenize_records(
+    records: Sequence[AnonymizedRecord], tokenizer: Tokenizer, reads: Inputs
+) -> list[TokenizedExample]:
     """The word pieces of each record, special tokens included, cut as the tokenizer says. A missing pair is empty."""
     rows = [_texts(record, reads) for record in records]
     second = TEXT if reads == "pair_text" else PAIR
     return [_row(encoding, second) for encoding in _encoded(rows, tokenizer)]
 
 
-def gathered(rows: Sequence[RowPieces]) -> WordPieces:
+def pack(rows: Sequence[TokenizedExample]) -> WordPieces:
     """The rows as the model takes them."""
     offsets = np.cumsum([0, *(len(row.ids) for row in rows)], dtype=np.int64)
     if not rows:
@@ -107,7 +109,7 @@ def token_batch(pieces: WordPieces, rows: Sequence[int], device: torch.device) -
 _Texts = tuple[str, ...]
 
 
-def _texts(record: AnonymizedRecord, reads: Reads) -> _Texts:
+def _texts(record: AnonymizedRecord, reads: Inputs) -> _Texts:
     if reads == "text":
         return (record.text,)
     pair = record.pair or ""
@@ -141,12 +143,12 @@ def _beginning(text: str, reach: int) -> str:
     return text if cut < 1 else text[:cut]
 
 
-def _row(encoding: Encoding, second: int) -> RowPieces:
+def _row(encoding: Encoding, second: int) -> TokenizedExample:
     """The arrays of one encoding; `second` says of which part its second text is (PAIR, or TEXT behind a question)."""
     part = [SPECIAL if of is None else second if of == 1 else 1 - second for of in encoding.sequence_ids]
     words = [None, *encoding.word_ids]
     first = [word is not None and word != before for word, before in zip(words[1:], words, strict=False)]
-    return RowPieces(
+    return TokenizedExample(
         np.asarray(encoding.ids, np.int32),
         np.asarray(encoding.type_ids, np.int8),
         np.asarray(part, np.int8),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dice: choices drawn from a numpy generator, in batches, since a numpy call a choice is slow."""
+"""Choices drawn from a numpy generator, in batches, since a numpy call a choice is slow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 _BATCH = 256
 
 
-class Dice:
+class Rng:
     """A stream of choices fixed by `generator`. Uniform up to 2^-53: good for inventing text, not for privacy."""
 
     def __init__(self, generator: np.random.Generator) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Patience waits for who is away, takes no for an answer, and never tries a bad certificate twice."""
+"""RetryPolicy waits for who is away, takes no for an answer, and never tries a bad certificate twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from privacy.base.errors import Unreachable
-from privacy.protocol.patience import Answered, Foreign, NotLetIn, Patience
+from privacy.protocol.retry import Foreign, NotLetIn, RequestRejected, RetryPolicy
 
 REQUEST = httpx.Request("POST", "https://superlink/v1")
 
@@ -33,15 +33,15 @@ def script(*turns: Exception | int) -> tuple[Callable[[], int], list[int]]:
 
 def test_it_waits_for_a_peer_that_comes_back() -> None:
     call, calls = script(httpx.ConnectError("refused"), 503, 500, httpx.ReadError("reset"), 200)
-    assert Patience(10).invoke(call) == 200
+    assert RetryPolicy(10).invoke(call) == 200
     assert len(calls) == 5
 
 
 @pytest.mark.parametrize("status", [307, 400, 401, 403, 404, 412, 413])
 def test_an_answer_is_an_answer(status: int) -> None:
     call, calls = script(status)
-    with pytest.raises(Answered) as caught:
-        Patience(10).invoke(call)
+    with pytest.raises(RequestRejected) as caught:
+        RetryPolicy(10).invoke(call)
     assert caught.value.status == status
     assert len(calls) == 1
 
@@ -50,16 +50,16 @@ def test_it_ends() -> None:
     call, _ = script(*[httpx.ConnectError("refused")] * 10)
     start = time.monotonic()
     with pytest.raises(Unreachable, match="away"):
-        Patience(0.3).invoke(call)
+        RetryPolicy(0.3).invoke(call)
     assert time.monotonic() - start < 2
     with pytest.raises(Unreachable):
-        Patience(0).invoke(script(httpx.ConnectTimeout("slow"))[0])
+        RetryPolicy(0).invoke(script(httpx.ConnectTimeout("slow"))[0])
 
 
 def test_a_certificate_that_does_not_hold_is_told_apart_and_not_tried_again_at_once() -> None:
     call, calls = script(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"))
     with pytest.raises(Foreign):
-        Patience(10).invoke(call)
+        RetryPolicy(10).invoke(call)
     assert len(calls) == 1
 
 
@@ -75,7 +75,7 @@ def test_a_certificate_that_does_not_hold_is_told_apart_and_not_tried_again_at_o
 def test_a_door_that_does_not_take_our_certificate_is_told_apart_from_one_that_is_away(alert: str) -> None:
     call, calls = script(httpx.ReadError(alert))
     with pytest.raises(NotLetIn):
-        Patience(10).invoke(call)
+        RetryPolicy(10).invoke(call)
     assert len(calls) == 1
 
 
@@ -85,13 +85,13 @@ def test_it_stops_when_it_is_told_to() -> None:
     call, _ = script(*[httpx.ConnectError("refused")] * 10)
     start = time.monotonic()
     with pytest.raises(Unreachable):
-        Patience(60, stop).invoke(call)
+        RetryPolicy(60, stop).invoke(call)
     assert time.monotonic() - start < 5
 
 
 def test_nothing_of_what_came_over_the_wire_is_in_the_error() -> None:
     call, _ = script(httpx.ConnectError("Jane Doe"))
     with pytest.raises(Unreachable) as caught:
-        Patience(0).invoke(call)
+        RetryPolicy(0).invoke(call)
     assert "Jane" not in str(caught.value)
     assert caught.value.__cause__ is None

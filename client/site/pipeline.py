@@ -77,7 +77,7 @@ class Trained:
 
 
 @dataclass(eq=False, repr=False)
-class _Workbench:
+class PreparedModel:
     """The model of one contract with the site's examples on it."""
 
     pretrained: Pretrained
@@ -113,7 +113,7 @@ def _within(network: nn.Module, bound: float) -> bool:
         return bool((torch.stack(largest) <= bound).all())
 
 
-class Material:
+class SitePipeline:
     """The site's texts and models in this process. `site_key` keys split, cache, surrogates and choice of dev notes."""
 
     def __init__(
@@ -122,9 +122,9 @@ class Material:
         self._folder, self._settings, self._key = folder, folder.settings, site_key
         self.progress = progress
         self._anonymized: Anonymized | None = None
-        self._nothing: Material | None = None
+        self._nothing: SitePipeline | None = None
         self._built: dict[Digest, tuple[ModelContract, Digest]] = {}
-        self._benches: dict[Digest, _Workbench] = {}
+        self._benches: dict[Digest, PreparedModel] = {}
         self._pretrained: dict[Digest, Pretrained] = {}
 
     # -- from rows to anonymized records ------------------------------------------------------------------------------
@@ -151,10 +151,10 @@ class Material:
             records, report = anonymizer.run(rows, lambda done, total: self.progress("anonymizing", done, total))
         return Anonymized(_by_split(by_split, records), corpus.report, report)
 
-    def without_data(self) -> Material:
+    def without_data(self) -> SitePipeline:
         """What this site would work with if it had no rows at all: it trains and counts all the same."""
         if self._nothing is None:
-            nothing = Material(self._folder, self._key, self.progress)
+            nothing = SitePipeline(self._folder, self._key, self.progress)
             nothing._anonymized = _NO_ROWS
             nothing._built, nothing._pretrained = self._built, self._pretrained
             self._nothing = nothing
@@ -229,12 +229,12 @@ class Material:
 
     def seconds_of_round(self, outline: RunOutline, contract: ModelContract, public_seed: HexBytes) -> float:
         """What client.learning.training.pace measures of the contract's model, without any text."""
-        hides = tasks.load(contract.task.name).HIDES != "never"
+        hides = tasks.load(contract.task.name).MASKING != "never"
         return seconds_of_round(
             self._bench(contract, public_seed).model, outline, self._settings.policy.size_bucket, hides=hides
         )
 
-    def _bench(self, contract: ModelContract, public_seed: HexBytes) -> _Workbench:
+    def _bench(self, contract: ModelContract, public_seed: HexBytes) -> PreparedModel:
         key = digest_of({"contract": digest_of(contract), "seed": public_seed})
         if key not in self._benches:
             self._benches.clear()
@@ -242,7 +242,7 @@ class Material:
             heads = tasks.load(contract.task.name).heads(contract.task)
             where = device.prepare(self._settings.compute)
             model = build(pretrained, contract.training, heads, PublicSeed.from_hex(public_seed), where)
-            self._benches[key] = _Workbench(pretrained, model)
+            self._benches[key] = PreparedModel(pretrained, model)
         return self._benches[key]
 
     # -- what is done with them ---------------------------------------------------------------------------------------

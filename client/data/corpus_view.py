@@ -35,7 +35,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Shown:
+class RowPreview:
     """One row before and after. Without a `record` it was refused, for `refused`."""
 
     row: TextRow
@@ -43,18 +43,18 @@ class Shown:
     record: AnonymizedRecord | None
     refused: str | None
 
-    def parts(self) -> list[Shown]:
+    def parts(self) -> list[RowPreview]:
         """The row, and behind it its second text as a row of its own, if it has one."""
         if self.row.pair is None or self.record is None or self.record.pair is None:
             return [self]
         record_id, patient = f"{self.row.record_id}, second text", self.row.patient_id
         before = TextRow(record_id, self.row.pair, None, patient, self.row.known_names)
         after = AnonymizedRecord(record_id, self.record.pair, None, patient, self.record.pair_findings)
-        return [self, Shown(before, self.split, after, self.refused)]
+        return [self, RowPreview(before, self.split, after, self.refused)]
 
 
 @dataclass(frozen=True, repr=False)
-class SiteTexts:
+class CorpusView:
     """The rows that may be used, in order, each with its split."""
 
     rows: tuple[tuple[Split, TextRow], ...]
@@ -64,15 +64,15 @@ class SiteTexts:
     unit: Unit
     _anonymizer: Anonymizer
 
-    def show(self, at: int) -> Shown:
+    def show(self, at: int) -> RowPreview:
         """Row `at`, anonymized with all rows of its privacy unit: what stands for a finding depends on them alone."""
         split, row = self.rows[at]
         alone, report = self._anonymizer.run([row])
         if not alone:
-            return Shown(row, split, None, report.refused[0][0])
+            return RowPreview(row, split, None, report.refused[0][0])
         together = [other for other in self._unit_of(at) if other == at or self._is_used(other)]
         records, _ = self._anonymizer.run([self.rows[other][1] for other in together])
-        return Shown(row, split, records[together.index(at)], None)
+        return RowPreview(row, split, records[together.index(at)], None)
 
     def findings(self, at: int) -> tuple[Finding, ...] | None:
         """What was found in row `at`, which depends on that row alone; None if it was refused."""
@@ -114,7 +114,7 @@ class SiteTexts:
 
 
 @contextmanager
-def open_texts(folder: SiteFolder, site_key: SecretSeed | None, *, workers: int | None = None) -> Iterator[SiteTexts]:
+def open_texts(folder: SiteFolder, site_key: SecretSeed | None, *, workers: int | None = None) -> Iterator[CorpusView]:
     """The site's texts and its anonymizer, with the site's span cache where it has a key.
 
     Without `site_key` (it has not enrolled) the split is drawn for this once and nothing is cached. Raises what reading
@@ -137,7 +137,7 @@ def open_texts(folder: SiteFolder, site_key: SecretSeed | None, *, workers: int 
     with nullcontext() if site_key is None else _cache(folder, site_key) as cache:
         surrogates = SurrogateKey(key.derive("surrogates").expose("surrogates"), folder.settings.policy.unit)
         anonymizer = Anonymizer(engine, lenient, cache, surrogates)
-        yield SiteTexts(rows, corpus.report, engine.fingerprint, modes(text), folder.settings.policy.unit, anonymizer)
+        yield CorpusView(rows, corpus.report, engine.fingerprint, modes(text), folder.settings.policy.unit, anonymizer)
 
 
 def modes(settings: TextSettings) -> str:

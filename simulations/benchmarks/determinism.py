@@ -6,7 +6,7 @@ it answers with a digest of the anonymized texts and with offsets, never with te
 instruction set of torch's kernels; one that this CPU has not got is not tried, since it would end in an illegal
 instruction. Spans that differ are those that one run replaced and the other did not, in both directions.
 
-    python -m simulations.benchmarks.steadiness JSON    (a run: what it answers is one line of JSON)
+    python -m simulations.benchmarks.determinism JSON    (a run: what it answers is one line of JSON)
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _texts(sample: Sample) -> list[str]:
 def run(sample: Sample, **environment: str) -> Run:
     """A run in a process of its own, with nothing but `environment` chosen for it."""
     kept = {name: value for name, value in os.environ.items() if name not in _KNOBS}
-    command = [sys.executable, "-m", "simulations.benchmarks.steadiness", json.dumps(asdict(sample))]
+    command = [sys.executable, "-m", "simulations.benchmarks.determinism", json.dumps(asdict(sample))]
     done = subprocess.run(command, env=kept | environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     return Run(found["digest"], frozenset(map(tuple, found["spans"])), found["capability"], found["written"])

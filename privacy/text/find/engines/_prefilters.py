@@ -33,19 +33,19 @@ _PLAIN_WAYS = (PatternRecognizer.analyze, IbanRecognizer.analyze, UrlAfterDot.an
 
 
 @dataclass(frozen=True)
-class Gate:
+class Prefilter:
     """`condition` is found in every match. `local`: no match holds ASCII white space, nor looks past one."""
 
     condition: re.Pattern[str]
     local: bool
 
 
-def _local(condition: str) -> Gate:
-    return Gate(re.compile(condition), local=True)
+def _local(condition: str) -> Prefilter:
+    return Prefilter(re.compile(condition), local=True)
 
 
-def _across(condition: str) -> Gate:
-    return Gate(re.compile(condition), local=False)
+def _across(condition: str) -> Prefilter:
+    return Prefilter(re.compile(condition), local=False)
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class _Known:
     """Gates by the name of the pattern; the one named "" is for all others."""
 
     digest: str
-    gates: dict[str, Gate]
+    gates: dict[str, Prefilter]
 
 
-def _date_gates() -> dict[str, Gate]:
+def _date_gates() -> dict[str, Prefilter]:
     slash, hyphen, dot = _local(f"{_D}/{_D}"), _local(f"{_D}-{_D}"), _local(rf"{_D}\.{_D}")
     month = _local(f"{_L}-{_D}|{_D}-{_L}")
     return {
@@ -169,7 +169,7 @@ def recognizer_digest(recognizer: PatternRecognizer) -> str:
     return digest_of([[pattern.name, pattern.regex] for pattern in recognizer.patterns])
 
 
-def gates_of(recognizer: PatternRecognizer) -> Sequence[Gate] | None:
+def gates_of(recognizer: PatternRecognizer) -> Sequence[Prefilter] | None:
     """One gate a pattern, in their order, or None for a recognizer that is not known here exactly as it is."""
     known = next((_KNOWN[kind.__name__] for kind in type(recognizer).__mro__ if kind.__name__ in _KNOWN), None)
     if known is None or type(recognizer).analyze not in _PLAIN_WAYS:
