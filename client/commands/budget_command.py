@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from client.commands.text_session import site_of
+from client.commands.site_option import site_of
 from privacy.base.errors import ContractError, PlanRefused
 from privacy.base.files import read_bounded
 from privacy.commandline.terminal import AsJson, example, print_facts, print_json, say

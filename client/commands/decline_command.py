@@ -7,15 +7,16 @@ opening says what is wrong with the data; to decide by what a plan asks is what 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
-from client.commands.text_session import site_of
+from client.commands.site_option import site_of
 from privacy.base.errors import SettingsError
-from privacy.base.identifiers import RunId
 from privacy.commandline.terminal import example, say
+
+if TYPE_CHECKING:
+    from privacy.base.identifiers import RunId
 
 
 def register(app: typer.Typer) -> None:
@@ -52,6 +53,10 @@ def decline(
 
 
 def _run_id(text: str) -> RunId:
+    from pydantic import TypeAdapter, ValidationError
+
+    from privacy.base.identifiers import RunId
+
     try:
         return TypeAdapter(RunId).validate_python(text)
     except ValidationError:

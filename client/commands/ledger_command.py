@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.commands.text_session import site_of
+from client.commands.site_option import site_of
 from privacy.base.errors import SettingsError
 from privacy.commandline.terminal import AsJson, example, print_json, print_table, say
 

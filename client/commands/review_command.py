@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from rich.text import Text
 
-from client.commands.text_session import KEEP_HERE, console_of_stdout, keyed_texts_of, site_of, telling_progress, warn
+from client.commands.progress import telling_progress
+from client.commands.site_option import site_of
+from client.commands.text_session import KEEP_HERE, console_of_stdout, keyed_texts_of, warn
 from client.review import site_files
-from client.settings.site_settings import SiteFolder
 from privacy.base.errors import SettingsError
-from privacy.base.files import read_bounded
 from privacy.commandline.terminal import AsJson, example, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
     from client.data.corpus_view import CorpusView
     from client.review.review_figures import Form
     from client.review.review_sample import Draw, Sample
+    from client.settings.site_settings import SiteFolder
     from privacy.base.randomness import SecretSeed
 
 _MOST_BYTES = 1 << 28
@@ -148,6 +148,7 @@ def _export(folder: SiteFolder, sample: Sample, texts: CorpusView, places: list[
 def _import(folder: SiteFolder, sample: Sample, texts: CorpusView, places: list[int], file: Path) -> Sample:
     from client.review import review_csv
     from client.review import review_sample as sampling
+    from privacy.base.files import read_bounded
 
     data = read_bounded(site_files.place(folder, file), _MOST_BYTES)
     answered = review_csv.read_answers(data, sample, lambda at: texts.show(places[at]))
@@ -177,6 +178,8 @@ def _release(folder: SiteFolder, form: str) -> None:
 
 
 def _tell(sample: Sample, *, as_json: bool) -> None:
+    from rich.text import Text
+
     from client.review import review_figures
 
     if as_json:

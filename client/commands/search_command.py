@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.commands.text_session import site_of
+from client.commands.progress import progress_line
+from client.commands.site_option import site_of
 from privacy.base.errors import SettingsError
-from privacy.commandline.settings_file import load_toml
 from privacy.commandline.terminal import AsJson, example, print_json, print_table, say
-from privacy.protocol.model_request import read_request
 
 if TYPE_CHECKING:
     from client.site.search import Price, TrialResult
@@ -44,18 +43,18 @@ def search(
     """Try hyper-parameters on the site's private data. Each trial is DP training: it spends epsilon, for good."""
     folder = site_of(context)
     from client import enrolment
-    from client.commands import serve as working
     from client.learning.model import device
     from client.learning.model.pretrained import load_packaged, load_pretrained
     from client.site.budget import Budget
     from client.site.pipeline import SitePipeline
     from client.site.search import Search, SearchSettings
+    from privacy.commandline.settings_file import load_toml
     from privacy.dp.ledger import Ledger
+    from privacy.protocol.model_request import read_request
 
     wanted = load_toml(trials, SearchSettings)
     identity = enrolment.load_identity(folder, now=datetime.now(UTC))
-    progress = (lambda what, done, total: None) if as_json else working.progress_line()
-    pipeline = SitePipeline(folder, identity.site_key, progress)
+    pipeline = SitePipeline(folder, identity.site_key, progress_line(quiet=as_json))
     device.prepare(folder.settings.compute)
     searching = Search(folder, pipeline, Budget(Ledger(folder.ledger), folder.settings, identity, pipeline), wanted)
     bert = load_packaged() if pretrained is None else load_pretrained(pretrained)

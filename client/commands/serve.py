@@ -11,19 +11,20 @@ import fcntl
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from client.settings.site_settings import SiteFolder
+from client.commands.progress import progress_line
 from privacy.base.errors import CollabError, IntegrityError, SettingsError
 from privacy.base.files import write_private
 from privacy.commandline.terminal import say, warn
 
 if TYPE_CHECKING:
     from client.enrolment import SiteIdentity
+    from client.settings.site_settings import SiteFolder
     from client.wire.credentials import Credentials
 
 
@@ -141,18 +142,3 @@ def _tell_error(error: Exception) -> None:
 
 def _say_now(sentence: str) -> None:
     say(f"{datetime.now().astimezone():%H:%M:%S}  {sentence}")
-
-
-def progress_line() -> Callable[[str, int, int], None]:
-    """Tells every tenth of a long work on stderr: readable in a terminal and in a service's journal alike."""
-    told: dict[str, int] = {}
-    mutex = threading.Lock()
-
-    def progress(what: str, done: int, total: int) -> None:
-        tenth = 10 * done // max(1, total)
-        with mutex:
-            if told.get(what) != tenth:
-                told[what] = tenth
-                warn(f"{what}: {done} of {total}")
-
-    return progress

@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 
+from client.commands.progress import telling_progress
+from client.commands.site_option import site_of
 from client.commands.text_session import (
     KEEP_HERE,
     console_of_stdout,
     keyed_texts_of,
     paged,
-    site_of,
-    telling_progress,
     texts_of,
     warn,
 )

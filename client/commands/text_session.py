@@ -1,36 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands that look at texts share: the site's texts with its key, a progress bar, a console, a pager."""
+"""What the commands that look at texts share: the site's texts with its key, a console, a pager."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-import typer
-
-from client.commands import serve as working
-from client.settings.site_settings import SiteFolder
 from privacy.base.errors import SettingsError
 from privacy.commandline import terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from client.data.corpus_view import CorpusView, Progress
+    from client.data.corpus_view import CorpusView
+    from client.settings.site_settings import SiteFolder
     from privacy.base.randomness import SecretSeed
 
 KEEP_HERE: Final = (
     "This is ORIGINAL TEXT of the site. Keep it here: do not send it, copy it or leave it open, and delete every file "
     "of it when you have looked."
 )
-
-
-def site_of(context: typer.Context) -> SiteFolder:
-    """The site that stands before the command. Raises SettingsError."""
-    return cast(Callable[[], SiteFolder], context.obj)()
 
 
 def warn(sentence: str) -> None:
@@ -62,21 +54,6 @@ def keyed_texts_of(folder: SiteFolder, *, workers: int | None = None) -> Iterato
         )
     with open_texts(folder, key, workers=workers) as texts:
         yield texts, key
-
-
-@contextmanager
-def telling_progress() -> Iterator[Progress]:
-    """A bar on stderr where somebody looks; every tenth as a line where nobody does."""
-    if not sys.stderr.isatty():
-        yield working.progress_line()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading and loading", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
 
 
 def console_of_stdout() -> Console:

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from client.settings.site_settings import SiteFolder
 from privacy.base.errors import SettingsError
 from privacy.base.files import private_folder, write_private
+
+if TYPE_CHECKING:  # settings load pydantic, and `collab-client --help` would wait for them
+    from client.settings.site_settings import SiteFolder
 
 
 def place(folder: SiteFolder, file: Path) -> Path:
