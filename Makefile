@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ner test test-slow check bench-demo bench-rounds bench-patterns bench-medquad bench-mtsamples bench-anonymize bench-dp bench-leakage gpu-check bench-utility bench-mutants bench-hostile clean
+.PHONY: help setup demo ner test test-slow check bench-demo bench-rounds bench-patterns bench-medquad bench-mtsamples bench-anonymize bench-dp bench-leakage gpu-check bench-utility bench-mutants bench-hostile bench-house clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 22
@@ -77,6 +77,9 @@ bench-mutants: setup ## our own faults, one at a time in a copy: do the tests fi
 
 bench-hostile: setup ## every claim under attack: neighbours, sketches, strangers, a hostile site -> out/bench-hostile.json
 	$(BIN)/python -m simulations.benchmarks.hostile
+
+bench-house: setup ## rooms, floors and arrows, long functions, words, start times -> out/bench-house.json
+	$(BIN)/python -m simulations.benchmarks.house
 
 clean: ## remove results and caches, keep .venv
 	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis

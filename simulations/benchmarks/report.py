@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
+COLUMNS = ("name", "value", "unit", "reach", "spread", "n", "beside", "note")
+UNSEEN_WIDTH = 160
+"""The table's width where no terminal says one."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +68,27 @@ def write_report(
 def _print(bench: str, rows: Sequence[Row], report: Mapping[str, object]) -> None:
     quick = ", quick: sizes are smaller" if report["quick"] else ""
     table = Table(title=f"bench-{bench}: {report['seconds']} s, commit {str(report['commit'])[:12]}{quick}")
-    for column in ("name", "value", "unit", "reach", "spread", "n", "beside", "note"):
-        table.add_column(column, justify="right" if column in ("value", "n") else "left", overflow="fold")
-    for row in rows:
-        spread = "" if row.spread is None else f"{row.spread[0]:.4g} to {row.spread[1]:.4g}"
-        beside = ", ".join(f"{name} {value:.4g}" for name, value in row.beside.items())
-        value = "-" if row.value is None else f"{row.value:.4g}"
-        table.add_row(row.name, value, row.unit, row.reach, spread, str(row.n), beside, row.note)
-    Console().print(table)
+    lines = [_cells_of(row) for row in rows]
+    for column in COLUMNS:
+        if any(line[column] for line in lines):
+            table.add_column(column, justify="right" if column in ("value", "n") else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*(line[str(column.header)] for column in table.columns))
+    Console(width=None if sys.stdout.isatty() else UNSEEN_WIDTH).print(table)
+
+
+def _cells_of(row: Row) -> dict[str, str]:
+    """What stands in each column; nothing where a column says what goes without saying."""
+    value = "-" if row.value is None else str(row.value) if isinstance(row.value, int) else f"{row.value:.4g}"
+    spread = "" if row.spread is None else f"{row.spread[0]:.4g} to {row.spread[1]:.4g}"
+    beside = ", ".join(f"{name} {figure:.4g}" for name, figure in row.beside.items())
+    repeats = "" if row.n == 1 else str(row.n)
+    return dict(zip(COLUMNS, (row.name, value, row.unit, row.reach, spread, repeats, beside, row.note), strict=True))
 
 
 def _commit() -> str:
-    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or "unknown"
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def _cpu() -> str:
