@@ -146,7 +146,7 @@ def draw(
     earlier_draws = before.earlier_draws + 1 if before else 0
     seed = earlier_draws if drawing.seed is None else drawing.seed
     design = drawing.design
-    key = site_key.derive(f"review-sample/{seed}").expose("order of a review sample")
+    key = site_key.derive("review-sample", str(seed)).expose("order of a review sample")
     names = texts.names_of_rows(row_key(site_key))
     strata: dict[StratumName, list[str]] = {"all": []} if design == "uniform" else {"weak": [], "bare": [], "rest": []}
     for at, findings in found:

@@ -102,7 +102,7 @@ class Budget:
         if not self._identity.simulated:
             return secrets.token_bytes(SEED_BYTES)
         attempt = sum(row.plan_digest == asked for row in self._ledger.history(self._dataset, self._policy.unit))
-        return self._identity.site_key.derive(f"simulated-nonce/{asked}/{attempt}").expose("simulated nonce")
+        return self._identity.site_key.derive("simulated-nonce", f"{asked}/{attempt}").expose("simulated nonce")
 
     def seed(self, nonce: bytes, asked: Digest) -> SecretSeed:
         """The root of an attempt's secret streams."""

@@ -52,7 +52,7 @@ class RunMechanismCheck:
             return None
         known = (run_id, private)
         if known not in self._passed:
-            key = self._key.derive(f"mechanism-check/{run_id}/{digest_of(opened)}")
+            key = self._key.derive("mechanism-check", f"{run_id}/{digest_of(opened)}")
             noise, sampling = measure(
                 private, self._settings.policy.size_bucket, key, device.prepare(self._settings.compute)
             )

@@ -171,7 +171,7 @@ class SitePipeline:
 
     def anonymization_commitment(self, run_id: RunId) -> Digest:
         """Binds the anonymization report without saying its counts: salted under the site's key, anew for each run."""
-        salt = self._key.derive(f"anonymization-salt/{run_id}").expose("commitment salt")
+        salt = self._key.derive("anonymization-salt", run_id).expose("commitment salt")
         return commitment(self.anonymized().report, salt)
 
     # -- from records to examples on a model --------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class RunSelfCheck:
         engine, kept = self_check.load_engine(text), self._state.self_check(run_id)
         if kept is not None and kept.engine_fingerprint == engine.fingerprint:
             return kept
-        seed = self._key.derive(f"self-check/{run_id}/{digest_of(opened)}")
+        seed = self._key.derive("self-check", f"{run_id}/{digest_of(opened)}")
         check = self_check.check(engine, text, seed, asked.self_check_notes, asked.min_recall)
         self._state.remember_self_check(run_id, check)
         self._measured(run_id, check)

@@ -4,13 +4,14 @@
 A PublicSeed may be logged; it drives cohort, initialization and evaluation order. A SecretSeed never leaves a site and
 alone drives noise, sampling of examples, shuffling and training dropout: publishing any of these breaks the advertised
 epsilon.
-Derivation is HKDF-SHA256 (RFC 5869) with a purpose as info, so that no two purposes share a stream.
+Derivation is HKDF-SHA256 (RFC 5869) with a purpose as info, so that no two purposes share a stream. What a secret is
+for stands in one list, `Purpose`: a stream that two uses share is found by reading it (ADR 39).
 """
 
 from __future__ import annotations
 
 import secrets
-from typing import Final, NoReturn, Self, final
+from typing import Final, Literal, NoReturn, Self, final
 
 import numpy as np
 from cryptography.hazmat.primitives import hashes
@@ -20,6 +21,37 @@ from privacy.base.canonical import digest_of
 from privacy.base.identifiers import Digest
 
 SEED_BYTES: Final = 32
+
+Purpose = Literal[
+    # from a site's key
+    "split",  # which unit is in train, dev and test
+    "units",  # the table of where each unit is
+    "span-cache",
+    "surrogates",
+    "dev-note",
+    "review-sample",  # of a number of the draw
+    "review-rows",
+    "anonymization-salt",  # of a run
+    "attempt-records",
+    "simulated-nonce",  # of a plan's digest and an attempt
+    "self-check",  # of a run and its opening
+    "mechanism-check",  # of a run and its opening
+    # from a mechanism check's own secret
+    "noise-test",
+    "sampling-test",
+    "site",  # of a number: the key of a site that does not exist
+    # from an attempt's secret
+    "noise",
+    "poisson",
+    "dropout",
+    "counts",
+    # inside one of these: what drives a cipher (privacy.dp.keystream)
+    "gaussian",
+    "membership",
+    "choice",
+    "rows",
+]
+"""What a secret stream is for. Released: another word is another stream, and an old round would not replay."""
 
 
 def _hkdf(key: bytes, salt: bytes, info: str) -> bytes:
@@ -89,9 +121,12 @@ class SecretSeed:
         """The root of one attempt's secret streams: the site's key, a fresh 32-byte nonce, and the plan it answers."""
         return cls(_hkdf(site_key._value, _sized(nonce), f"collab/attempt/v1|{plan_digest}"))
 
-    def derive(self, purpose: str) -> SecretSeed:
-        """The secret stream of one purpose ("noise", "poisson", "shuffle", "dropout", ...)."""
-        return SecretSeed(_hkdf(self._value, b"collab/secret/v1", purpose))
+    def derive(self, purpose: Purpose, of: str = "") -> SecretSeed:
+        """The secret stream of one purpose; with `of`, that of one run, draw or plan among those that share it.
+
+        No purpose has a "/" in it, so that no two of these are one.
+        """
+        return SecretSeed(_hkdf(self._value, b"collab/secret/v1", f"{purpose}/{of}" if of else purpose))
 
     def commit(self, context: str) -> Digest:
         """What may be logged: a hash that binds this seed to `context`. 256 secret bits hide without a salt."""

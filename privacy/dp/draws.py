@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privacy.base.errors import ContractError
-from privacy.base.randomness import SecretSeed
+from privacy.base.randomness import Purpose, SecretSeed
 from privacy.dp.keystream import BlockKey, Words
 
 Tags = npt.NDArray[np.uint64]
@@ -54,10 +54,10 @@ def numbered(names: Iterable[bytes]) -> list[bytes]:
 
 
 class UnitWords:
-    """The words of each unit under one seed. `reader` names the purpose in the seed's own derivation."""
+    """The words of each unit under one seed. `purpose` is that of the seed's own derivation."""
 
-    def __init__(self, seed: SecretSeed, reader: str, tags: Tags) -> None:
-        self._key = BlockKey(seed, reader)
+    def __init__(self, seed: SecretSeed, purpose: Purpose, tags: Tags) -> None:
+        self._key = BlockKey(seed, purpose)
         self._bases = self._key.encrypt(tags)
 
     def of_all(self, first: int) -> Words:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from privacy.base.randomness import SecretSeed
+from privacy.base.randomness import Purpose, SecretSeed
 
 Words = npt.NDArray[np.uint64]
 
@@ -19,8 +19,8 @@ Words = npt.NDArray[np.uint64]
 class BlockKey:
     """AES-256 as a permutation of 16-byte blocks, many at a time: distinct blocks become independent, uniform ones."""
 
-    def __init__(self, seed: SecretSeed, reader: str) -> None:
-        key = seed.derive(reader).expose("privacy.dp.keystream")
+    def __init__(self, seed: SecretSeed, purpose: Purpose) -> None:
+        key = seed.derive(purpose).expose("privacy.dp.keystream")
         self._encryptor = Cipher(algorithms.AES256(key), modes.ECB()).encryptor()
 
     def encrypt(self, blocks: Words) -> Words:
@@ -30,10 +30,10 @@ class BlockKey:
 
 
 class KeyStream:
-    """Sequential uint64 words under one seed. `reader` names the purpose in the seed's own derivation."""
+    """Sequential uint64 words under one seed. `purpose` is that of the seed's own derivation."""
 
-    def __init__(self, seed: SecretSeed, reader: str) -> None:
-        key = seed.derive(reader).expose("privacy.dp.keystream")
+    def __init__(self, seed: SecretSeed, purpose: Purpose) -> None:
+        key = seed.derive(purpose).expose("privacy.dp.keystream")
         self._encryptor = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
 
     def words(self, count: int) -> Words:

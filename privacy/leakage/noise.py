@@ -81,7 +81,7 @@ def noise_self_test(steps: ZeroSteps, key: SecretSeed, std: float) -> NoiseTest:
 def attempt_seed(key: SecretSeed, site: int, server_round: int, attempt: int) -> SecretSeed:
     """The root seed of one attempt, as a site derives it: from its key, a nonce and the plan's digest."""
     nonce = bytes([attempt]).rjust(SEED_BYTES, b"\0")
-    return SecretSeed.for_attempt(key.derive(f"site/{site}"), nonce, sha256(f"round/{server_round}".encode()))
+    return SecretSeed.for_attempt(key.derive("site", str(site)), nonce, sha256(f"round/{server_round}".encode()))
 
 
 def measure(streams: NDArray[np.float32]) -> NoiseTest:

@@ -16,7 +16,7 @@ from privacy.dp.keystream import KeyStream
 from privacy.base.randomness import PublicSeed, SecretSeed
 
 def noise(seed: SecretSeed) -> KeyStream:
-    return KeyStream(seed.derive("noise"), "noise")
+    return KeyStream(seed.derive("noise"), "gaussian")
 
 def logged(seed: PublicSeed) -> str:
     return seed.derive("round/1").hex()
@@ -25,7 +25,10 @@ def logged(seed: PublicSeed) -> str:
 WRONG = {
     "a public seed drives noise": 'noise(PublicSeed(b""))',
     "a derived public seed drives noise": 'noise(PublicSeed(b"").derive("noise"))',
-    "a keystream is made of a public seed": 'KeyStream(PublicSeed(b""), "noise")',
+    "a keystream is made of a public seed": 'KeyStream(PublicSeed(b""), "gaussian")',
+    "a secret is derived for a purpose that no list holds": 'SecretSeed(b"").derive("nois")',
+    "a purpose is put together": 'SecretSeed(b"").derive(f"noise/{1}")',
+    "a keystream has a purpose of its own": 'KeyStream(SecretSeed(b""), "step")',
     "a secret seed is logged": 'logged(SecretSeed(b""))',
     "a secret seed is written as hexadecimal digits": 'SecretSeed(b"").hex()',
     "a secret seed's bytes are read": 'SecretSeed(b"").value',

@@ -31,9 +31,9 @@ def normals(number, size=200_000):
 
 
 def test_the_keystream_is_aes_256_in_counter_mode_read_once():
-    secret = key(3).derive("test").expose("test")
+    secret = key(3).derive("gaussian").expose("test")
     expected = Cipher(algorithms.AES(secret), modes.CTR(bytes(16))).encryptor().update(bytes(80))
-    stream = KeyStream(key(3), "test")
+    stream = KeyStream(key(3), "gaussian")
     assert b"".join(stream.words(count).astype("<u8").tobytes() for count in (1, 4, 0, 5)) == expected
 
 
@@ -80,9 +80,7 @@ def test_no_two_seeds_purposes_or_attempts_share_a_stream():
         for nonce in (1, 2)
         for digest in (plan, other)
     ]
-    streams = [
-        attempt.derive(purpose) for attempt in attempts for purpose in ("noise", "poisson", "dropout", "shuffle")
-    ]
+    streams = [attempt.derive(purpose) for attempt in attempts for purpose in ("noise", "poisson", "dropout", "counts")]
     words = [
         int(word) for seed in streams for use in ("gaussian", "membership") for word in KeyStream(seed, use).words(64)
     ]
