@@ -23,7 +23,7 @@ from coordinator import cli as coordinator
 from privacy.base.identifiers import sha256
 from privacy.base.randomness import PublicSeed
 from privacy.commandline.settings_file import parse_toml
-from privacy.dp.ledger import Ledger
+from privacy.dp.ledger import Charge, Ledger, Release
 from privacy.dp.params import PrivacyEvent
 from privacy.protocol.checkpoint import Checkpoint
 from privacy.protocol.messages import parse
@@ -218,16 +218,8 @@ def test_ledger_shows_spent_and_left(here: Path, capsys: pytest.CaptureFixture[s
     Ledger(folder.ledger).reserve(
         "notes",
         "record",
-        "0.00001",
-        "8",
-        (event,),
-        site="hospital_a",
-        run_id="run-1",
-        server_round=1,
-        purpose="train",
-        plan_digest="ab" * 32,
-        nonce=b"n" * 32,
-        planned=(event,),
+        Charge("run-1", (event,), "8", "0.00001", planned=(event,)),
+        Release("hospital_a", 1, "train", "ab" * 32, b"n" * 32),
     )
     assert cli.main([*AT_SITE, "ledger", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

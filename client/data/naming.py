@@ -17,7 +17,7 @@ from privacy.base.canonical import Json, decimal_string, digest_of
 from privacy.base.identifiers import Digest
 from privacy.base.randomness import SecretSeed
 from privacy.dp.params import Unit
-from privacy.dp.reservations import Split
+from privacy.dp.reservations import PinnedSplit
 
 OF_NO_NAME: Final = frozenset(
     {
@@ -44,7 +44,7 @@ OF_CONTENT: Final = frozenset(
 """Settings of a row's content: a record is named by it where no column does."""
 
 
-def split_of_site(settings: SiteSettings, site_key: SecretSeed) -> Split:
+def split_of_site(settings: SiteSettings, site_key: SecretSeed) -> PinnedSplit:
     """What the ledger holds a data set to: the split's key and fractions, and the settings that name its units."""
     data = settings.data
     drawn = {
@@ -52,7 +52,7 @@ def split_of_site(settings: SiteSettings, site_key: SecretSeed) -> Split:
         "dev_fraction": decimal_string(data.dev_fraction),
         "test_fraction": decimal_string(data.test_fraction),
     }
-    return Split(digest_of(drawn), named_digest(data, settings.policy.unit))
+    return PinnedSplit(digest_of(drawn), named_digest(data, settings.policy.unit))
 
 
 def named_digest(data: DataSection, unit: Unit) -> Digest:

@@ -19,7 +19,7 @@ from privacy.base.canonical import DecimalString, decimal_string
 from privacy.base.errors import IntegrityError
 from privacy.base.identifiers import Digest, RunId
 from privacy.base.randomness import SEED_BYTES, SecretSeed
-from privacy.dp.ledger import Charge, Cost, Ledger, Reservation, Split, check_limit
+from privacy.dp.ledger import Charge, Cost, Ledger, PinnedSplit, Release, Reservation, check_limit
 from privacy.dp.params import PrivacyEvent, PrivacySpent
 from privacy.protocol.entries import RunOpened
 from privacy.protocol.outline import RunOutline
@@ -62,7 +62,7 @@ def planned_events(outline: RunOutline | None, settings: SiteSettings) -> tuple[
 
 
 def cost_of_run(
-    ledger: Ledger, settings: SiteSettings, split: Split | None, run_id: str, outline: RunOutline | None
+    ledger: Ledger, settings: SiteSettings, split: PinnedSplit | None, run_id: str, outline: RunOutline | None
 ) -> Cost:
     """What the data set comes to once the whole run is over: what the run was charged before counts once.
 
@@ -174,19 +174,16 @@ class Budget:
         self._open = self._ledger.reserve(
             self._dataset,
             self._policy.unit,
-            decimal_string(self._policy.delta),
-            decimal_string(self._policy.epsilon_limit),
-            events,
-            site=self._identity.name,
-            run_id=plan.run_id,
-            server_round=plan.server_round,
-            purpose=purpose,
-            plan_digest=asked,
-            nonce=nonce,
-            seen=self._seen(),
-            split=self._pipeline.split(),
-            planned=planned,
-            planned_as=planned_as,
+            Charge(
+                plan.run_id,
+                events,
+                decimal_string(self._policy.epsilon_limit),
+                decimal_string(self._policy.delta),
+                split=self._pipeline.split(),
+                planned=planned,
+                planned_as=planned_as,
+            ),
+            Release(self._identity.name, plan.server_round, purpose, asked, nonce, self._seen()),
         )
 
     def _check_first_plan(self, plan: RoundPlan | EvaluationPlan, purpose: str, asked: Digest) -> None:

@@ -36,7 +36,7 @@ from privacy.base.canonical import digest_of
 from privacy.base.errors import IntegrityError
 from privacy.base.identifiers import Digest, HexBytes, RunId, sha256
 from privacy.base.randomness import PublicSeed, SecretSeed
-from privacy.dp.reservations import Split as PinnedSplit
+from privacy.dp.reservations import PinnedSplit
 from privacy.dp.training import StepRecord
 from privacy.protocol.outline import RunOutline
 from privacy.protocol.plans import EvaluationPlan, RoundPlan

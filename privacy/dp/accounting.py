@@ -10,7 +10,7 @@ coordinator and the auditor use privacy.dp.pld.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -26,8 +26,6 @@ PRV_STEPS = 5000
 
 SMALLEST_TARGET = 0.05
 """PRV's answers carry an error of up to 0.01, so that a smaller target cannot be calibrated to."""
-
-Epsilon = Callable[[Sequence[PrivacyEvent], float], float]
 
 
 def account(events: Sequence[PrivacyEvent], delta: float) -> Accounted:
@@ -63,19 +61,6 @@ def calibrate(target_epsilon: float, delta: float, sample_rate: float, steps: in
     return smallest_noise_multiplier(
         lambda noise: _prv(((noise, sample_rate, steps),), delta).epsilon, target_epsilon, start=near, widen=1.002
     )
-
-
-def accountant(name: str) -> Epsilon:
-    """The accountant called `name`: prv, rdp or pld. Raises SettingsError for any other, and says why for gdp."""
-    known: dict[str, Epsilon] = {"prv": epsilon, "rdp": epsilon_rdp, "pld": pld.epsilon_pld}
-    if name == "gdp":
-        raise SettingsError(
-            "the gdp accountant is refused: its central-limit approximation reports less epsilon than is spent",
-            next_step="use prv",
-        )
-    if name not in known:
-        raise SettingsError(f"there is no accountant '{name}'", next_step=f"choose one of: {', '.join(known)}")
-    return known[name]
 
 
 @lru_cache(maxsize=256)

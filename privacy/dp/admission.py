@@ -19,7 +19,7 @@ from privacy.base.errors import ContractError, PlanRefused
 from privacy.dp.composition import Accounted, as_one_sequence
 from privacy.dp.filtering import epsilon_filter, favourite_of
 from privacy.dp.params import Accountant, Partition, PrivacyEvent, epsilon_string
-from privacy.dp.reservations import Account, FirstRun, LedgerView, Split
+from privacy.dp.reservations import Account, FirstRun, LedgerView, PinnedSplit, Reservation
 
 Accounting = Callable[[Sequence[PrivacyEvent], float], Accounted]
 """The epsilon of events at a delta and whose it is, as privacy.dp.accounting.account gives it."""
@@ -39,7 +39,7 @@ class Charge:
     events: tuple[PrivacyEvent, ...]
     limit: DecimalString
     delta: DecimalString
-    split: Split | None = None
+    split: PinnedSplit | None = None
     planned: tuple[PrivacyEvent, ...] = ()
     planned_as: tuple[str, ...] = ()
 
@@ -61,38 +61,41 @@ class Cost:
         return self.epsilon, self.accountant
 
 
-def cost_of(book: LedgerView, account: Account, charge: Charge, accounting: Accounting) -> Cost:
+def cost_of(view: LedgerView, account: Account, charge: Charge, accounting: Accounting) -> Cost:
     """The whole history of `account` with the charge. Raises ContractError when the accountant contradicts itself."""
-    rows, delta = book.of(account), float(charge.delta)
-    sequence = book.in_sequence(account, charge.split)
+    rows, delta = view.of(account), float(charge.delta)
+    sequence = view.in_sequence(account, charge.split)
     composed = as_one_sequence if sequence else list[PrivacyEvent]
-    first = first_run(book, account, charge)
+    first = first_run(view, account, charge)
     events = composed([*(event for row in rows for event in row.events), *charge.events])
-    found = accounting(events, delta) if events else Accounted(0.0, "prv")
-    after, before = (
-        epsilon_string(found.epsilon),
-        next((r.epsilon_after for r in reversed(rows) if r.delta == charge.delta), "0"),
-    )
-    if float(after) < float(before) - ACCOUNTANT_ERROR:
-        raise ContractError(
-            f"the accountant contradicts itself: more releases cost epsilon {after}, fewer cost {before}; "
-            "nothing was trained",
-            next_step="keep the ledger as it is, and report the plan's noise, sample rate and steps as a bug",
-        )
+    accounted = accounting(events, delta) if events else Accounted(0.0, "prv")
+    after = _not_less_than_before(epsilon_string(accounted.epsilon), rows, charge.delta)
     planned = composed(first.planned)
     fixed = not sequence and _as_planned(first, [*(row.run_id for row in rows), charge.run_id], events)
     fixed = fixed and accounting(planned, delta).epsilon <= float(charge.limit)
     by_filter = epsilon_filter(events, delta, first.favourite)
     if not fixed:
         by_filter = max(by_filter, epsilon_filter(planned, delta, first.favourite))
-    return Cost(max(after, before, key=float), found.accountant, epsilon_string(by_filter), fixed)
+    return Cost(after, accounted.accountant, epsilon_string(by_filter), fixed)
 
 
-def first_run(book: LedgerView, account: Account, charge: Charge) -> FirstRun:
+def _not_less_than_before(after: DecimalString, rows: Sequence[Reservation], delta: DecimalString) -> DecimalString:
+    """What more releases cost, which is not less than what fewer cost. Raises ContractError where it clearly is."""
+    before = next((row.epsilon_after for row in reversed(rows) if row.delta == delta), "0")
+    if float(after) < float(before) - ACCOUNTANT_ERROR:
+        raise ContractError(
+            f"the accountant contradicts itself: more releases cost epsilon {after}, fewer cost {before}; "
+            "nothing was trained",
+            next_step="keep the ledger as it is, and report the plan's noise, sample rate and steps as a bug",
+        )
+    return max(after, before, key=float)
+
+
+def first_run(view: LedgerView, account: Account, charge: Charge) -> FirstRun:
     """The data set's first run; the charge's own where there was none. A file from before says nothing of a plan."""
-    if account[0] in book.first_runs:
-        return book.first_runs[account[0]]
-    if book.of(account):
+    if account[0] in view.first_runs:
+        return view.first_runs[account[0]]
+    if view.of(account):
         return FirstRun((), ())
     favourite = favourite_of(charge.planned or charge.events, float(charge.delta), float(charge.limit))
     return FirstRun(charge.planned_as or (charge.run_id,), charge.planned, favourite)
@@ -111,17 +114,17 @@ def _steps(events: Sequence[PrivacyEvent]) -> Counter[tuple[Partition, DecimalSt
     return steps
 
 
-def check_open(book: LedgerView, account: Account, charge: Charge) -> None:
+def check_open(view: LedgerView, account: Account, charge: Charge) -> None:
     """Raises PlanRefused for what forbids a charge before any accounting."""
     dataset, unit = account
-    if dataset in book.withdrawn:
+    if dataset in view.withdrawn:
         raise PlanRefused(
             f"the data set {dataset} was withdrawn: nothing is trained on it any more, under no unit",
             reason="policy",
             next_step="leave the run, or declare other people's data under another name",
         )
-    _check_unit(dataset, unit, book.units(dataset))
-    pinned = book.delta(account)
+    _check_unit(dataset, unit, view.units(dataset))
+    pinned = view.delta(account)
     if pinned not in (None, charge.delta):
         raise PlanRefused(
             f"epsilon of {dataset} is counted at delta {pinned} since its first charge, and the policy now says "
@@ -129,7 +132,7 @@ def check_open(book: LedgerView, account: Account, charge: Charge) -> None:
             reason="policy",
             next_step=f"set policy.delta back to {pinned}",
         )
-    splits = book.splits.get(account)
+    splits = view.splits.get(account)
     if charge.split is not None and splits and splits[-1][0] != charge.split.drawn:
         raise PlanRefused(
             f"the split of {dataset} into train and dev is not the one its budget was spent under",

@@ -34,7 +34,7 @@ READABLE = (2, SCHEMA_VERSION)
 LOCK_SECONDS = 300
 """How long a second process waits while the first one reserves (accounting included)."""
 
-Kind = Literal["migration", "first_run", "reservation", "settlement", "split", "withdrawal"]
+RecordKind = Literal["migration", "first_run", "reservation", "settlement", "split", "withdrawal"]
 
 NO_PREDECESSOR = "0" * 64
 _SCHEMA = {
@@ -59,7 +59,7 @@ _RESTORE = "restore the ledger from its backup; until then nothing may be traine
 
 
 @dataclass(frozen=True)
-class Entry:
+class ChainEntry:
     """One line of the ledger. `body` is canonical JSON."""
 
     number: int
@@ -79,7 +79,7 @@ class ChainHead:
 class Transaction:
     """The whole history inside one transaction, verified; `append` adds to it."""
 
-    def __init__(self, db: sqlite3.Connection, entries: list[Entry]) -> None:
+    def __init__(self, db: sqlite3.Connection, entries: list[ChainEntry]) -> None:
         self._db, self.entries = db, entries
 
     @property
@@ -90,10 +90,10 @@ class Transaction:
             else ChainHead(0, NO_PREDECESSOR)
         )
 
-    def append(self, kind: Kind, body: Json) -> None:
+    def append(self, kind: RecordKind, body: Json) -> None:
         """Chain one entry to the last; on disk when the transaction ends."""
         number, text = len(self.entries) + 1, canonical_bytes(body).decode()
-        entry = Entry(number, kind, text, _digest(self.head.digest, number, kind, text))
+        entry = ChainEntry(number, kind, text, _digest(self.head.digest, number, kind, text))
         self._db.execute("INSERT INTO entry VALUES (?, ?, ?, ?)", (entry.number, kind, text, entry.digest))
         self.entries.append(entry)
 
@@ -123,18 +123,18 @@ class Chain:
             with self._connection() as db:
                 if sound:
                     _check_structure(db)
-                page = Transaction(db, [])
-                self._open(db, page)
-                self._check_head(page.entries)
-                yield page
-            self._move_head(page.head)
+                transaction = Transaction(db, [])
+                self._open(db, transaction)
+                self._check_head(transaction.entries)
+                yield transaction
+            self._move_head(transaction.head)
 
-    def _open(self, db: sqlite3.Connection, page: Transaction) -> None:
+    def _open(self, db: sqlite3.Connection, transaction: Transaction) -> None:
         """Read the history, or make the file, or migrate it. A migrated one has its head before it is committed."""
         first = is_first_version(db)
         if not first and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            page.entries.extend(_read(db))
-            if page.entries and not self._head.exists():
+            transaction.entries.extend(_read(db))
+            if transaction.entries and not self._head.exists():
                 raise _damaged(
                     "the ledger's head (ledger.head) is missing", "restore it from the backup that holds both"
                 )
@@ -144,11 +144,11 @@ class Chain:
             db.execute(statement)
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         for kind, body in rows:
-            page.append(kind, body)
+            transaction.append(kind, body)
         if not self._head.exists():
-            self._move_head(page.head)
+            self._move_head(transaction.head)
 
-    def _check_head(self, entries: list[Entry]) -> None:
+    def _check_head(self, entries: list[ChainEntry]) -> None:
         head = self._read_head()
         if head.number > len(entries):
             raise _damaged(
@@ -164,8 +164,8 @@ class Chain:
         if not self._head.exists():
             return ChainHead(0, NO_PREDECESSOR)
         try:
-            found = json.loads(self._head.read_bytes())
-            head = ChainHead(found["number"], found["digest"])
+            body = json.loads(self._head.read_bytes())
+            head = ChainHead(body["number"], body["digest"])
             if self._head.read_bytes() == _head_bytes(head) and isinstance(head.number, int):
                 return head
         except (ValueError, KeyError, TypeError):
@@ -225,7 +225,7 @@ class Chain:
             db.close()
 
 
-def _read(db: sqlite3.Connection) -> list[Entry]:
+def _read(db: sqlite3.Connection) -> list[ChainEntry]:
     """All entries, after a check of the schema and that each is the successor of the one before."""
     if dict(db.execute("SELECT name, sql FROM sqlite_master")) != _SCHEMA:
         raise _damaged("the structure of the privacy ledger was altered or removed", _RESTORE)
@@ -237,13 +237,13 @@ def _read(db: sqlite3.Connection) -> list[Entry]:
         )
     if version != SCHEMA_VERSION:
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-    entries: list[Entry] = []
+    entries: list[ChainEntry] = []
     previous = NO_PREDECESSOR
     for number, kind, body, digest in db.execute("SELECT number, kind, body, digest FROM entry ORDER BY number"):
         whole = number == len(entries) + 1 and isinstance(kind, str) and isinstance(body, str)
         if not whole or _digest(previous, number, kind, body) != digest:
             raise _damaged(f"entry {len(entries) + 1} of the privacy ledger was altered or removed", _RESTORE)
-        entries.append(Entry(number, kind, body, digest))
+        entries.append(ChainEntry(number, kind, body, digest))
         previous = digest
     return entries
 

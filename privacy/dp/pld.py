@@ -15,13 +15,8 @@ from dp_accounting import dp_event
 from dp_accounting.pld import privacy_loss_distribution
 from dp_accounting.rdp import RdpAccountant
 
-from privacy.base.canonical import decimal_string
-from privacy.base.errors import IntegrityError
-from privacy.dp.composition import RDP_FALLBACK_EPSILON, Accounted, Segment, over_partitions, smallest_noise_multiplier
-from privacy.dp.params import PrivacyEvent, PrivacySpent
-
-PRV_MARGIN = 0.03
-"""How far PRV's upper bound (its eps_error of 0.01 included) may stand above PLD for the same events."""
+from privacy.dp.composition import RDP_FALLBACK_EPSILON, Accounted, Segment, over_partitions
+from privacy.dp.params import PrivacyEvent
 
 _INTERVAL = 1e-3
 """Width of a bin of the privacy loss; at 1e-4 the results differ by less than 1e-3 and take ten times as long."""
@@ -38,24 +33,6 @@ def account(events: Sequence[PrivacyEvent], delta: float) -> Accounted:
 def epsilon_pld(events: Sequence[PrivacyEvent], delta: float) -> float:
     """The figure of `account`."""
     return account(events, delta).epsilon
-
-
-def calibrate_pld(target_epsilon: float, delta: float, sample_rate: float, steps: int) -> float:
-    """A noise multiplier of four digits for `steps` steps, such that PRV also stays within `target_epsilon`.
-
-    For a coordinator without torch: aims PRV_MARGIN below the target, because sites account with PRV.
-    """
-    aim = max(target_epsilon - PRV_MARGIN, target_epsilon / 2)
-    return smallest_noise_multiplier(lambda noise: epsilon_of(((noise, sample_rate, steps),), delta), aim)
-
-
-def verify_spent(spent: PrivacySpent) -> None:
-    """Raises IntegrityError if `spent` claims less than its own events cost (to the discretization's precision)."""
-    epsilon = epsilon_pld(spent.events, float(spent.delta))
-    if float(spent.epsilon) < epsilon - _INTERVAL:
-        raise IntegrityError(
-            f"epsilon {spent.epsilon} is claimed, but the events cost {decimal_string(round(epsilon, 4))}",
-        )
 
 
 def epsilon_of(history: tuple[Segment, ...], delta: float) -> float:

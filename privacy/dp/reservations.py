@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from privacy.base.canonical import DecimalString, Json
 from privacy.base.identifiers import Digest, RunId, SiteId
-from privacy.dp.ledger_chain import Entry
+from privacy.dp.ledger_chain import ChainEntry
 from privacy.dp.params import PrivacyEvent, Unit
 
 Account = tuple[str, Unit]
@@ -23,7 +23,7 @@ _EVENTS = TypeAdapter(tuple[PrivacyEvent, ...])
 
 
 @dataclass(frozen=True)
-class Split:
+class PinnedSplit:
     """What fixes which unit is in which part of the data.
 
     `drawn`: the key of the split and its fractions, which never change once something was charged. `named`: the
@@ -45,6 +45,21 @@ class FirstRun:
     run_ids: tuple[str, ...]
     planned: tuple[PrivacyEvent, ...]
     favourite: int = 0
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a charge pays for: one answer of `site` to one plan. It is kept, and decides nothing about the charge.
+
+    `seen`: origin and size of the last signed checkpoint that the site had seen then; "" and 0 without one.
+    """
+
+    site: SiteId
+    server_round: int
+    purpose: str
+    plan_digest: Digest
+    nonce: bytes
+    seen: tuple[str, int] = ("", 0)
 
 
 @dataclass(frozen=True)
@@ -92,7 +107,7 @@ class Reservation:
 class LedgerView:
     """The entries, read. Accounts stand in the order of their first charge."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[ChainEntry]) -> None:
         self.reservations: list[Reservation] = []
         self.settled: set[int] = set()
         self.splits: dict[Account, list[tuple[Digest, Digest | None]]] = {}
@@ -123,7 +138,7 @@ class LedgerView:
         """The units that the data set was charged for, in order: one, but in a file from before there was that law."""
         return list(dict.fromkeys(row.unit for row in self.reservations if row.dataset == dataset))
 
-    def in_sequence(self, account: Account, split: Split | None = None) -> bool:
+    def in_sequence(self, account: Account, split: PinnedSplit | None = None) -> bool:
         """Whether units may have changed parts: they had more than one set of names, that of `split` included."""
         names = {named for _, named in self.splits.get(account, ()) if named is not None}
         return len(names | ({split.named} if split is not None else set())) > 1

@@ -41,17 +41,8 @@ class PoissonUnits:
         notes_per_unit: int = 1,
         tags: Tags | None = None,
     ) -> None:
-        rate = Decimal(sample_rate)
-        if not 0 < rate <= 1:
-            raise ContractError("sample_rate must be above 0 and at most 1")
-        rows = [row for unit in units for row in unit]
-        if len(set(rows)) != len(rows) or not all(len(unit) for unit in units):
-            raise ContractError("every privacy unit needs at least one row, and no row is in two units")
-        if notes_per_unit < 1:
-            raise ContractError("a drawn unit brings at least one row")
-        tags = tags_by_place(len(units)) if tags is None else tags
-        if tags.shape != (len(units), 2):
-            raise ContractError("every privacy unit has one name")
+        rate, tags = Decimal(sample_rate), tags_by_place(len(units)) if tags is None else tags
+        _check(rate, units, notes_per_unit, tags)
         self._units, self._most, self._step = [list(unit) for unit in units], notes_per_unit, 0
         self._long = np.array([len(unit) > notes_per_unit for unit in self._units], np.bool_)
         self._threshold = int(rate * (1 << 64))
@@ -95,3 +86,16 @@ class PoissonUnits:
             attempts += 1
             word = int(self._choice.words(base[None], np.array([attempts << _AT_BITS | at], np.uint64))[0, 0, 0])
         return word % bound
+
+
+def _check(rate: Decimal, units: Sequence[Sequence[int]], notes_per_unit: int, tags: Tags) -> None:
+    """Raises ContractError for what is no sampling of disjoint units that are named one by one."""
+    if not 0 < rate <= 1:
+        raise ContractError("sample_rate must be above 0 and at most 1")
+    rows = [row for unit in units for row in unit]
+    if len(set(rows)) != len(rows) or not all(len(unit) for unit in units):
+        raise ContractError("every privacy unit needs at least one row, and no row is in two units")
+    if notes_per_unit < 1:
+        raise ContractError("a drawn unit brings at least one row")
+    if tags.shape != (len(units), 2):
+        raise ContractError("every privacy unit has one name")

@@ -18,7 +18,7 @@ from client.review import refused_rows
 from client.settings.site_settings import SiteFolder
 from privacy.base.canonical import canonical_bytes
 from privacy.base.randomness import PublicSeed
-from privacy.dp.ledger import Ledger
+from privacy.dp.ledger import Charge, Ledger, Release
 from privacy.dp.params import PrivacyEvent, PrivacyParams
 from privacy.protocol.anonymization_check import AnonymizationPlan
 from privacy.protocol.model_request import ModelRequest, read_request, write_request
@@ -235,15 +235,13 @@ def test_a_missing_device_a_floor_and_a_spent_budget_are_found_here_and_not_at_t
     Ledger(folder.ledger).reserve(
         "notes",
         "record",
-        "0.00001",
-        "8",
-        (PrivacyEvent(noise_multiplier="2", sample_rate="0.1", steps=5, partition="train"),),
-        site="hospital_a",
-        run_id="run-1",
-        server_round=1,
-        purpose="train",
-        plan_digest="ab" * 32,
-        nonce=b"n" * 32,
+        Charge(
+            "run-1",
+            (PrivacyEvent(noise_multiplier="2", sample_rate="0.1", steps=5, partition="train"),),
+            "8",
+            "0.00001",
+        ),
+        Release("hospital_a", 1, "train", "ab" * 32, b"n" * 32),
     )
     found = checked(capsys, "--task", task, code=3)
     assert found["task"]["epsilon left"].endswith("spent)")

@@ -17,6 +17,7 @@ from privacy.base.canonical import canonical_bytes
 from privacy.base.errors import BudgetExceeded, IntegrityError, PlanRefused
 from privacy.dp import accounting
 from privacy.dp.filtering import epsilon_filter
+from privacy.dp.ledger import Charge, Release
 
 Clinic = Any
 Make = Callable[..., Clinic]
@@ -109,15 +110,8 @@ def test_a_round_that_was_charged_twice_counts_twice(make_clinic: Make, monkeypa
     clinic.site.ledger.reserve(
         "notes",
         "patient",
-        "0.001",
-        "20",
-        clinic.charged()[0].events,
-        site="clinic",
-        run_id="spring",
-        server_round=1,
-        purpose="train",
-        plan_digest=clinic.charged()[0].plan_digest,
-        nonce=bytes(32),
+        Charge("spring", clinic.charged()[0].events, "20", "0.001"),
+        Release("clinic", 1, "train", clinic.charged()[0].plan_digest, bytes(32)),
     )
     with pytest.raises(BudgetExceeded):
         check(clinic)

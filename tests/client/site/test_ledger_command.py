@@ -15,7 +15,7 @@ import pytest
 from client.cli import main
 from client.site import account as accounts_room
 from privacy.base.errors import BudgetExceeded, IntegrityError
-from privacy.dp.ledger import Ledger
+from privacy.dp.ledger import Charge, Ledger, Release
 from privacy.protocol.messages import Refusal, SignedMessage
 
 Clinic = Any
@@ -66,15 +66,8 @@ def test_the_forecast_is_what_a_real_ledger_allows_and_not_one_round_more(traine
         ledger.reserve(
             "notes",
             "patient",
-            account.delta,
-            account.epsilon_limit or "",
-            [event.model_copy(update={"steps": steps})],
-            site="clinic",
-            run_id="next",
-            server_round=number,
-            purpose="train",
-            plan_digest=f"{number:064x}",
-            nonce=number.to_bytes(32, "big"),
+            Charge("next", (event.model_copy(update={"steps": steps}),), account.epsilon_limit or "", account.delta),
+            Release("clinic", number, "train", f"{number:064x}", number.to_bytes(32, "big")),
         )
 
     reserve(1, event.steps * rounds)

@@ -19,7 +19,7 @@ from client.settings.site_settings import SiteFolder
 from privacy.base.randomness import PublicSeed
 from privacy.dp import pld
 from privacy.dp.composition import as_one_sequence
-from privacy.dp.ledger import Ledger
+from privacy.dp.ledger import Charge, Ledger, Release
 
 Clinic = Any
 Make = Callable[..., Clinic]
@@ -169,13 +169,6 @@ def test_a_data_sets_other_unit_is_refused_with_its_reason(make_clinic: Make) ->
         Ledger(clinic.folder.ledger).reserve(
             "notes",
             "record",
-            "0.001",
-            "20",
-            events,
-            site="clinic",
-            run_id="spring",
-            server_round=2,
-            purpose="train",
-            plan_digest="0" * 64,
-            nonce=bytes(32),
+            Charge("spring", tuple(events), "20", "0.001"),
+            Release("clinic", 2, "train", "0" * 64, bytes(32)),
         )

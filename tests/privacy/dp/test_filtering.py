@@ -31,7 +31,7 @@ from privacy.dp.filtering import (
     gaussian_epsilon,
     shares,
 )
-from privacy.dp.ledger import Ledger
+from privacy.dp.ledger import Charge, Ledger, Release
 from privacy.dp.params import PrivacyEvent
 
 DELTA = 1e-5
@@ -245,21 +245,12 @@ def test_what_the_filter_allows_a_coordinator_that_chooses_by_outputs_stays_with
         assert charge(ledger, 3, event(noise, rate, steps), run_id="second").binding == "filter"
 
 
-def charge(ledger, number, one, *, run_id, planned=(), limit="8", **more):
+def charge(ledger, number, one, *, run_id, planned=(), limit="8", split=None, planned_as=()):
     return ledger.reserve(
         "notes",
         "patient",
-        "0.00001",
-        limit,
-        [one],
-        site="clinic",
-        run_id=run_id,
-        server_round=number,
-        purpose="train",
-        plan_digest=f"{number:064x}",
-        nonce=number.to_bytes(32, "big"),
-        planned=planned,
-        **more,
+        Charge(run_id, (one,), limit, "0.00001", split, tuple(planned), tuple(planned_as)),
+        Release("clinic", number, "train", f"{number:064x}", number.to_bytes(32, "big")),
     )
 
 

@@ -17,10 +17,10 @@ import pytest
 from privacy.base.errors import BudgetExceeded, CollabError, ContractError, IntegrityError, PlanRefused
 from privacy.dp import pld
 from privacy.dp.composition import Accounted
-from privacy.dp.ledger import Ledger
+from privacy.dp.ledger import Charge, Ledger, Release
 from privacy.dp.params import PrivacyEvent, epsilon_string
 from privacy.dp.pld import epsilon_pld
-from privacy.dp.reservations import Split
+from privacy.dp.reservations import PinnedSplit
 
 DELTA = "0.00001"
 
@@ -44,22 +44,21 @@ def reserve(
     run_id="run-1",
     nonce=None,
     planned=(),
-    **more,
+    split=None,
+    seen=("", 0),
 ):
     return ledger.reserve(
         dataset,
         unit,
-        DELTA,
-        limit,
-        events or [event()],
-        site="hospital_a",
-        run_id=run_id,
-        server_round=number,
-        purpose="train",
-        plan_digest=f"{number:064x}",
-        nonce=nonce or number.to_bytes(32, "big"),
-        planned=planned or PLAN,
-        **more,
+        Charge(run_id, tuple(events or [event()]), limit, DELTA, split, tuple(planned or PLAN)),
+        Release(
+            "hospital_a",
+            number,
+            "train",
+            f"{number:064x}",
+            number.to_bytes(32, "big") if nonce is None else nonce,
+            seen,
+        ),
     )
 
 
@@ -98,7 +97,7 @@ def test_the_history_outlives_the_process_the_run_and_the_limit(path):
     reserve(Ledger(path, accountant=pld.account), 2, run_id="run-2")
     again = Ledger(path, accountant=pld.account)
     assert [row.run_id for row in again.history("notes", "patient")] == ["run-1", "run-2"]
-    assert again.events_of_run("notes", "patient", "run-2") == (event(),)
+    assert again.spent("notes", "patient", DELTA, run_id="run-2").events == (event(),)
     one_run = float(again.spent("notes", "patient", DELTA, run_id="run-2").epsilon)
     assert one_run < float(again.spent("notes", "patient", DELTA).epsilon)
 
@@ -139,12 +138,12 @@ def test_a_process_killed_right_after_reserving_has_paid(path):
         import os, signal, sys
         from pathlib import Path
         from privacy.dp.composition import Accounted
-        from privacy.dp.ledger import Ledger
+        from privacy.dp.ledger import Charge, Ledger, Release
         from privacy.dp.params import PrivacyEvent
         event = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=10, partition="train")
         Ledger(Path(sys.argv[1]), accountant=lambda events, delta: Accounted(float(len(events)), "prv")).reserve(
-            "notes", "patient", "0.00001", "8", [event], site="hospital_a", run_id="run", server_round=1,
-            purpose="train", plan_digest="0" * 64, nonce=bytes(32))
+            "notes", "patient", Charge("run", (event,), "8", "0.00001"),
+            Release("hospital_a", 1, "train", "0" * 64, bytes(32)))
         os.kill(os.getpid(), signal.SIGKILL)
         """
     )
@@ -239,7 +238,7 @@ def test_two_processes_cannot_both_spend_what_is_left(path):
         """
         import json, sys, time
         from pathlib import Path
-        from privacy.dp.ledger import Ledger
+        from privacy.dp.ledger import Charge, Ledger, Release
         from privacy.dp.params import PrivacyEvent
         from privacy.dp.pld import account
         from privacy.base.errors import BudgetExceeded
@@ -252,8 +251,8 @@ def test_two_processes_cannot_both_spend_what_is_left(path):
         print("ready", flush=True)
         sys.stdin.readline()
         try:
-            row = ledger.reserve("notes", "record", "0.00001", limit, [event], site="hospital_a", run_id="run",
-                server_round=me, purpose="train", plan_digest="0" * 64, nonce=bytes([me]) * 32, planned=[event])
+            row = ledger.reserve("notes", "record", Charge("run", (event,), limit, "0.00001", None, (event,)),
+                Release("hospital_a", me, "train", "0" * 64, bytes([me]) * 32))
             print(json.dumps(["charged", float(row.epsilon_after)]))
         except BudgetExceeded as refused:
             print(json.dumps(["refused", refused.epsilon_after]))
@@ -294,7 +293,7 @@ def test_what_is_signed_is_the_label_of_the_accountant_that_answered(path):
 
 
 def split(drawn="1", named="a"):
-    return Split(drawn * 64, named * 64)
+    return PinnedSplit(drawn * 64, named * 64)
 
 
 def test_a_data_set_keeps_the_key_and_fractions_that_its_budget_was_spent_under(path):

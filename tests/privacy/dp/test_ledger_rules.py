@@ -10,7 +10,7 @@ import pytest
 
 from privacy.base.errors import BudgetExceeded, ContractError, IntegrityError, PlanRefused
 from privacy.dp.composition import Accounted
-from privacy.dp.ledger import Ledger
+from privacy.dp.ledger import Charge, Ledger, Release
 from privacy.dp.params import PrivacyEvent
 
 DELTA = "0.00001"
@@ -27,21 +27,22 @@ def opened(path):
 
 
 def reserve(
-    ledger, number, *, delta=DELTA, dataset="notes", limit="80", purpose="train", run_id="run", unit="patient", **more
+    ledger,
+    number,
+    *,
+    delta=DELTA,
+    dataset="notes",
+    limit="80",
+    purpose="train",
+    run_id="run",
+    unit="patient",
+    split=None,
 ):
     return ledger.reserve(
         dataset,
         unit,
-        delta,
-        limit,
-        (EVENT,),
-        site="hospital_a",
-        run_id=run_id,
-        server_round=number,
-        purpose=purpose,
-        plan_digest=f"{number:064x}",
-        nonce=number.to_bytes(32, "big"),
-        **more,
+        Charge(run_id, (EVENT,), limit, delta, split),
+        Release("hospital_a", number, purpose, f"{number:064x}", number.to_bytes(32, "big")),
     )
 
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from privacy.base.canonical import digest_of
 from privacy.base.errors import CollabError, IntegrityError, PlanRefused
 from privacy.dp.composition import Accounted
-from privacy.dp.ledger import Ledger
+from privacy.dp.ledger import Charge, Ledger, Release
 from privacy.dp.params import PrivacyEvent
-from privacy.dp.reservations import Split
+from privacy.dp.reservations import PinnedSplit
 
 DELTA = "0.00001"
 EVENT = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=10, partition="train")
@@ -51,16 +51,8 @@ def reserve(
     return ledger.reserve(
         dataset,
         unit,
-        delta,
-        limit,
-        events,
-        site="hospital_a",
-        run_id=run_id,
-        server_round=number,
-        purpose=purpose,
-        plan_digest=f"{number:064x}",
-        nonce=number.to_bytes(32, "big"),
-        split=split,
+        Charge(run_id, events, limit, delta, split),
+        Release("hospital_a", number, purpose, f"{number:064x}", number.to_bytes(32, "big")),
     )
 
 
@@ -77,15 +69,15 @@ KILLED = textwrap.dedent(
     from pathlib import Path
     from privacy.dp import ledger_chain
     from privacy.dp.composition import Accounted
-    from privacy.dp.ledger import Ledger
+    from privacy.dp.ledger import Charge, Ledger, Release
     from privacy.dp.params import PrivacyEvent
 
     die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
     event = PrivacyEvent(noise_multiplier="1", sample_rate="0.1", steps=10, partition="train")
 
     def reserve(ledger, number):
-        return ledger.reserve("notes", "patient", "0.00001", "8", [event], site="hospital_a", run_id="run",
-            server_round=number, purpose="train", plan_digest=f"{number:064x}", nonce=number.to_bytes(32, "big"))
+        return ledger.reserve("notes", "patient", Charge("run", (event,), "8", "0.00001"),
+            Release("hospital_a", number, "train", f"{number:064x}", number.to_bytes(32, "big")))
 
     path, step = Path(sys.argv[1]), sys.argv[2]
     ledger = Ledger(path, accountant=lambda events, delta: Accounted(len(events) / 8, "prv"))
@@ -140,7 +132,7 @@ def whole(tmp_path_factory):
     """A ledger with every kind of entry, its log written back into the one file."""
     path = tmp_path_factory.mktemp("whole") / "ledger.sqlite"
     ledger = opened(path)
-    ledger.settle(reserve(ledger, 1, split=Split("a" * 64, "b" * 64)))
+    ledger.settle(reserve(ledger, 1, split=PinnedSplit("a" * 64, "b" * 64)))
     reserve(ledger, 2, dataset="letters")
     ledger.withdraw("letters")
     db = sqlite3.connect(path)
@@ -292,10 +284,10 @@ def test_a_ledger_of_the_first_version_is_taken_over_with_all_that_it_said(path)
     ]
     assert ledger.unsettled("notes", "patient") == history[1:]
     with pytest.raises(PlanRefused, match="split of notes"):
-        reserve(ledger, 3, split=Split("b" * 64, "c" * 64))
-    assert reserve(ledger, 3, split=Split("a" * 64, "c" * 64)).epsilon_after == "0.375"
+        reserve(ledger, 3, split=PinnedSplit("b" * 64, "c" * 64))
+    assert reserve(ledger, 3, split=PinnedSplit("a" * 64, "c" * 64)).epsilon_after == "0.375"
     assert not ledger.in_sequence("notes", "patient")
-    reserve(ledger, 4, split=Split("a" * 64, "d" * 64))
+    reserve(ledger, 4, split=PinnedSplit("a" * 64, "d" * 64))
     assert ledger.in_sequence("notes", "patient")
     assert len(opened(path).history("notes", "patient")) == 4
 
