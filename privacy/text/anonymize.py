@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from privacy.base.errors import AnonymizationError
@@ -74,37 +75,37 @@ class Anonymizer:
         refused = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
         self._check_refused(sum(refused.values()), len(given), refused)
         records = write_records(self._settings, self._key, analyzed)
-        counted = _Counted([one.row for one in analyzed], records, refused, from_cache, time.monotonic() - started)
-        return records, _report(counted, self._engine.fingerprint, self._settings.replacement.digest)
+        result = _RunResult([one.row for one in analyzed], records, refused, from_cache, time.monotonic() - started)
+        return records, _report(result, self._engine.fingerprint, self._settings.replacement.digest)
 
     def _outcomes(self, rows: Sequence[TextRow], progress: Progress | None) -> tuple[list[_Found | Reason], int]:
-        """What was found in each row's text and pair, or why the row is refused; and how many rows the cache knew."""
+        """What was found in each row's text and pair, or why the row is refused; and how many rows the cache knew.
+
+        What was found is in the cache whatever ends this: an interrupt costs only what was not finished.
+        """
         known = [[self._known(text) for text in _texts(row)] for row in rows]
         from_cache = sum(all(isinstance(one, tuple) for one in of_row) for of_row in known)
-        texts = [
+        unknown = [
             text
             for row, of_row in zip(rows, known, strict=True)
             for text, one in zip(_texts(row), of_row, strict=True)
             if one is None
         ]
-        fresh = analysis.analyze_all(self._engine, texts, self._settings)
         outcomes: list[_Found | Reason] = []
-        for row, of_row in zip(rows, known, strict=True):
-            complete = [
-                self._keep(text, next(fresh)) if one is None else one
-                for text, one in zip(_texts(row), of_row, strict=True)
-            ]
-            outcomes.append(_of_row(complete))
-            if progress is not None:
-                progress(len(outcomes), len(rows))
-        if self._cache is not None:
-            self._cache.commit()
+        try:
+            with closing(analysis.analyze_all(self._engine, unknown, self._settings, self._keep)) as fresh:
+                for of_row in known:
+                    outcomes.append(_of_row([next(fresh) if one is None else one for one in of_row]))
+                    if progress is not None:
+                        progress(len(outcomes), len(rows))
+        finally:
+            if self._cache is not None:
+                self._cache.commit()
         return outcomes, from_cache
 
-    def _keep(self, text: str, outcome: Outcome) -> Outcome:
+    def _keep(self, text: str, outcome: Outcome) -> None:
         if self._cache is not None and isinstance(outcome, tuple):
             self._cache.put(text, self._engine.fingerprint, list(outcome))
-        return outcome
 
     def _known(self, text: str) -> Outcome | None:
         """What is known without analysis: a reason to refuse, or the cache's findings."""
@@ -143,7 +144,7 @@ def _with_names(row: TextRow, text: str, findings: tuple[Finding, ...]) -> tuple
 
 
 @dataclass(frozen=True, repr=False)
-class _Counted:
+class _RunResult:
     """What a report counts."""
 
     originals: Sequence[TextRow]
@@ -153,30 +154,39 @@ class _Counted:
     seconds: float
 
 
-def _report(run: _Counted, fingerprint: Digest, replacement: Digest) -> AnonymizationReport:
-    originals, records, refused = run.originals, run.records, run.refused
-    findings = [f for record in records for f in (*record.findings, *record.pair_findings)]
+def _report(run: _RunResult, fingerprint: Digest, replacement: Digest) -> AnonymizationReport:
+    findings = [f for record in run.records for f in (*record.findings, *record.pair_findings)]
     counts = Counter((f.entity_type, f.recognizer) for f in findings)
-    texts = [text for row in originals for text in _texts(row)]
-    characters = sum(len(text) for text in texts)
-    removed = sum(f.end - f.start for f in findings)
-    words = sum(len(text.split()) for text in texts)
-    kept_words = sum(
-        _kept_words(row.text, record.findings) + _kept_words(row.pair or "", record.pair_findings)
-        for row, record in zip(originals, records, strict=True)
-    )
+    characters_kept, words_kept = _kept_fractions(run.originals, run.records)
     return AnonymizationReport(
-        rows=len(originals) + sum(refused.values()),
-        returned=len(records),
-        refused=tuple(sorted(refused.items())),
+        rows=len(run.originals) + sum(run.refused.values()),
+        returned=len(run.records),
+        refused=tuple(sorted(run.refused.items())),
         findings=tuple(FindingCount(kind, by, count) for (kind, by), count in sorted(counts.items())),
-        characters_kept_fraction=round(1 - removed / characters, 6) if characters else 1.0,
-        words_kept_fraction=round(kept_words / words, 6) if words else 1.0,
+        characters_kept_fraction=characters_kept,
+        words_kept_fraction=words_kept,
         from_cache=run.from_cache,
         seconds=round(run.seconds, 3),
         engine_fingerprint=fingerprint,
         replacement_digest=replacement,
-        flagged=tuple(sorted(Counter(flag for record in records for flag in record.flags).items())),
+        flagged=tuple(sorted(Counter(flag for record in run.records for flag in record.flags).items())),
+    )
+
+
+def _kept_fractions(originals: Sequence[TextRow], records: Sequence[AnonymizedRecord]) -> tuple[float, float]:
+    """Which share of the characters, and of the words, no finding touches; 1 where there are none."""
+    texts = [
+        (text, findings)
+        for row, record in zip(originals, records, strict=True)
+        for text, findings in ((row.text, record.findings), (row.pair or "", record.pair_findings))
+    ]
+    characters = sum(len(text) for text, _ in texts)
+    removed = sum(finding.end - finding.start for _, findings in texts for finding in findings)
+    words = sum(len(text.split()) for text, _ in texts)
+    kept_words = sum(_kept_words(text, findings) for text, findings in texts)
+    return (
+        round(1 - removed / characters, 6) if characters else 1.0,
+        round(kept_words / words, 6) if words else 1.0,
     )
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from typing import Final
 
 from privacy.text.find import engines
 from privacy.text.find.checks import Outcome, Reason, check
@@ -19,9 +20,13 @@ from privacy.text.reading.records import ENTITY_TYPES, FLAG_TYPES, in_order
 from privacy.text.reading.view import read
 from privacy.text.run import workers
 from privacy.text.run.time_limit import TimeLimitReached, available, time_limit
+from privacy.text.run.workers import Keep
 from privacy.text.settings import TextSettings
 
 __all__ = ["Outcome", "Reason", "analyze", "analyze_all", "check"]
+
+FEW: Final = 16
+"""So few rows are done here before worker processes have loaded their engines."""
 
 
 def analyze(engine: Engine, text: str, time_limit_seconds: int) -> Outcome:
@@ -47,18 +52,24 @@ def analyze(engine: Engine, text: str, time_limit_seconds: int) -> Outcome:
     return findings
 
 
-def analyze_all(engine: Engine, texts: Sequence[str], settings: TextSettings) -> Iterator[Outcome]:
+def analyze_all(
+    engine: Engine, texts: Sequence[str], settings: TextSettings, keep: Keep
+) -> Generator[Outcome, None, None]:
     """An outcome for each text, in order; by `settings.workers` processes where that is more than one.
 
-    Outside the main thread always by at least one process: no timer can end a row in the calling one. Raises
-    AnonymizationError if a worker cannot start or has another engine than ours.
+    `keep` is called with each text and outcome as soon as that is known, so that whoever stops early loses nothing that
+    was finished. Outside the main thread always by at least one process: no timer can end a row in the calling one.
+    Raises AnonymizationError if a worker cannot start or has another engine than ours.
     """
     if not texts:
-        return iter(())
-    few = settings.workers == 1 or len(texts) <= workers.CHUNK
-    if few and available():
-        return (analyze(engine, text, settings.row_time_limit_seconds) for text in texts)
-    return workers.analyze_all(
+        return
+    if available() and (settings.workers == 1 or len(texts) <= FEW):
+        for text in texts:
+            outcome = analyze(engine, text, settings.row_time_limit_seconds)
+            keep(text, outcome)
+            yield outcome
+        return
+    yield from workers.analyze_all(
         workers.Job(
             build=functools.partial(engines.load, settings),
             analyze=analyze,
@@ -68,4 +79,5 @@ def analyze_all(engine: Engine, texts: Sequence[str], settings: TextSettings) ->
         ),
         texts,
         settings.workers,
+        keep,
     )

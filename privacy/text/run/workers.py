@@ -1,42 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows analyzed by processes of our own, so that a row which hangs, crashes or eats memory costs itself and no other.
+"""Rows analyzed by a pool of processes, so that a row which hangs, crashes or eats memory costs itself and no other.
 
-Each worker says one outcome a row. One that is silent for longer than a row may take is killed, and the row is refused
-as `time_limit`; one that dies costs the row it was at, as `analysis_failed`; a fresh worker takes over the rest. Order
-is kept and only a few chunks a worker are in memory. (multiprocessing.Pool does none of this: it waits for ever.)
-Workers are forked by a fork server, not by the caller, which may have threads.
+The pool is pebble's: one task a row, each with a time limit, and a fresh process for one that was killed or died. A row
+whose process is silent for longer than a row may take is refused as `time_limit`, one whose process dies as
+`analysis_failed`. Ours is what pebble leaves open: outcomes come in order with few rows in memory; a worker must have
+our engine; a pool that breaks is replaced by a fresh one, which takes over the rest (pebble gives a whole pool up when
+a process dies before its task was acknowledged); and a row's memory is bounded. Processes are forked by a fork server,
+not by the caller, which may have threads.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+
+from pebble import ProcessFuture, ProcessPool
 
 from privacy.base.errors import AnonymizationError
 from privacy.base.identifiers import Digest
 from privacy.text.find.checks import Outcome
 from privacy.text.find.engines import Engine
 
-CHUNK: Final = 16
-"""Rows that a worker gets at once."""
-
 ROW_MEMORY_BYTES: Final = 4 << 30
 """What one row's analysis may take on top of a loaded engine, where the system can bound it (Linux)."""
 
-_AHEAD: Final = 4
+_AHEAD: Final = 32
+"""Rows a worker that may be under way at once: what is held in memory while an earlier row is slow."""
 _STARTUP_SECONDS: Final = 180
 _GRACE_SECONDS: Final = 2
-_STARTING = "starting"
-"""What a worker is doing before it has said the fingerprint of its engine."""
+
+Keep = Callable[[str, Outcome], None]
+"""Called in the calling thread with a text and its outcome as soon as that is known; again if it was interrupted."""
+
+_Answer = Outcome | Literal["no_engine", "other_engine"]
 
 
 @dataclass(frozen=True)
@@ -50,150 +52,134 @@ class Job:
     preload: str
 
 
-@dataclass
-class _Chunk:
-    """Some rows and, as they come, their outcomes: row number `len(outcomes)` is the one being analyzed."""
+def analyze_all(job: Job, texts: Sequence[str], workers: int, keep: Keep) -> Generator[Outcome, None, None]:
+    """An outcome for each text, in order. Raises AnonymizationError if a worker cannot start or has another engine.
 
-    texts: list[str]
-    outcomes: list[Outcome] = field(default_factory=list)
-
-    @property
-    def rest(self) -> list[str]:
-        return self.texts[len(self.outcomes) :]
+    Whoever stops early loses nothing that was finished: `keep` hears of rows too that are ahead of the order.
+    """
+    with closing(_Crew(job, min(workers, len(texts)), keep)) as crew:
+        yield from crew.analyze(texts)
 
 
-def analyze_all(job: Job, texts: Sequence[str], workers: int) -> Iterator[Outcome]:
-    """An outcome for each text, in order. Raises AnonymizationError if a worker cannot start or has another engine."""
-    waiting = deque(_Chunk(list(texts[at : at + CHUNK])) for at in range(0, len(texts), CHUNK))
-    under_way: deque[_Chunk] = deque()
-    crew = [_Worker(job) for _ in range(min(workers, len(waiting)))]
-    try:
-        while waiting or under_way:
-            for worker in crew:
-                if waiting and len(under_way) < _AHEAD * len(crew) and worker.idle:
-                    under_way.append(waiting.popleft())
-                    worker.give(under_way[-1])
-            _advance(crew)
-            while under_way and not under_way[0].rest:
-                yield from under_way.popleft().outcomes
-    finally:
-        for worker in crew:
-            worker.stop()
+class _Crew:
+    """A pool and the rows that it works on, oldest first."""
 
-
-def _advance(crew: list[_Worker]) -> None:
-    """Wait until a worker says something or should have, then hear each out."""
-    busy = [worker for worker in crew if not worker.idle]
-    if busy:
-        first = min(worker.deadline for worker in busy)
-        wait([worker.connection for worker in busy], timeout=max(first - time.monotonic(), 0))
-    for worker in busy:
-        worker.hear()
-
-
-class _Worker:
-    """One process, replaced by a fresh one when it dies or must be killed."""
-
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, workers: int, keep: Keep) -> None:
         self._job = job
-        self._chunk: _Chunk | None = None
+        self._workers = workers
+        self._keep = keep
+        self._limit = job.row_time_limit_seconds + _GRACE_SECONDS
+        self._rows: deque[tuple[str, ProcessFuture[_Answer]]] = deque()
         self._start()
 
-    @property
-    def idle(self) -> bool:
-        """Ready for a chunk."""
-        return self._chunk is None and not self._starting
+    def analyze(self, texts: Sequence[str]) -> Iterator[Outcome]:
+        for text in texts:
+            self._rows.append((text, self._schedule(text)))
+            if len(self._rows) == _AHEAD * self._workers:
+                yield self._oldest()
+        while self._rows:
+            yield self._oldest()
 
-    def give(self, chunk: _Chunk) -> None:
-        """Hand over `chunk`; this worker must be idle."""
-        self._chunk = chunk
-        self._send()
+    def close(self) -> None:
+        """End all processes, and keep what they had finished."""
+        self._stop()
+        for text, future in self._rows:
+            if future.done() and future.exception() is None:
+                with suppress(AnonymizationError):
+                    self._keep(text, _outcome(future))
 
-    def hear(self) -> None:
-        """Take what the process has said, or end it when its time is over."""
+    def _oldest(self) -> Outcome:
+        """What became of the oldest row, for which it is waited."""
+        while True:
+            text, future = self._rows[0]
+            try:
+                future.exception(timeout=_STARTUP_SECONDS + self._limit)
+                outcome = _outcome(future)
+            except (BrokenProcessPool, TimeoutError):
+                self._replace()
+                continue
+            self._keep(text, outcome)
+            self._rows.popleft()
+            self._has_answered = True
+            return outcome
+
+    def _schedule(self, text: str) -> ProcessFuture[_Answer]:
         try:
-            while self.connection.poll():
-                self._take(self.connection.recv())
-                if self.idle:
-                    return
-        except (EOFError, OSError):
-            self._lose("analysis_failed")
-        else:
-            if time.monotonic() > self.deadline:
-                self._lose("time_limit")
+            return self._pool.schedule(_answer, args=(text,), timeout=self._limit)
+        except RuntimeError as error:  # the pool broke: the row tells when its turn comes
+            future: ProcessFuture[_Answer] = ProcessFuture()
+            future.set_exception(BrokenProcessPool(type(error).__name__))
+            return future
 
-    def stop(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.join()
-        self._process.close()
-        self.connection.close()
+    def _replace(self) -> None:
+        """Let a fresh pool go on. Raises AnonymizationError if this one has answered nothing: nor would the next."""
+        self._stop()
+        if not self._has_answered:
+            raise _could_not_start()
+        self._start()
+        for at, (text, future) in enumerate(self._rows):
+            if not future.done() or isinstance(future.exception(), BrokenProcessPool):
+                self._rows[at] = (text, self._schedule(text))
 
     def _start(self) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([self._job.preload])
-        self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(self._job, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
-        self._starting = True
-        self.deadline = time.monotonic() + _STARTUP_SECONDS
+        self._pool = ProcessPool(self._workers, initializer=_prepare, initargs=(self._job,), context=context)
+        self._has_answered = False
 
-    def _send(self) -> None:
-        if self._chunk is not None:
-            self._wind()
-            with suppress(OSError):  # a dead process shows when it is heard
-                self.connection.send(self._chunk.rest)
-
-    def _wind(self) -> None:
-        self.deadline = time.monotonic() + self._job.row_time_limit_seconds + _GRACE_SECONDS
-
-    def _take(self, said: Outcome | tuple[Literal["starting"], Digest]) -> None:
-        if self._starting:
-            if said != (_STARTING, self._job.fingerprint):
-                raise AnonymizationError(
-                    "a worker runs another engine than this process",
-                    next_step="restart: an update may have run meanwhile",
-                )
-            self._starting = False
-            self._send()
-        elif self._chunk is not None:
-            self._chunk.outcomes.append(said)  # type: ignore[arg-type]
-            self._wind()
-            if not self._chunk.rest:
-                self._chunk = None
-
-    def _lose(self, reason: Literal["analysis_failed", "time_limit"]) -> None:
-        """Refuse the row at which the process stood, and let a fresh one go on."""
-        if self._starting:
-            raise AnonymizationError(
-                "a worker could not start its engine; nothing was returned", next_step="try again with workers = 1"
-            )
-        self.stop()
-        if self._chunk is not None:
-            self._chunk.outcomes.append(reason)
-            if not self._chunk.rest:
-                self._chunk = None
-        self._start()
+    def _stop(self) -> None:
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
 
 
-def _serve(job: Job, connection: Connection) -> None:
-    """The life of a worker. Whatever ends it ends it silently: a traceback might hold text."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides when to stop
+def _outcome(future: ProcessFuture[_Answer]) -> Outcome:
+    """Of a future that is done. Raises BrokenProcessPool if the pool broke, AnonymizationError on a wrong engine."""
+    error = future.exception()
+    if isinstance(error, BrokenProcessPool):
+        raise error
+    if error is not None:
+        return "time_limit" if isinstance(error, TimeoutError) else "analysis_failed"
+    answer = future.result()
+    if answer == "no_engine":
+        raise _could_not_start()
+    if answer == "other_engine":
+        raise AnonymizationError(
+            "a worker runs another engine than this process",
+            next_step="restart: an update may have run meanwhile",
+        )
+    return answer  # type: ignore[return-value]  # what is neither is an outcome
+
+
+def _could_not_start() -> AnonymizationError:
+    return AnonymizationError(
+        "a worker could not start its engine; nothing was returned", next_step="try again with workers = 1"
+    )
+
+
+# -- in a worker ------------------------------------------------------------------------------------------------------
+
+_prepared: tuple[Job, Engine] | Literal["no_engine", "other_engine"] = "no_engine"
+
+
+def _prepare(job: Job) -> None:
+    """Load the engine. What goes wrong the first row tells: pebble would log it, and it may hold a site's terms."""
+    global _prepared
     try:
-        _answer(job, connection)
+        engine = job.build()
     except BaseException:
-        os._exit(1)
-
-
-def _answer(job: Job, connection: Connection) -> None:
-    """Say the engine's fingerprint, then one outcome for each row of each chunk, until the caller is gone."""
-    engine = job.build()
+        return
     _bound_memory()
-    connection.send((_STARTING, engine.fingerprint))
-    while True:
-        for text in connection.recv():
-            connection.send(job.analyze(engine, text, job.row_time_limit_seconds))
+    _prepared = (job, engine) if engine.fingerprint == job.fingerprint else "other_engine"
+
+
+def _answer(text: str) -> _Answer:
+    if isinstance(_prepared, str):
+        return _prepared
+    job, engine = _prepared
+    try:
+        return job.analyze(engine, text, job.row_time_limit_seconds)
+    except BaseException:  # a timer that came late: a message or a traceback might hold text
+        return "analysis_failed"
 
 
 def _bound_memory() -> None:

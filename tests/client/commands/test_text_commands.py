@@ -254,10 +254,13 @@ def test_anonymize_goes_on_where_it_was_interrupted(site: SiteFolder, capsys: py
         if done == 20:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), keyed_texts_of(site) as (texts, _):
-        texts.anonymize(interrupt)
+    with keyed_texts_of(site) as (texts, _):
+        # The odd row is refused before it is analyzed, and the site's key decides where it stands.
+        finished = sum("\x01" not in row.text for _, row in texts.rows[:20])
+        with pytest.raises(KeyboardInterrupt):
+            texts.anonymize(interrupt)
     assert cli.main([*AT_SITE, "anonymize", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["report"]["from_cache"] == 20
+    assert json.loads(capsys.readouterr().out)["report"]["from_cache"] == finished
     assert cli.main([*AT_SITE, "anonymize", "--json", "--workers", "2"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["report"]["from_cache"] == 29

@@ -84,6 +84,20 @@ def test_more_refused_rows_than_allowed_give_nothing_and_no_words() -> None:
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize("stop", range(1, 7))
+def test_whatever_a_run_had_finished_is_in_the_cache_when_it_is_interrupted(tmp_path: Path, stop: int) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == stop:
+            raise KeyboardInterrupt
+
+    texts, settings = ["one", "two", "half a pair \ud800", "bad", "five", "six"], TextSettings(max_refused_fraction=1)
+    first, second = SpanCache(tmp_path / "spans", KEY), SpanCache(tmp_path / "spans", KEY)
+    with pytest.raises(KeyboardInterrupt):
+        Anonymizer(Failing(_raise), settings, first).run(rows(texts), interrupt)
+    _, report = Anonymizer(Failing(_raise), settings, second).run(rows(texts))  # the first was not even closed
+    assert report.from_cache == len([text for text in texts[:stop] if text in ("one", "two", "five", "six")])
+
+
 def test_what_was_anonymized_is_not_anonymized_again(engine: Engine, settings: TextSettings) -> None:
     records, _ = Anonymizer(engine, settings).run(rows(NOTES[:1]))
     with pytest.raises(AnonymizationError):

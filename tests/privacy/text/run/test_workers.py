@@ -8,8 +8,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import pytest
+from pebble import ProcessPool
 
 from privacy.base.errors import AnonymizationError
 from privacy.text.find.checks import Outcome
@@ -39,6 +42,7 @@ class Hostile:
         if text == "exit": os._exit(0)
         if text == "killed": os.kill(os.getpid(), signal.SIGKILL)
         if text == "memory": return [bytearray(64 << 30)]
+        if text.startswith("mark "): open(text[5:], "w").close()
         if text == "raise": raise ValueError(text)
         if text == "leave": raise SystemExit(3)
         return [Finding(0, 1, "PERSON", 1.0, str(len(text)))]
@@ -72,6 +76,10 @@ def _job(build: object) -> workers.Job:
     return workers.Job(build, analyze, "0" * 64, 1, "json")  # type: ignore[arg-type]
 
 
+def nobody(text: str, outcome: Outcome) -> None:
+    """Keeps nothing."""
+
+
 def _expected(text: str) -> Outcome:
     return (Finding(0, 1, "PERSON", 1.0, str(len(text))),)
 
@@ -82,7 +90,7 @@ FATES = {
     "swallowed": "time_limit",
     "deaf": "time_limit",
     "crash": "analysis_failed",
-    "exit": "analysis_failed",
+    "exit": "time_limit",  # a process that ends as if all were well is missed only when its time is over
     "killed": "analysis_failed",
     "memory": "analysis_failed",
     "raise": "analysis_failed",
@@ -95,7 +103,7 @@ def test_each_bad_row_costs_itself_and_the_order_is_kept(hostile, crew: int, cap
     texts = ["x" * i for i in range(1, 40)]
     for place, fate in enumerate(FATES):
         texts.insert(3 * place, fate)
-    outcomes = list(workers.analyze_all(_job(hostile.build), [*texts, "crash"], crew))
+    outcomes = list(workers.analyze_all(_job(hostile.build), [*texts, "crash"], crew, nobody))
     assert outcomes == [FATES.get(text) or _expected(text) for text in [*texts, "crash"]]
     shown = capfd.readouterr()
     assert not [word for word in (*FATES, "xxx") if word in shown.out + shown.err]
@@ -104,16 +112,49 @@ def test_each_bad_row_costs_itself_and_the_order_is_kept(hostile, crew: int, cap
 def test_a_consumer_that_stops_leaves_no_process(hostile) -> None:  # type: ignore[no-untyped-def]
     import multiprocessing
 
-    outcomes = workers.analyze_all(_job(hostile.build), ["ab"] * 100, 2)
+    outcomes = workers.analyze_all(_job(hostile.build), ["ab"] * 100, 2, nobody)
     assert next(outcomes) == _expected("ab")
     outcomes.close()  # type: ignore[attr-defined]
     assert not multiprocessing.active_children()
 
 
+def test_a_consumer_that_stops_loses_nothing_that_was_finished(hostile, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    texts = ["a", "bb", "ccc", f"mark {tmp_path / 'reached'}", *["python loop"] * 9]
+    kept: dict[str, Outcome] = {}
+
+    def interrupt(text: str, outcome: Outcome) -> None:
+        kept[text] = outcome
+        while len(kept) == 1 and not (tmp_path / "reached").exists():
+            time.sleep(0.1)
+        time.sleep(0.3)  # what was answered before the mark has come by now
+        if len(kept) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(workers.analyze_all(_job(hostile.build), texts, 1, interrupt))
+    assert kept.items() >= {text: _expected(text) for text in ("a", "bb", "ccc")}.items()
+
+
+def test_a_pool_that_breaks_is_replaced_and_costs_no_row(hostile, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    schedule, given = ProcessPool.schedule, []
+
+    def break_once(pool: ProcessPool, *arguments: object, **named: object) -> object:
+        given.append(pool)
+        if len(given) == 20:
+            pool._pool_manager.handle_broken_pool(BrokenProcessPool("as pebble does when all workers expired"))
+        return schedule(pool, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(workers, "_AHEAD", 8)
+    monkeypatch.setattr(ProcessPool, "schedule", break_once)
+    texts = ["x" * i for i in range(1, 40)]
+    assert list(workers.analyze_all(_job(hostile.build), texts, 1, nobody)) == [_expected(text) for text in texts]
+    assert len(set(map(id, given))) == 2
+
+
 @pytest.mark.parametrize("build", ["build_other", "build_nothing"])
 def test_a_worker_without_our_engine_ends_the_run(hostile, build: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(AnonymizationError, match="worker"):
-        list(workers.analyze_all(_job(getattr(hostile, build)), ["ab"], 1))
+        list(workers.analyze_all(_job(getattr(hostile, build)), ["ab"], 1, nobody))
 
 
 @pytest.mark.parametrize("fate", ["python loop", "regex loop", "raise", "leave", "memory"])
@@ -144,7 +185,7 @@ def test_outside_the_main_thread_a_row_that_hangs_is_ended_with_its_process(engi
     settings = TextSettings()
 
     def work() -> None:
-        found.extend(analysis.analyze_all(engine, ["Dr. Quenby Zorblatt came", "nobody"], settings))
+        found.extend(analysis.analyze_all(engine, ["Dr. Quenby Zorblatt came", "nobody"], settings, nobody))
 
     thread = threading.Thread(target=work)
     thread.start()
