@@ -23,7 +23,7 @@ from privacy.base.errors import PlanRefused
 from privacy.base.identifiers import RunId
 from privacy.base.randomness import SecretSeed
 from privacy.dp.params import PrivacyParams
-from privacy.dp.training import StepRecord, train
+from privacy.dp.training import StepRecord, TrainingData, TrainingLoop, train
 from privacy.leakage.noise import STEPS, STREAM_DRAWS, NoiseTest, noise_self_test
 from privacy.leakage.recorder import RecordingSGD
 from privacy.leakage.sampling import Draws, SamplingTest, sampling_self_test
@@ -33,6 +33,7 @@ from privacy.protocol.mechanism import MechanismCheck, passed
 CPU = torch.device("cpu")
 Tests = tuple[NoiseTest, SamplingTest]
 Measured = Callable[[RunId, PrivacyParams, NoiseTest, SamplingTest], None]
+_BATCH = 256
 _SIDE = 1 << (STREAM_DRAWS.bit_length() - 1) // 2
 
 
@@ -113,7 +114,10 @@ def zero_gradient_steps(
     """What `steps` steps of the training loop release when no row has a gradient: STREAM_DRAWS values each."""
     released: list[NDArray[np.float32]] = []
     network = nn.Linear(_SIDE, STREAM_DRAWS // _SIDE, bias=False, device=where)
-    _train(network, ZeroRows(1, _SIDE, where), 1, private, size_bucket, seed, steps, released.append)
+    loop = TrainingLoop(
+        lambda parameters: RecordingSGD(parameters, 0.0, released.append), size_bucket, _BATCH, lambda record: None
+    )
+    _train(network, ZeroRows(1, _SIDE, where), private, steps, loop, seed)
     return released
 
 
@@ -130,30 +134,16 @@ def drawn_units(
         at[0] = record.step + 1
 
     network = nn.Linear(1, 1, bias=False, device=where)
-    _train(network, ZeroRows(units, 1, where, note), units, private, size_bucket, seed, steps, on_step=next_step)
+    loop = TrainingLoop(
+        lambda parameters: RecordingSGD(parameters, 0.0, lambda released: None), size_bucket, _BATCH, next_step
+    )
+    _train(network, ZeroRows(units, 1, where, note), private, steps, loop, seed)
     return draws
 
 
 def _train(
-    network: nn.Module,
-    rows: ZeroRows,
-    units: int,
-    private: PrivacyParams,
-    size_bucket: int,
-    seed: SecretSeed,
-    steps: int,
-    take: Callable[[NDArray[np.float32]], None] = lambda released: None,
-    on_step: Callable[[StepRecord], None] = lambda record: None,
+    network: nn.Module, rows: ZeroRows, private: PrivacyParams, steps: int, loop: TrainingLoop, seed: SecretSeed
 ) -> None:
-    train(
-        network,
-        rows,
-        [[unit] for unit in range(units)],
-        private.model_copy(update={"num_steps": steps, "unit": "record"}),
-        seed=seed,
-        size_bucket=size_bucket,
-        make_optimizer=lambda parameters: RecordingSGD(parameters, 0.0, take),
-        physical_batch_size=256,
-        on_step=on_step,
-        longest=1,
-    )
+    """The training loop itself, `steps` steps of it, each row a unit."""
+    data = TrainingData(rows, [[unit] for unit in range(len(rows.lengths))], longest=1)
+    train(network, data, private.model_copy(update={"num_steps": steps, "unit": "record"}), loop, seed=seed)

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 from privacy.base.errors import ContractError
 from privacy.base.randomness import SecretSeed
 from privacy.dp import clipping
-from privacy.dp.batches import Measured, clipped, physical
+from privacy.dp.batches import Accumulate, Measured, clipped, physical
 from privacy.dp.draws import RowDraws, Tags, tags_by_place, using
 from privacy.dp.noise import GaussianStream, sensitivity_of_rounding
 from privacy.dp.params import PrivacyParams, Unit
@@ -73,6 +73,43 @@ class StepRecord:
 
 
 OnStep = Callable[[StepRecord], None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Whose rows are trained on. `units[i]` are the rows of privacy unit i (one row under "record").
+
+    `tags[i]` is its name (privacy.dp.draws; its place where there are none). No row has more than `longest` steps (1
+    where a head reads a single vector).
+    """
+
+    examples: Examples
+    units: Sequence[Sequence[int]]
+    tags: Tags | None = None
+    longest: int = LONGEST
+
+    def row_draws(self, seed: SecretSeed) -> RowDraws:
+        """What dropout and hidden word pieces draw, each row by the name of its unit."""
+        return RowDraws(seed, self.units, tags_by_place(len(self.units)) if self.tags is None else self.tags)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingLoop:
+    """How the loop runs. Gradients are divided by `size_bucket` times the sample rate, never by a batch's size."""
+
+    make_optimizer: MakeOptimizer
+    size_bucket: int
+    physical_batch_size: int
+    on_step: OnStep
+
+
+@dataclass(frozen=True)
+class PlainParams:
+    """What stands in the place of PrivacyParams where nothing is private."""
+
+    sample_rate: str
+    num_steps: int
+    unit: Unit
 
 
 class SeededDPOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
@@ -136,101 +173,79 @@ def clip_bound(params: PrivacyParams, size: int, order: float = 0.0) -> float:
     return bound - of_grid - order * bound
 
 
-def train(
-    model: nn.Module,
-    examples: Examples,
-    units: Sequence[Sequence[int]],
-    params: PrivacyParams,
-    *,
-    seed: SecretSeed,
-    size_bucket: int,
-    make_optimizer: MakeOptimizer,
-    physical_batch_size: int,
-    on_step: OnStep,
-    tags: Tags | None = None,
-    longest: int = LONGEST,
-) -> None:
+def train(model: nn.Module, data: TrainingData, params: PrivacyParams, loop: TrainingLoop, *, seed: SecretSeed) -> None:
     """Train the model's trainable parameters in place with `params.num_steps` steps of DP-SGD.
 
-    `units[i]` are the rows of privacy unit i (one row under "record"), `tags[i]` is its name (privacy.dp.draws; its
-    place where there are none): its draws follow from `seed` and name alone. A drawn unit brings up to
-    `params.notes_per_unit` of them, and their summed gradient is clipped as one. No row has more than `longest` steps
-    (1 where a head reads a single vector). What the trainable parameters become is (epsilon, delta)-private as
+    A unit's draws follow from `seed` and its name alone. A drawn unit brings up to `params.notes_per_unit` of its rows,
+    and their summed gradient is clipped as one. What the trainable parameters become is (epsilon, delta)-private as
     `params.event()` says, towards whoever does not know `seed`; nothing else here is.
     The same arguments, machine and thread count give the same bits. Raises ContractError where arguments do not fit
     each other; the model is then half-trained and must be thrown away. No value in the data raises anything, and no
     value of the model: they may end as NaN or infinity, which is a function of what was noised.
     """
-    _check(examples, units, params.unit, size_bucket, physical_batch_size)
-    if params.notes_per_unit > physical_batch_size:
+    _check(data, params.unit, loop)
+    if params.notes_per_unit > loop.physical_batch_size:
         raise ContractError("the notes of one unit must fit in a physical batch: it is never split")
     parameters = [p for p in model.parameters() if p.requires_grad]
-    expected = float(params.sample_rate) * size_bucket
-    optimizer = SeededDPOptimizer(_own(make_optimizer, parameters), params, expected, seed.derive("noise"))
-    order = order_error(physical_batch_size, longest, expected)
+    expected = float(params.sample_rate) * loop.size_bucket
+    optimizer = SeededDPOptimizer(_own(loop.make_optimizer, parameters), params, expected, seed.derive("noise"))
+    order = order_error(loop.physical_batch_size, data.longest, expected)
     bound = clip_bound(params, sum(p.numel() for p in parameters), order)
     clipper = clipping.attach(params.clipping, model, bound)
-    draws = PoissonUnits(seed.derive("poisson"), units, params.sample_rate, params.notes_per_unit, tags)
-    losses = _Losses(model, examples, RowDraws(seed.derive("dropout"), units, _named(units, tags)))
-
-    def accumulate(rows: Sequence[int], sizes: Sequence[int], largest: float) -> tuple[Tensor, Tensor]:
-        return clipper.accumulate(losses.of(rows), len(rows), sizes, largest)
-
+    draws = PoissonUnits(seed.derive("poisson"), data.units, params.sample_rate, params.notes_per_unit, data.tags)
+    losses = _LossesOfRows(model, data.examples, data.row_draws(seed.derive("dropout")))
     try:
         with _training_mode(model), _torch_draws_nothing(parameters):
             for step in range(params.num_steps):
                 began, losses.step = time.perf_counter(), step
                 drawn, measured = draws.draw(), Measured()
-                for part in physical(drawn, examples.lengths, physical_batch_size):
-                    measured += clipped(accumulate, part)
+                for part in physical(drawn, data.examples.lengths, loop.physical_batch_size):
+                    measured += clipped(_accumulating(clipper, losses), part)
                 optimizer.release(parameters, clipper.clipped_sum())
-                on_step(_record(step, drawn, measured, began))
+                loop.on_step(_record(step, drawn, measured, began))
     finally:
         clipper.close()
 
 
 def train_plain(
-    model: nn.Module,
-    examples: Examples,
-    units: Sequence[Sequence[int]],
-    *,
-    sample_rate: str,
-    num_steps: int,
-    unit: Unit,
-    seed: SecretSeed,
-    size_bucket: int,
-    make_optimizer: MakeOptimizer,
-    physical_batch_size: int,
-    on_step: OnStep,
-    tags: Tags | None = None,
+    model: nn.Module, data: TrainingData, params: PlainParams, loop: TrainingLoop, *, seed: SecretSeed
 ) -> None:
     """The same loop, sampled and normalised the same way, without clipping and noise: its output is NOT private.
 
     For baselines on data that may be published. An empty draw steps with zero gradients; a row without a usable
     gradient is left out.
     """
-    _check(examples, units, unit, size_bucket, physical_batch_size)
+    _check(data, params.unit, loop)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = _own(make_optimizer, parameters)
-    draws = PoissonUnits(seed.derive("poisson"), units, sample_rate, tags=tags)
-    losses = _Losses(model, examples, RowDraws(seed.derive("dropout"), units, _named(units, tags)))
-    expected = float(sample_rate) * size_bucket
+    optimizer = _own(loop.make_optimizer, parameters)
+    draws = PoissonUnits(seed.derive("poisson"), data.units, params.sample_rate, tags=data.tags)
+    losses = _LossesOfRows(model, data.examples, data.row_draws(seed.derive("dropout")))
+    expected = loop.size_bucket * float(params.sample_rate)
     with _training_mode(model), _torch_draws_nothing(parameters):
-        for step in range(num_steps):
+        for step in range(params.num_steps):
             began, losses.step = time.perf_counter(), step
             drawn = draws.draw()
             optimizer.zero_grad(set_to_none=False)
             measured = Measured()
-            for part in physical(drawn, examples.lengths, physical_batch_size):
+            for part in physical(drawn, data.examples.lengths, loop.physical_batch_size):
                 measured += _added(losses, [row for unit in part for row in unit], expected)
             if not all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in parameters):
                 optimizer.zero_grad(set_to_none=False)
                 measured = _one_by_one(losses, parameters, drawn, expected)
             optimizer.step()
-            on_step(_record(step, drawn, measured, began))
+            loop.on_step(_record(step, drawn, measured, began))
 
 
-def _added(losses: _Losses, rows: Sequence[int], expected: float) -> Measured:
+def _accumulating(clipper: clipping.Clipper, losses: _LossesOfRows) -> Accumulate:
+    """Adds one physical batch's clipped gradients to the clipper's sum."""
+
+    def accumulate(rows: Sequence[int], sizes: Sequence[int], largest: float) -> tuple[Tensor, Tensor]:
+        return clipper.accumulate(losses.of(rows), len(rows), sizes, largest)
+
+    return accumulate
+
+
+def _added(losses: _LossesOfRows, rows: Sequence[int], expected: float) -> Measured:
     """Add the rows' gradients, over `expected`, to every `.grad`."""
     each = losses.of(rows)()
     clipping.check_losses(each, len(rows))
@@ -239,7 +254,7 @@ def _added(losses: _Losses, rows: Sequence[int], expected: float) -> Measured:
 
 
 def _one_by_one(
-    losses: _Losses, parameters: Sequence[nn.Parameter], drawn: Sequence[Sequence[int]], expected: float
+    losses: _LossesOfRows, parameters: Sequence[nn.Parameter], drawn: Sequence[Sequence[int]], expected: float
 ) -> Measured:
     """The same unit by unit, slowly, but for those whose gradient is not usable."""
     measured = Measured()
@@ -256,14 +271,12 @@ def _one_by_one(
     return measured
 
 
-def _check(
-    examples: Examples, units: Sequence[Sequence[int]], unit: Unit, size_bucket: int, physical_batch_size: int
-) -> None:
-    if size_bucket < 1 or physical_batch_size < 1:
+def _check(data: TrainingData, unit: Unit, loop: TrainingLoop) -> None:
+    if loop.size_bucket < 1 or loop.physical_batch_size < 1:
         raise ContractError("size_bucket and physical_batch_size are at least 1")
-    if unit == "record" and any(len(rows) != 1 for rows in units):
+    if unit == "record" and any(len(rows) != 1 for rows in data.units):
         raise ContractError("under unit 'record' every privacy unit is one row")
-    if any(not 0 <= row < len(examples.lengths) for rows in units for row in rows):
+    if any(not 0 <= row < len(data.examples.lengths) for rows in data.units for row in rows):
         raise ContractError("a privacy unit names a row that the examples lack")
 
 
@@ -276,12 +289,8 @@ def _own(make_optimizer: MakeOptimizer, parameters: list[nn.Parameter]) -> Optim
     return optimizer
 
 
-def _named(units: Sequence[Sequence[int]], tags: Tags | None) -> Tags:
-    return tags_by_place(len(units)) if tags is None else tags
-
-
 @dataclass
-class _Losses:
+class _LossesOfRows:
     """Forward passes with the draws of their rows in the step that runs."""
 
     model: nn.Module

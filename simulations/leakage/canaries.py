@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privacy.base.randomness import SecretSeed
-from privacy.dp.training import train
+from privacy.dp.training import TrainingData, TrainingLoop, train
 from privacy.leakage.one_run import Audit, Coins, Scores, audit, likelihood_scores
 from privacy.leakage.recorder import RecordingSGD
 from simulations.leakage.subject import Claim, Plant, PooledRows, Subject, training_plan
@@ -81,15 +81,15 @@ class HeadAudit:
         released: list[NDArray[np.float32]] = []
         train(
             network,
-            self._examples,
-            units,
+            TrainingData(self._examples, units, longest=1),
             self._claim.params(plant),
+            TrainingLoop(
+                lambda parameters: RecordingSGD(parameters, LEARNING_RATE, released.append),
+                self._claim.bucket(SIZE_BUCKET, plant),
+                2048,
+                lambda record: None,
+            ),
             seed=seed,
-            size_bucket=self._claim.bucket(SIZE_BUCKET, plant),
-            make_optimizer=lambda parameters: RecordingSGD(parameters, LEARNING_RATE, released.append),
-            physical_batch_size=2048,
-            on_step=lambda record: None,
-            longest=1,
         )
         flat, cut = np.stack(released).astype(np.float64), head.weight.numel()
         weights = flat[:, :cut].reshape(len(flat), *head.weight.shape)

@@ -17,7 +17,7 @@ from torch.optim import SGD
 from client.learning.model.model import SharedBert, load_arrays, trainable, trainable_arrays
 from client.learning.training.training import prepare
 from privacy.dp.params import PrivacyParams
-from privacy.dp.training import train
+from privacy.dp.training import TrainingData, TrainingLoop, train
 from privacy.leakage.matching import Matched, likelihoods, matched
 from privacy.protocol.plans import Scope
 from privacy.update.clip import clip
@@ -59,8 +59,7 @@ class NoteMatching:
         load_arrays(network, self._start)
         train(
             network,
-            self._examples,
-            [[row]],
+            TrainingData(self._examples, [[row]]),
             PrivacyParams(
                 sample_rate="1",
                 noise_multiplier=noise_multiplier,
@@ -70,11 +69,8 @@ class NoteMatching:
                 num_steps=1,
                 unit="record",
             ),
+            TrainingLoop(lambda parameters: SGD(parameters, lr=RATE), 1, 1, lambda record: None),
             seed=self._subject.secret(f"matching/{self._scope}/{noise_multiplier}/{attempt}"),
-            size_bucket=1,
-            make_optimizer=lambda parameters: SGD(parameters, lr=RATE),
-            physical_batch_size=1,
-            on_step=lambda record: None,
         )
         after = trainable_arrays(network)
         delta = np.concatenate([(after[name] - self._start[name]).reshape(-1) for name in self._start])

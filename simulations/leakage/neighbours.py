@@ -25,7 +25,7 @@ from client.learning.model.pretrained import Pretrained
 from client.learning.training.training import TextExamples, prepare
 from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp.params import PrivacyParams, Unit
-from privacy.dp.training import train
+from privacy.dp.training import TrainingData, TrainingLoop, train
 from privacy.leakage.recorder import RecordingSGD
 from privacy.protocol.plans import Scope, TaskPlan, TrainingPlan
 from privacy.text.reading.records import AnonymizedRecord, Span
@@ -117,16 +117,10 @@ def _released(
     released: list[NDArray[np.float32]] = []
     train(
         model.network,
-        examples,
-        examples.units(params.unit),
+        TrainingData(examples, examples.units(params.unit), tags=examples.tags(params.unit), longest=24),
         params,
+        TrainingLoop(lambda parameters: RecordingSGD(parameters, 0.0, released.append), 100, size, lambda record: None),
         seed=secret,
-        size_bucket=100,
-        make_optimizer=lambda parameters: RecordingSGD(parameters, 0.0, released.append),
-        physical_batch_size=size,
-        on_step=lambda record: None,
-        longest=24,
-        tags=examples.tags(params.unit),
     )
     return np.stack(released).astype(np.float64) * (float(params.sample_rate) * 100)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Final
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim import SGD
 
-from privacy.dp.training import MakeOptimizer, OnStep, train, train_plain
+from privacy.dp.training import PlainParams, TrainingData, TrainingLoop, train, train_plain
 from privacy.leakage.membership import Losses, Membership, against_shadows, membership
 from simulations.leakage.subject import Claim, Plant, PooledRows, Subject, training_plan
 
@@ -63,13 +63,10 @@ class RowMembership:
         network = self._start()
         train(
             network,
-            self._rows,
-            [[row] for row in rows],
+            TrainingData(self._rows, [[row] for row in rows], longest=1),
             self._claim.params(plant),
-            size_bucket=self._claim.bucket(self._members, plant),
+            _loop(self._claim.bucket(self._members, plant)),
             seed=self._subject.secret(f"membership/{at}"),
-            longest=1,
-            **_LOOP,
         )
         return network
 
@@ -77,14 +74,10 @@ class RowMembership:
         network = self._start()
         train_plain(
             network,
-            self._rows,
-            [[row] for row in rows],
-            sample_rate="1",
-            num_steps=PLAIN_STEPS,
-            unit="record",
-            size_bucket=self._members,
+            TrainingData(self._rows, [[row] for row in rows], longest=1),
+            PlainParams("1", PLAIN_STEPS, "record"),
+            _loop(self._members),
             seed=self._subject.secret(f"membership/{at}"),
-            **_LOOP,
         )
         return network
 
@@ -122,14 +115,5 @@ def _make_optimizer(parameters: list[nn.Parameter]) -> SGD:
     return SGD(parameters, lr=LEARNING_RATE)
 
 
-class _Loop(TypedDict):
-    make_optimizer: MakeOptimizer
-    physical_batch_size: int
-    on_step: OnStep
-
-
-_LOOP: Final[_Loop] = {
-    "make_optimizer": _make_optimizer,
-    "physical_batch_size": 4096,
-    "on_step": lambda record: None,
-}
+def _loop(size_bucket: int) -> TrainingLoop:
+    return TrainingLoop(_make_optimizer, size_bucket, 4096, lambda record: None)

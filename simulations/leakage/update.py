@@ -21,7 +21,7 @@ from torch.optim import SGD
 from client.learning.model.model import SharedBert, trainable_arrays
 from client.learning.training.training import TextExamples, prepare
 from privacy.dp.params import PrivacyParams
-from privacy.dp.training import train
+from privacy.dp.training import TrainingData, TrainingLoop, train
 from privacy.leakage.inversion import Matrix, chance_of, closeness, distances, mean_rank, recovered, row_space
 from privacy.update.clip import clip
 from privacy.update.quantize import decode, encode, quantize
@@ -109,14 +109,10 @@ class UpdateInversion:
         )
         train(
             network,
-            self._examples,
-            self._examples.units("record"),
+            TrainingData(self._examples, self._examples.units("record")),
             params,
+            TrainingLoop(_sgd, NOTES, NOTES, lambda record: None),
             seed=self._subject.secret(f"inversion/{attempt}"),
-            size_bucket=NOTES,
-            make_optimizer=_sgd,
-            physical_batch_size=NOTES,
-            on_step=lambda record: None,
         )
         after = trainable_arrays(network)
         delta = np.concatenate([(after[name] - before[name]).reshape(-1) for name in before])

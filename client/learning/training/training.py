@@ -41,7 +41,7 @@ from privacy.base.errors import ContractError
 from privacy.base.randomness import SecretSeed
 from privacy.dp.draws import Tags, numbered, tags_of
 from privacy.dp.params import Unit
-from privacy.dp.training import MakeOptimizer, OnStep, train, train_plain
+from privacy.dp.training import MakeOptimizer, OnStep, PlainParams, TrainingData, TrainingLoop, train, train_plain
 from privacy.protocol.plans import RoundPlan, TaskPlan, TrainingPlan
 from privacy.text.reading.records import AnonymizedRecord
 
@@ -218,35 +218,17 @@ def run_round(
     training = plan.training
     steps = StepsOfRun((plan.server_round - 1) * plan.num_steps, plan.planned_rounds * plan.num_steps)
     make_optimizer = build_optimizer(training, model.network.head_parameters(), steps)
-    if plan.privacy is not None:
-        train(
-            model.network,
-            examples,
-            examples.units(plan.unit),
-            plan.privacy,
-            seed=seed,
-            size_bucket=size_bucket,
-            make_optimizer=make_optimizer,
-            physical_batch_size=training.physical_batch_size,
-            on_step=on_step,
-            tags=examples.tags(plan.unit),
-            longest=1 if model.entry == "pooled" else plan.task.max_tokens,
-        )
-        return
-    train_plain(
-        model.network,
+    loop = TrainingLoop(make_optimizer, size_bucket, training.physical_batch_size, on_step)
+    data = TrainingData(
         examples,
         examples.units(plan.unit),
-        sample_rate=plan.sample_rate,
-        num_steps=plan.num_steps,
-        unit=plan.unit,
-        seed=seed,
-        size_bucket=size_bucket,
-        make_optimizer=make_optimizer,
-        physical_batch_size=training.physical_batch_size,
-        on_step=on_step,
-        tags=examples.tags(plan.unit),
+        examples.tags(plan.unit),
+        longest=1 if model.entry == "pooled" else plan.task.max_tokens,
     )
+    if plan.privacy is not None:
+        train(model.network, data, plan.privacy, loop, seed=seed)
+    else:
+        train_plain(model.network, data, PlainParams(plan.sample_rate, plan.num_steps, plan.unit), loop, seed=seed)
 
 
 def predict(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -33,14 +35,9 @@ def params(**changes):
 
 def run(model, rows, seed, privacy, **changes):
     records: list[training.StepRecord] = []
-    arguments = {
-        "seed": seed,
-        "size_bucket": 32,
-        "make_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=1.0),
-        "physical_batch_size": 4,
-        "on_step": records.append,
-    }
-    training.train(model, rows, changes.pop("units", RECORDS), privacy, **(arguments | changes))
+    data = training.TrainingData(rows, changes.pop("units", RECORDS))
+    loop = training.TrainingLoop(lambda parameters: torch.optim.SGD(parameters, lr=1.0), 32, 4, records.append)
+    training.train(model, data, privacy, dataclasses.replace(loop, **changes), seed=seed)
     return records
 
 
@@ -170,16 +167,10 @@ def test_plain_training_is_the_same_loop_without_clipping_and_noise(tiny, seed):
     start, records = trainable(model).clone(), []
     training.train_plain(
         model,
-        rows,
-        RECORDS,
-        sample_rate="0.25",
-        num_steps=1,
-        unit="record",
+        training.TrainingData(rows, RECORDS),
+        training.PlainParams("0.25", 1, "record"),
+        training.TrainingLoop(lambda p: torch.optim.SGD(p, lr=1.0), 32, 3, records.append),
         seed=seed,
-        size_bucket=32,
-        make_optimizer=lambda p: torch.optim.SGD(p, lr=1.0),
-        physical_batch_size=3,
-        on_step=records.append,
     )
     moved = start - trainable(model)
     assert torch.allclose(moved, torch.cat([g.flatten() for g in gradients]) / 8, rtol=1e-9, atol=1e-12)

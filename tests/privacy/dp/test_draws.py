@@ -227,14 +227,10 @@ def test_a_layer_that_draws_from_torchs_generator_is_refused():
     def run(model):
         training.train(
             model,
-            Rows(),
-            [[0], [1]],
+            training.TrainingData(Rows(), [[0], [1]]),
             params,
+            training.TrainingLoop(lambda p: torch.optim.SGD(p, lr=0.1), 2, 2, lambda record: None),
             seed=key(1),
-            size_bucket=2,
-            make_optimizer=lambda p: torch.optim.SGD(p, lr=0.1),
-            physical_batch_size=2,
-            on_step=lambda record: None,
         )
 
     with pytest.raises(ContractError, match="draws from torch"):

@@ -51,14 +51,12 @@ def release(model, examples, units, seed, privacy, size=4, rate=0.01):
     released, records = [], []
     training.train(
         model,
-        examples,
-        units,
+        training.TrainingData(examples, units),
         privacy,
+        training.TrainingLoop(
+            lambda parameters: RecordingSGD(parameters, rate, released.append), ROWS, size, records.append
+        ),
         seed=seed,
-        size_bucket=ROWS,
-        make_optimizer=lambda parameters: RecordingSGD(parameters, rate, released.append),
-        physical_batch_size=size,
-        on_step=records.append,
     )
     return torch.stack([torch.from_numpy(one) for one in released]), records
 
@@ -144,14 +142,10 @@ def test_a_learning_rate_that_ends_in_infinity_raises_nothing(tiny, seed, make):
     model, records = tiny.build(torch.float32, "full"), []
     training.train(
         model,
-        tiny.TokenRows(ROWS),
-        [[row] for row in range(ROWS)],
+        training.TrainingData(tiny.TokenRows(ROWS), [[row] for row in range(ROWS)]),
         params(num_steps=4, max_grad_norm="1000"),
+        training.TrainingLoop(make, ROWS, 4, records.append),
         seed=seed,
-        size_bucket=ROWS,
-        make_optimizer=make,
-        physical_batch_size=4,
-        on_step=records.append,
     )
     assert len(records) == 4
     assert records[-1].left_out == ROWS
@@ -166,16 +160,10 @@ def test_plain_training_leaves_such_rows_out_too(tiny, seed):
         model, records = tiny.build(torch.float64, "top_1"), []
         training.train_plain(
             model,
-            Spoiled(rows, spoiled),
-            [[row] for row in units],
-            sample_rate="1",
-            num_steps=1,
-            unit="record",
+            training.TrainingData(Spoiled(rows, spoiled), [[row] for row in units]),
+            training.PlainParams("1", 1, "record"),
+            training.TrainingLoop(lambda parameters: torch.optim.SGD(parameters, lr=1.0), ROWS, 4, records.append),
             seed=seed,
-            size_bucket=ROWS,
-            make_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0),
-            physical_batch_size=4,
-            on_step=records.append,
         )
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.allclose(*ends, rtol=0, atol=1e-12)

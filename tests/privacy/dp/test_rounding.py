@@ -104,15 +104,10 @@ def test_a_training_is_clipped_to_the_bound_less_both(tiny, seed):
         clipping.attach = lambda name, model, bound: (seen.append(bound), attach(name, model, bound))[1]
         training.train(
             model,
-            rows,
-            [[0]],
+            training.TrainingData(rows, [[0]], longest=14),
             params(),
+            training.TrainingLoop(lambda p: torch.optim.SGD(p, lr=0.1), 50, 8, lambda record: None),
             seed=seed,
-            size_bucket=50,
-            make_optimizer=lambda p: torch.optim.SGD(p, lr=0.1),
-            physical_batch_size=8,
-            on_step=lambda record: None,
-            longest=14,
         )
     finally:
         clipping.attach = attach

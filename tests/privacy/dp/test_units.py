@@ -188,14 +188,10 @@ def run(model, rows, units, seed, privacy, size=8):
     records = []
     training.train(
         model,
-        rows,
-        units,
+        training.TrainingData(rows, units),
         privacy,
+        training.TrainingLoop(lambda parameters: torch.optim.SGD(parameters, lr=1.0), 8, size, records.append),
         seed=seed,
-        size_bucket=8,
-        make_optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1.0),
-        physical_batch_size=size,
-        on_step=records.append,
     )
     return records
 
