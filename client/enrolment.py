@@ -60,6 +60,7 @@ NODE_LINE: Final = "node.pub"
 SITE_KEY: Final = "site.key"
 TLS_KEY: Final = "tls.key"
 ENROLMENT: Final = "enrolment.json"
+SIMULATED_EPSILON: Final = "SIMULATED: the keys follow a known seed, so this epsilon protects nobody"
 BOUND_TO_OLD_KEYS: Final = (
     "keys",
     ENROLMENT,

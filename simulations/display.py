@@ -12,7 +12,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from client.site.reports import Json
+from client.site.events import (
+    ChargedEvent,
+    EvaluatedEvent,
+    Event,
+    MechanismCheckEvent,
+    RefusedEvent,
+    SelfCheckEvent,
+    StepEvent,
+    TrainedEvent,
+)
 from privacy.audit.uncertainty import Spreads, figure
 from privacy.base.identifiers import SiteId
 from privacy.commandline.terminal import print_table, say, visible
@@ -24,7 +33,7 @@ from privacy.protocol.entries import (
     RoundPlanned,
     RunOpened,
 )
-from simulations.federation import Outcome
+from simulations.federation import Outcome, RowsDone
 
 
 class Progress:
@@ -55,26 +64,25 @@ class Progress:
             table.add_row(Text(site), Text(visible(state)))
         return table
 
-    def site_did(self, site: SiteId, event: Json) -> None:
-        """An event of a site's own reports."""
-        match event["event"]:
-            case "rows":
-                state = f"{event['what']} {event['done']} of {event['total']}"
-            case "step":
-                loss = event["loss"]
-                shown = f", loss {loss:.3f}" if isinstance(loss, float) else ""
-                state = f"round {event['round']}: step {_plus_one(event['step'])} of {event['steps']}{shown}"
-            case "self_check":
-                state = f"anonymizer checked on {event['notes']} invented notes"
-            case "mechanism_check":
-                state = f"noise and sampling tested: {'passed' if event['passed'] else 'FAILED'}"
-            case "trained":
-                state = f"round {event['round']}: update sent, {_epsilon(event)}"
-            case "evaluated":
-                state = f"round {event['round']}: counted, {_epsilon(event)}"
-            case "refused":
-                state = f"refused {event['phase']} of round {event['round']}"
-                self._line(f"{site}: {state}: {event['why']}")
+    def site_did(self, site: SiteId, event: Event | RowsDone) -> None:
+        """An event of a site's own reports, or how far it is with its rows."""
+        match event:
+            case RowsDone(what, done, total):
+                state = f"{what} {done} of {total}"
+            case StepEvent(loss=loss):
+                shown = f", loss {loss:.3f}" if loss is not None else ""
+                state = f"round {event.round}: step {event.step + 1} of {event.steps}{shown}"
+            case SelfCheckEvent():
+                state = f"anonymizer checked on {event.notes} invented notes"
+            case MechanismCheckEvent():
+                state = f"noise and sampling tested: {'passed' if event.passed else 'FAILED'}"
+            case TrainedEvent():
+                state = f"round {event.round}: update sent, {_epsilon(event)}"
+            case EvaluatedEvent():
+                state = f"round {event.round}: counted, {_epsilon(event)}"
+            case RefusedEvent():
+                state = f"refused {event.phase} of round {event.round}"
+                self._line(f"{site}: {state}: {event.why}")
             case _:
                 return
         self._states[site] = state
@@ -108,15 +116,10 @@ class Progress:
             self._console.print(visible(sentence), highlight=False, markup=False)
 
 
-def _plus_one(step: object) -> object:
-    return step + 1 if isinstance(step, int) else step
-
-
-def _epsilon(event: Json) -> str:
-    epsilon = event.get("epsilon_of_run")
-    if epsilon is None:
+def _epsilon(event: ChargedEvent) -> str:
+    if event.epsilon_of_run is None:
         return "without noise: not private"
-    return f"simulated epsilon {float(str(epsilon)):.2f} of {event['epsilon_limit']}"
+    return f"simulated epsilon {float(event.epsilon_of_run):.2f} of {event.epsilon_limit}"
 
 
 def print_outcome(outcome: Outcome) -> None:

@@ -8,14 +8,14 @@ sites' local reports and folders, because every one of them is simulated.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 from client.learning.model import device
+from client.site.events import EvaluatedEvent, Event, MechanismCheckEvent, SelfCheckEvent, TrainedEvent
 from client.site.pipeline import SitePipeline
-from client.site.reports import Json
+from client.site.reports import Watch
 from client.site.site import Site
 from client.wire.app import make_app
 from coordinator.app import run_on
@@ -35,7 +35,18 @@ from simulations.corpora import read_planted
 from simulations.engines.inprocess import LocalGrid
 
 FIRST_NODE = 2
-Watch = Callable[[SiteId, Json], None]
+
+
+@dataclass(frozen=True)
+class RowsDone:
+    """How far a site is with its rows. It is told here alone: a real site's terminal shows it otherwise."""
+
+    what: str
+    done: int
+    total: int
+
+
+SiteWatch = Callable[[SiteId, Event | RowsDone], None]
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,7 @@ class Outcome:
     seconds: float
     out: str
 
-    def as_json(self) -> Json:
+    def as_json(self) -> dict[str, object]:
         """All of it as one JSON object."""
         return asdict(self)
 
@@ -95,7 +106,7 @@ class Outcome:
 class Federation:
     """The sites of a built scenario in this process."""
 
-    def __init__(self, built: Built, watch: Watch = lambda site, event: None) -> None:
+    def __init__(self, built: Built, watch: SiteWatch = lambda site, event: None) -> None:
         self.built = built
         self.sites: dict[SiteId, Site] = {}
         for name, folder in built.sites.items():
@@ -157,24 +168,24 @@ class Federation:
     def _outcome(self, name: SiteId) -> SiteOutcome:
         site = self.sites[name]
         events = site.reports.events(self.built.federation.settings.run.run_id)
-        trained = [event for event in events if event["event"] == "trained"]
-        counted = [event for event in events if event["event"] == "evaluated"]
+        trained = [event for event in events if isinstance(event, TrainedEvent)]
+        counted = [event for event in events if isinstance(event, EvaluatedEvent)]
         planted, found = self._planted(site)
         lowest = _least_recall(events)
         policy = site.settings.policy
         spent = site.ledger.spent(site.settings.data.dataset, policy.unit, decimal_string(policy.delta))
-        last: Mapping[str, object] = trained[-1] if trained else {}
-        private = last.get("private") is not False
+        last = trained[-1] if trained else None
+        private = last is None or last.private
         return SiteOutcome(
             site=name,
-            examples=_number(last.get("examples")) or 0,
+            examples=0 if last is None else last.examples,
             identifiers_planted=planted,
             identifiers_found=found,
             least_recall=lowest[0],
             least_recall_of=lowest[1],
             mechanism_passed=_mechanism_passed(events),
-            loss=_real(last.get("loss")),
-            accuracy=_real(counted[-1]["accuracy"]) if counted else None,
+            loss=None if last is None else last.loss,
+            accuracy=counted[-1].accuracy if counted else None,
             epsilon_spent=float(spent.epsilon) if private else None,
             epsilon_limit=policy.epsilon_limit,
             unit=policy.unit,
@@ -189,33 +200,25 @@ class Federation:
         return recall.planted, recall.found
 
 
-def _least_recall(events: Sequence[Json]) -> tuple[float, str] | tuple[None, None]:
+def _least_recall(events: Sequence[Event]) -> tuple[float, str] | tuple[None, None]:
     """The lowest share of the last self-check among `events`, with the identifier that it is of."""
-    checks = [cast("dict[str, dict[str, int]]", event["recall"]) for event in events if event["event"] == "self_check"]
-    shares = [(of["found"] / of["planted"], name.upper()) for name, of in (checks[-1] if checks else {}).items()]
+    checks = [event for event in events if isinstance(event, SelfCheckEvent)]
+    shares = [(share, name) for name, share in (checks[-1].shares if checks else {}).items()]
     return min(shares, default=(None, None))
 
 
-def _mechanism_passed(events: Sequence[Json]) -> bool | None:
+def _mechanism_passed(events: Sequence[Event]) -> bool | None:
     """Whether every mechanism check among `events` passed; None if there was none."""
-    passed = [event["passed"] is True for event in events if event["event"] == "mechanism_check"]
+    passed = [event.passed for event in events if isinstance(event, MechanismCheckEvent)]
     return all(passed) if passed else None
 
 
-def _named(watch: Watch, site: SiteId) -> Callable[[Json], None]:
+def _named(watch: SiteWatch, site: SiteId) -> Watch:
     return lambda event: watch(site, event)
 
 
-def _rows(watch: Watch, site: SiteId) -> Callable[[str, int, int], None]:
-    return lambda what, done, total: watch(site, {"event": "rows", "what": what, "done": done, "total": total})
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None
-
-
-def _real(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _rows(watch: SiteWatch, site: SiteId) -> Callable[[str, int, int], None]:
+    return lambda what, done, total: watch(site, RowsDone(what, done, total))
 
 
 def results_file(out: Path) -> Path:

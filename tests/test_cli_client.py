@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from client import cli
-from client.commands import event_text as telling
 from client.enrolment import enroll, stored_kit
 from client.settings.site_settings import SiteFolder, SiteSettings
+from client.site.events import read_event
 from client.site.state import SiteState
 from coordinator import cli as coordinator
 from privacy.base.identifiers import sha256
@@ -254,9 +254,10 @@ def test_report_tells_rounds_in_sentences_and_in_json(here: Path, capsys: pytest
 
 
 def test_what_left_without_noise_is_told_as_such() -> None:
-    private = {"event": "evaluated", "round": 1, "examples": 9, "epsilon_of_run": "0.5", "unit": "patient"}
-    assert "noised and signed; epsilon 0.5 spent in this run (unit: patient)" in telling.sentence(private)
-    assert "WITHOUT noise" in telling.sentence(private | {"epsilon_of_run": None})
+    private = {"at": 1.9e9, "run_id": "run-1", "event": "evaluated", "round": 1, "examples": 9, "epsilon_of_run": "0.5"}
+    private |= {"unit": "patient"}
+    assert "noised and signed; epsilon 0.5 spent in this run (unit: patient)" in read_event(private).sentence
+    assert "WITHOUT noise" in read_event(private | {"epsilon_of_run": None}).sentence
 
 
 def test_describe_writes_a_model_that_its_contract_fits_and_check_accepts(

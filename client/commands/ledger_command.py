@@ -39,7 +39,6 @@ def ledger(
     """Show what each declared data set has spent of its privacy budget, recomputed from the whole history, and how many
     more rounds the rest allows."""
     from client import enrolment
-    from client.commands import event_text as telling
     from client.site import account as accounting
     from client.site.patients import patient_epsilon_of
 
@@ -67,7 +66,7 @@ def ledger(
     if of_patient is not None:
         say(f"Mind the unit: {of_patient.sentence()}.")
     if simulated:
-        say(telling.SIMULATED_EPSILON)
+        say(enrolment.SIMULATED_EPSILON)
     if plot is not None and here is not None:
         say(f"Drawn: {plot}")
 

@@ -22,7 +22,6 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Show the site's own reports of its rounds: exact figures that never left."""
-    from client.commands import event_text as telling
     from client.site.patients import patient_epsilon_of
     from client.site.reports import SiteReports
 
@@ -30,12 +29,12 @@ def report(
     reports = SiteReports(folder.reports)
     events = {run_id: reports.events(run_id) for run_id in reports.runs() if run in ("", run_id)}
     if as_json:
-        print_json(events)
+        print_json({run_id: [event.as_json() for event in lines] for run_id, lines in events.items()})
     elif not events:
         say("There is no report yet.")
     else:
         for run_id, lines in events.items():
-            rows = [(telling.when(event), telling.sentence(event)) for event in lines]
+            rows = [(event.when, event.sentence) for event in lines]
             print_table(f"Run {run_id} at {folder.name}", ("when", "what"), rows)
         if (of_patient := patient_epsilon_of(folder)) is not None:
             say(f"Mind the unit: {of_patient.sentence()}.")

@@ -33,11 +33,10 @@ def work(folder: SiteFolder, *, now: datetime) -> NoReturn:
     from client import enrolment
 
     identity = enrolment.load_identity(folder, now=now)
-    from client.commands import event_text as telling
 
     say(f"{folder.name} works for {identity.kit.federation} at {identity.kit.address}. Ctrl-C ends it cleanly.")
     if identity.simulated:
-        say(telling.SIMULATED_EPSILON)
+        say(enrolment.SIMULATED_EPSILON)
     with _alone(folder):
         _serve(folder, identity)
     raise KeyboardInterrupt
@@ -61,9 +60,9 @@ def _alone(folder: SiteFolder) -> Iterator[None]:
 
 
 def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
-    from client.commands import event_text as telling
     from client.enrolment import NODE_KEY
     from client.site import account
+    from client.site.events import ChargedEvent, Event, StepEvent
     from client.site.site import Site
     from client.wire.app import make_app
     from client.wire.transport import serve
@@ -71,11 +70,11 @@ def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
     site = Site(folder, identity)
     site.pipeline.progress = progress_line()
 
-    def tell(event: dict[str, object]) -> None:
-        if event["event"] == "step":
+    def tell(event: Event) -> None:
+        if isinstance(event, StepEvent):
             return
-        _say_now(telling.sentence(event))
-        if event["event"] in ("trained", "evaluated") and event.get("epsilon_of_run") is not None:
+        _say_now(event.sentence)
+        if isinstance(event, ChargedEvent) and event.epsilon_of_run is not None:
             _say_now(account.balance(folder))
 
     site.reports.watch = tell

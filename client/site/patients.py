@@ -7,9 +7,10 @@ patient has at most is private. Nothing is said where a patient is the unit, or 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from client.settings.site_settings import SiteFolder
+from client.site.events import PreparedEvent
 from client.site.reports import SiteReports
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ def _most_notes(folder: SiteFolder) -> dict[str, int]:
     reports = SiteReports(folder.reports)
     for run_id in reports.runs():
         for event in reports.events(run_id):
-            corpus = cast("dict[str, dict[str, int]]", event.get("corpus") or {})
-            for split, count in corpus.get("most_notes", {}).items():
+            for split, count in event.most_notes.items() if isinstance(event, PreparedEvent) else ():
                 most[split] = max(most.get(split, 0), count)
     return most

@@ -31,6 +31,7 @@ from client.learning.model.model import build as build_model
 from client.learning.model.model import load_arrays
 from client.learning.training.evaluation import Counts
 from client.learning.training.training import TextExamples, predict
+from client.site.events import AnsweredWithoutDataEvent
 from coordinator.settings import (
     AnonymizationSection,
     FederationSettings,
@@ -320,7 +321,7 @@ def _check_all_had_data(federation: Federation) -> None:
     """A site whose data fail as a whole answers with noise alone, and is no site to measure. Raises Unreachable."""
     for name, site in federation.sites.items():
         events = [event for run in site.reports.runs() for event in site.reports.events(run)]
-        if any(event["event"] == "answered_without_data" for event in events):
+        if any(isinstance(event, AnsweredWithoutDataEvent) for event in events):
             raise Unreachable(
                 f"{name} answered without its data: nothing is measured", next_step="its report in out/ says why"
             )

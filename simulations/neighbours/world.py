@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from client.enrolment import enroll, join, load_identity
 from client.learning.model.pretrained import load_pretrained
 from client.learning.training.contract import describe_pretrained
 from client.settings.site_settings import SiteFolder, SiteSettings
+from client.site.events import Event
 from client.site.pipeline import Anonymized
 from client.site.site import Site
 from coordinator import provision
@@ -74,7 +75,7 @@ class Answers:
 
     hello: SignedMessage
     answer: SignedMessage
-    told: tuple[Mapping[str, object], ...]
+    told: tuple[Event, ...]
 
 
 class World:

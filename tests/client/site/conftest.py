@@ -20,6 +20,7 @@ from client.enrolment import enroll, join, load_identity
 from client.learning.training.contract import describe
 from client.settings.site_settings import SiteFolder, SiteSettings
 from client.site import mechanism_check
+from client.site.events import RefusedEvent
 from client.site.site import Site
 from coordinator import provision
 from coordinator.app import make_recipe
@@ -218,7 +219,7 @@ class Clinic:
         return self.site.ledger.history("notes", "patient")
 
     def sentences(self) -> list[str]:
-        return [str(event["why"]) for event in self.site.reports.events("spring") if event["event"] == "refused"]
+        return [event.why for event in self.site.reports.events("spring") if isinstance(event, RefusedEvent)]
 
     def reason(self, reply: SignedMessage) -> str:
         """The reason code of a refusal, which holds nothing else of the site's."""

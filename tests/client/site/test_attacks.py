@@ -16,6 +16,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from client.site.door import Unsigned
+from client.site.events import Event
 from privacy.base.canonical import canonical_bytes
 from privacy.base.identifiers import sha256
 from privacy.dp.params import PrivacyParams
@@ -47,8 +48,8 @@ def with_and_without(make_clinic: MakeClinic, target: dict[str, str], **changes:
     return pair
 
 
-def events(clinic: Clinic, kind: str) -> list[dict[str, Any]]:
-    return [event for event in clinic.site.reports.events("spring") if event["event"] == kind]
+def events(clinic: Clinic, kind: str) -> list[Event]:
+    return [event for event in clinic.site.reports.events("spring") if event.kind == kind]
 
 
 def crafted(clinic: Clinic, name: str, change: Callable[[np.ndarray], None]) -> bytes:
@@ -148,7 +149,7 @@ def test_one_row_of_a_site_never_stops_a_round(make_clinic: MakeClinic, target: 
     assert len({len(reply.payload) for reply in replies}) == 1
     assert [len(clinic.charged()) for clinic in pair] == [1, 1]
     assert events(pair[0], "answered_without_data") == []
-    assert [event["examples"] for clinic in pair for event in events(clinic, "trained")] == [36, 36]
+    assert [event.as_json()["examples"] for clinic in pair for event in events(clinic, "trained")] == [36, 36]
 
 
 def test_plans_whose_labels_lack_one_learn_nothing_of_which_labels_there_are(make_clinic: MakeClinic) -> None:
@@ -159,7 +160,7 @@ def test_plans_whose_labels_lack_one_learn_nothing_of_which_labels_there_are(mak
         clinic.hello()
         found.append((clinic.ask().envelope.kind, clinic.count(1).envelope.kind, len(clinic.charged())))
         (event,) = events(clinic, "trained")
-        assert (event["left_out"] == 0) == (label == "ill")
+        assert (event.as_json()["left_out"] == 0) == (label == "ill")
     assert found == [("site_update", "site_metrics", 2)] * 2
 
 

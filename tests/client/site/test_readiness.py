@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from client.cli import main
-from client.commands.event_text import sentence
+from client.site.events import NotTakenEvent
 from client.site.pipeline import SitePipeline
 
 Clinic = Any
@@ -19,7 +19,7 @@ MakeClinic = Callable[..., Any]
 
 
 def told(clinic: Clinic, kind: str) -> list[dict[str, Any]]:
-    return [event for event in clinic.site.reports.events("spring") if event["event"] == kind]
+    return [event for event in clinic.site.reports.events("spring") if event.kind == kind]
 
 
 def put(clinic: Clinic, *rows: dict[str, str]) -> None:
@@ -83,7 +83,7 @@ def test_what_is_wrong_with_the_data_is_told_at_home_when_the_run_opens(make_cli
     assert len({len(hello.body) for hello in hellos}) == 1
     assert told(plain, "left_out") == []
     (event,) = told(odd, "left_out")
-    said = sentence(event)
+    said = event.sentence
     assert "1 of 39 rows are left out: empty 1" in said
     assert "cannot be anonymized and are left out MORE THAN YOU ALLOW: control_characters 1" in said
     assert "lack a label of the plan" in said
@@ -111,8 +111,9 @@ def test_an_update_that_was_not_taken_is_told_and_stays_charged(clinic: Clinic) 
     clinic.ask(1)
     clinic.ask(2)  # starts from the model of round 1: the coordinator went on without it
     (event,) = told(clinic, "not_taken")
-    assert (event["round"], event["answered"]) == (2, 1)
-    assert "What it cost stays spent" in sentence(event)
+    assert isinstance(event, NotTakenEvent)
+    assert (event.round, event.answered) == (2, 1)
+    assert "What it cost stays spent" in event.sentence
     assert len(clinic.charged()) == 2
 
 
@@ -122,7 +123,7 @@ def test_a_first_handshake_from_size_zero_is_no_refusal_in_the_report(clinic: Cl
     assert clinic.reason(reply) == "stale_proof"
     assert told(clinic, "refused") == []
     (event,) = told(clinic, "caught_up")
-    assert "REFUSED" not in sentence(event)
+    assert "REFUSED" not in event.sentence
 
 
 def test_how_long_a_round_takes_is_measured_without_data_and_grows_with_the_plan(make_clinic: MakeClinic) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from client.site import mechanism_check
+from client.site.events import MechanismCheckEvent
 from privacy.base.randomness import SecretSeed
 from privacy.dp import training
 from privacy.dp.noise import GaussianStream, grid
@@ -161,8 +162,8 @@ def test_every_update_says_that_noise_and_sampling_passed_and_it_is_tested_once(
     assert first.mechanism_check.tests == TESTED
     assert first.mechanism_check.noise_multiplier == "1.5"
     (event,) = events(clinic)
-    assert event["passed"]
-    assert abs(event["noise"]["sigma_error"]) < 1e-3
+    assert event.passed
+    assert abs(event.noise.sigma_error) < 1e-3
 
 
 def test_a_site_with_broken_noise_refuses_before_it_reads_or_charges(
@@ -179,7 +180,7 @@ def test_a_site_with_broken_noise_refuses_before_it_reads_or_charges(
     assert "noise: sigma" in sentence
     assert b"sigma" not in clinic.wire(reply)
     (event,) = events(clinic)
-    assert not event["passed"]
+    assert not event.passed
 
 
 def test_what_is_said_depends_on_the_plan_alone_and_no_figure_leaves(make_clinic: Callable[..., Clinic]) -> None:
@@ -189,7 +190,7 @@ def test_what_is_said_depends_on_the_plan_alone_and_no_figure_leaves(make_clinic
         clinic.hello()
         said.append(clinic.opened_reply(clinic.ask(), SiteUpdate).mechanism_check)
         (event,) = events(clinic)
-        for figure in (event["noise"]["sigma_error"], event["noise"]["worst_correlation"], event["sampling"]["rate"]):
+        for figure in (event.noise.sigma_error, event.noise.worst_correlation, event.sampling.rate):
             assert repr(figure).encode() not in clinic.wire(clinic.ask(2))
     assert said[0] == said[1]
 
@@ -228,14 +229,12 @@ def test_a_plan_without_noise_has_no_mechanism_check(make_clinic: Callable[..., 
 
 
 def test_the_result_is_told_at_home(clinic: Clinic) -> None:
-    from client.commands.event_text import sentence
-
     clinic.ask()
-    assert sentence(events(clinic)[0]).startswith("mechanism check passed: sigma off by ")
+    assert events(clinic)[0].sentence.startswith("mechanism check passed: sigma off by ")
 
 
-def events(clinic: Clinic) -> list[dict[str, Any]]:
-    return [event for event in clinic.site.reports.events("spring") if event["event"] == "mechanism_check"]
+def events(clinic: Clinic) -> list[MechanismCheckEvent]:
+    return [event for event in clinic.site.reports.events("spring") if isinstance(event, MechanismCheckEvent)]
 
 
 def measure(*arguments: Any) -> mechanism_check.Tests:

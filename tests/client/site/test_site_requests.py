@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client.commands.event_text import sentence
 from client.site.door import Unsigned
+from client.site.events import AnsweredWithoutDataEvent, TrainedEvent
 from client.site.pipeline import SitePipeline
 from privacy.base.errors import AnonymizationError
 from privacy.base.identifiers import sha256
@@ -159,9 +159,9 @@ def test_numbers_that_run_away_leave_the_model_as_it_was_and_are_told_at_home(ma
     reply = clinic.ask()
     assert clinic.opened_reply(reply, SiteUpdate).num_steps == 2
     assert set(reply.payload) == {0}
-    (event,) = [event for event in clinic.site.reports.events("spring") if event["event"] == "trained"]
-    assert event["ran_away"] is True
-    assert "RAN AWAY" in sentence(event)
+    (event,) = [event for event in clinic.site.reports.events("spring") if isinstance(event, TrainedEvent)]
+    assert event.ran_away
+    assert "RAN AWAY" in event.sentence
     assert len(clinic.charged()) == 1
 
 
@@ -178,7 +178,7 @@ def test_what_was_not_foreseen_is_answered_as_by_a_site_without_data_and_told_at
     update, metrics = clinic.ask(), clinic.count(1)
     assert (update.envelope.kind, metrics.envelope.kind) == ("site_update", "site_metrics")
     assert b"Jane" not in clinic.wire(update) + clinic.wire(metrics)
-    whys = [e["why"] for e in clinic.site.reports.events("spring") if e["event"] == "answered_without_data"]
+    whys = [e.why for e in clinic.site.reports.events("spring") if isinstance(e, AnsweredWithoutDataEvent)]
     assert whys == ["unforeseen RuntimeError"] * 2
     assert len(clinic.charged()) == 2
 
@@ -208,7 +208,7 @@ def test_the_answer_leaves_when_the_policy_says_and_not_when_it_is_made(
     slow = make_clinic(policy={"answer_after_seconds": 1e-9})
     slow.hello()
     slow.ask()
-    assert [e["event"] for e in slow.site.reports.events("spring")].count("took_longer") == 2
+    assert [e.kind for e in slow.site.reports.events("spring")].count("took_longer") == 2
     assert slept[3:] == [0.0, 0.0]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from client.settings.policy import DEFAULT_MIN_RECALL
+from client.site.events import SelfCheckEvent
 from privacy.protocol.anonymization_check import AnonymizationPlan
 from privacy.protocol.messages import SiteUpdate
 from privacy.text import self_check
@@ -19,8 +20,8 @@ Clinic = Any
 MakeClinic = Callable[..., Any]
 
 
-def checks(clinic: Clinic) -> list[dict[str, Any]]:
-    return [event for event in clinic.site.reports.events("spring") if event["event"] == "self_check"]
+def checks(clinic: Clinic) -> list[SelfCheckEvent]:
+    return [event for event in clinic.site.reports.events("spring") if isinstance(event, SelfCheckEvent)]
 
 
 def never(*_: Any) -> Any:
@@ -39,7 +40,7 @@ def test_every_update_of_a_run_says_what_the_anonymizer_found_and_it_is_measured
     assert first.self_check == second.self_check == clinic.site.state.self_check("spring")
     assert first.self_check.notes == 2
     (event,) = checks(clinic)
-    assert event["recall"] == first.self_check.model_dump(mode="json")["recall"]
+    assert event.recall == first.self_check.recall
 
 
 @pytest.mark.parametrize(
@@ -147,9 +148,7 @@ def test_a_sites_own_floors_have_defaults_and_are_shown(make_clinic: MakeClinic)
 
 
 def test_the_figures_are_told_at_home(clinic: Clinic) -> None:
-    from client.commands.event_text import sentence
-
     clinic.ask()
     (event,) = checks(clinic)
-    assert sentence(event).startswith("self-check: 2 invented notes, recall ")
-    assert re.search(r"PERSON [01]\.\d\d", sentence(event))
+    assert event.sentence.startswith("self-check: 2 invented notes, recall ")
+    assert re.search(r"PERSON [01]\.\d\d", event.sentence)
