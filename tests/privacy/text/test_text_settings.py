@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from privacy.base.errors import AnonymizationError, SettingsError
 from privacy.text.find import engines
-from privacy.text.find.engines import refuse_services
+from privacy.text.find.services import refuse_services
 from privacy.text.settings import TextSettings
 
 

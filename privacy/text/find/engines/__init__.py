@@ -9,41 +9,13 @@ file claims to be it.
 
 from __future__ import annotations
 
-import re
 from typing import Protocol
 
 from privacy.base import parts
-from privacy.base.errors import AnonymizationError
 from privacy.base.identifiers import Digest
+from privacy.text.find.services import refuse_services
 from privacy.text.reading.records import Finding
 from privacy.text.settings import TextSettings
-
-SENDS_TEXT_AWAY = (
-    "ahds",
-    "anthropic",
-    "aws",
-    "azure",
-    "bedrock",
-    "claude",
-    "cohere",
-    "comprehend",
-    "gcp",
-    "gemini",
-    "google",
-    "http",
-    "langextract",
-    "llm",
-    "openai",
-    "remote",
-    "vertexai",
-    "webservice",
-)
-"""Parts of the names of engines and recognizers that send text to a service: never loaded."""
-
-SERVICE_WORDS = frozenset({"api", "client", "cloud", "grpc", "rest", "web"})
-"""The same for words too short to be looked for inside of others ("api" is in "capital")."""
-
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 class Engine(Protocol):
@@ -58,17 +30,6 @@ class Engine(Protocol):
         findings.
         """
         ...
-
-
-def refuse_services(name: str) -> None:
-    """Raises AnonymizationError if `name` is that of an engine or recognizer which sends text to a service."""
-    lowered = name.lower().replace("_", "")
-    words = {word.lower() for word in _WORD.findall(name)}
-    if any(part in lowered for part in SENDS_TEXT_AWAY) or words & SERVICE_WORDS:
-        raise AnonymizationError(
-            f"'{name}' sends text to a service: it is never used",
-            next_step="choose an engine that works on this machine",
-        )
 
 
 def load(settings: TextSettings) -> Engine:

@@ -24,13 +24,13 @@ from privacy.base.identifiers import Digest, sha256_file
 from privacy.commandline.settings_file import plain
 from privacy.text.find import ner
 from privacy.text.find.allow_list import AllowList
-from privacy.text.find.engines import refuse_services
 from privacy.text.find.engines._recognition import Recognition
 from privacy.text.find.engines._stock import build_stock
 from privacy.text.find.ner import NameRecognizer
 from privacy.text.find.ner.none import NoModel
 from privacy.text.find.propagation import propagate
 from privacy.text.find.recognizers import build_all
+from privacy.text.find.services import refuse_services
 from privacy.text.find.stability import settle
 from privacy.text.reading.records import Finding, in_order
 from privacy.text.settings import TextSettings

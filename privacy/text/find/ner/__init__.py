@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from privacy.base import parts
 from privacy.base.errors import SettingsError
 from privacy.base.identifiers import Digest
-from privacy.text.find.engines import refuse_services
+from privacy.text.find.services import refuse_services
 from privacy.text.reading.records import Finding
 from privacy.text.settings import TextSettings
 

@@ -11,7 +11,7 @@ import pytest
 
 from privacy.base.errors import AnonymizationError, IntegrityError, SettingsError
 from privacy.text.find import engines, ner
-from privacy.text.find.engines import refuse_services
+from privacy.text.find.services import refuse_services
 from privacy.text.reading.records import Finding
 from privacy.text.settings import TextSettings
 
