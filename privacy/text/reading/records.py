@@ -79,8 +79,8 @@ class TextRow:
 
     record_id: str
     text: str
-    label: str | None
-    patient_id: str | None
+    label: str | None = None
+    patient_id: str | None = None
     known_names: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
     pair: str | None = None

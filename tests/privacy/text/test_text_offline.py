@@ -7,6 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from privacy import text
+from privacy.text.find import engines
+from privacy.text.find.engines import Engine
+
 BLOCKED = """
 import socket, os
 os.environ["TLDEXTRACT_CACHE"] = {cache!r}
@@ -18,20 +24,19 @@ socket.getaddrinfo = refuse
 socket.create_connection = refuse
 socket.socket.connect = refuse
 socket.socket.connect_ex = refuse
-from privacy.text.find import engines
-from privacy.text.anonymize import Anonymizer
-from privacy.text.reading.records import TextRow
-from privacy.text.settings import TextSettings
-settings = TextSettings()
+from privacy.text import Anonymizer, TextRow
 text = "Dr. Quillfeather wrote to jo@mail.hosp.example.com, bob@ward.local, http://a.example.org and 10.1.2.3"
-records, report = Anonymizer(engines.load(settings), settings).run([TextRow("1", text, None, None)])
+records, report = Anonymizer.load().run([TextRow("1", text)])
 assert not asked, "the network was asked"
 assert "@" not in records[0].text and "example" not in records[0].text and "Quillfeather" not in records[0].text
 """
 
 LIGHT = """
 import sys
-import privacy.text, privacy.text.anonymize, privacy.text.report, privacy.text.settings
+import privacy.text
+assert not [name for name in sys.modules if name.startswith("privacy.text.")]
+from privacy.text import *
+import privacy.text.anonymize, privacy.text.report, privacy.text.settings
 import privacy.text.reading.records, privacy.text.replace.replacement, privacy.text.run.cache
 import privacy.text.find.engines, privacy.text.find.recognizers.names
 unwanted = ("torch", "spacy", "presidio_analyzer", "transformers", "phonenumbers")
@@ -47,6 +52,15 @@ def _run(code: str) -> None:
 
 def test_anonymization_never_asks_the_network(tmp_path: Path) -> None:
     _run(BLOCKED.format(cache=str(tmp_path / "cold")))
+
+
+def test_the_face_of_the_room_anonymizes_in_two_lines(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "load", lambda settings: engine)
+    records, report = text.Anonymizer.load().run([text.TextRow("note-1", "Dr. Quenby Zorblatt came.")])
+    assert [record.text for record in records] == ["Dr. <PERSON> came."]
+    assert isinstance(report, text.AnonymizationReport)
+    with pytest.raises(AttributeError, match="privacy"):
+        text.anonymiser  # noqa: B018
 
 
 def test_the_room_loads_no_heavy_library_before_an_engine_is_chosen() -> None:
