@@ -154,7 +154,7 @@ def keys_of(settings: type[BaseModel]) -> set[str]:
     }
 
 
-NO_KEYS = {"md", "py", "toml", "json", "key"}
+NO_KEYS = {"md", "py", "toml", "json", "key", "safetensors"}
 """Suffixes of files, whose names begin like a section: `site.key`."""
 KEYS = keys_of(SiteSettings) | keys_of(FederationSettings)
 SECTIONS = {key.split(".")[0] for key in KEYS}
