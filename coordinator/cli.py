@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """collab-coordinator: a federation's folder from its making to the end of a run.
 
-Heavy rooms (flwr, the rounds) are imported by `run` alone.
+Each command imports what it needs when it runs, and `run` alone the rounds and flwr: `--help` waits for none of it.
 """
 
 from __future__ import annotations
@@ -11,18 +11,12 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coordinator import admissions, certificates, provision, readiness, status
-from coordinator.folder import FederationFolder
-from coordinator.settings import FederationSettings
-from privacy.base.canonical import canonical_bytes
 from privacy.base.errors import Unreachable
 from privacy.base.files import write_whole
-from privacy.base.randomness import PublicSeed
-from privacy.commandline.settings_file import load_toml, render
 from privacy.commandline.terminal import (
     AsJson,
     Debug,
@@ -39,8 +33,9 @@ from privacy.commandline.terminal import (
     say_text,
 )
 from privacy.commandline.terminal import run as run_command_line
-from privacy.protocol.enrolment import fingerprint_of, read_enrolment
-from privacy.protocol.model_request import ModelRequest, write_request
+
+if TYPE_CHECKING:
+    from coordinator.folder import FederationFolder
 
 app = new_app(
     "Coordinate a federation: make its folder, admit sites, run the rounds. The coordinator never sees a text.",
@@ -48,6 +43,13 @@ app = new_app(
 )
 
 Dir = Annotated[Path, typer.Argument(metavar="DIR", help="The federation's folder.", show_default=False)]
+
+
+def opened(folder: Path) -> FederationFolder:
+    """The federation in `folder`, its settings read when they are asked for."""
+    from coordinator.folder import FederationFolder
+
+    return FederationFolder(folder)
 
 
 def now() -> datetime:
@@ -66,7 +68,9 @@ def options(
 ) -> None:
     """Options that stand before a command."""
     if print_config is not None:
-        say_text(render(FederationFolder(print_config).settings).rstrip())
+        from privacy.commandline.settings_file import render
+
+        say_text(render(opened(print_config).settings).rstrip())
     elif context.invoked_subcommand is None:
         say_text(context.get_help())
         raise typer.Exit(2)
@@ -87,6 +91,10 @@ def init(
     ] = None,
 ) -> None:
     """Make a federation's folder: a private CA, a server certificate, signing keys and an explained federation.toml."""
+    from coordinator import provision
+    from coordinator.settings import FederationSettings
+    from privacy.commandline.settings_file import load_toml
+
     chosen = provision.settings_for(
         name or folder.resolve().name.lower(),
         host,
@@ -102,7 +110,10 @@ def init(
 @app.command(epilog=example("collab-coordinator task lung"))
 def task(folder: Dir) -> None:
     """Write model/task.json: which first model federation.toml asks for. `collab-client describe` makes that model."""
-    federation = FederationFolder(folder)
+    from privacy.base.randomness import PublicSeed
+    from privacy.protocol.model_request import ModelRequest, write_request
+
+    federation = opened(folder)
     settings = federation.settings
     seed = PublicSeed.from_integer(settings.run.public_seed)
     unit = None if settings.privacy.mode == "none" else settings.privacy.unit
@@ -122,8 +133,9 @@ def plan(folder: Dir, as_json: AsJson = False) -> None:
     Calibrates the noise as `run` does, and charges nobody.
     """
     from coordinator.app import outline_of
+    from privacy.base.canonical import canonical_bytes
 
-    federation = FederationFolder(folder)
+    federation = opened(folder)
     outline = outline_of(federation)
     write_whole(federation.contract.with_name("plan.json"), canonical_bytes(outline) + b"\n")
     private = outline.privacy
@@ -153,7 +165,10 @@ def admit(
     yes: Yes = False,
 ) -> None:
     """Admit a site whose fingerprint was compared by telephone, and write the signed start kits."""
-    federation = FederationFolder(folder)
+    from coordinator import provision
+    from privacy.protocol.enrolment import fingerprint_of, read_enrolment
+
+    federation = opened(folder)
     enrolment = read_enrolment(file)
     confirm_fingerprint(enrolment.site, fingerprint_of(enrolment.keys.signing), pinned=fingerprint, yes=yes)
     kit = provision.admit(federation, enrolment, now=now())
@@ -174,7 +189,9 @@ def renew(
     A site that is connected needs nothing new, unless the first host changes; one whose certificate ended joins again
     with its new start kit.
     """
-    federation = FederationFolder(folder)
+    from coordinator import certificates, provision
+
+    federation = opened(folder)
     certificates.renew_server(federation.pki, host or (), now=now())
     end = certificates.check(federation.pki, now=now())
     provision.write_kits(federation, now=now())
@@ -186,7 +203,9 @@ def renew(
 @app.command("certificates", epilog=example("collab-coordinator certificates lung"))
 def show_certificates(folder: Dir, as_json: AsJson = False) -> None:
     """List the certificates that open the door, until when, and those that were revoked."""
-    federation = FederationFolder(folder)
+    from coordinator import admissions, provision
+
+    federation = opened(folder)
     rows = [
         {"site": one.holder.site, "role": one.holder.role, "serial": f"{one.holder.serial:x}"}
         | {"valid_until": f"{one.holder.valid_until:%Y-%m-%d %H:%M}", "state": provision.state_of(one, now=now())}
@@ -217,7 +236,9 @@ def revoke(
     site: Annotated[str, typer.Argument(metavar="SITE", help="Whose certificates are taken back.", show_default=False)],
 ) -> None:
     """Take a site's certificates back: at once, on connections that are open too. `admit` gives it a new one."""
-    federation = FederationFolder(folder)
+    from coordinator import admissions, provision
+
+    federation = opened(folder)
     taken = admissions.revoke(federation.door, federation.pki, site, now=now())
     provision.write_kits(federation, now=now())
     say(f"Revoked {len(taken)} certificate(s) of {site}: {', '.join(f'{one.holder.serial:x}' for one in taken)}.")
@@ -227,7 +248,9 @@ def revoke(
 @app.command(epilog=example("collab-coordinator check lung"))
 def check(folder: Dir, as_json: AsJson = False) -> None:
     """Tell whether the folder is ready to run: settings, keys, certificates, roster, model, disk. Changes nothing."""
-    findings = readiness.examine(FederationFolder(folder), now=now())
+    from coordinator import readiness
+
+    findings = readiness.examine(opened(folder), now=now())
     rows = [(found.what, "ok" if found.problem is None else "NOT READY", found.detail) for found in findings]
     if as_json:
         print_json([{"what": what, "ready": state == "ok", "detail": detail} for what, state, detail in rows])
@@ -241,7 +264,9 @@ def check(folder: Dir, as_json: AsJson = False) -> None:
 @app.command(epilog=example("collab-coordinator run lung"))
 def run(folder: Dir) -> None:
     """Run the rounds over the network, from wherever the log stands to the end. Start it again to go on."""
-    for found in readiness.examine(FederationFolder(folder), now=now()):
+    from coordinator import readiness, status
+
+    for found in readiness.examine(opened(folder), now=now()):
         if found.problem is not None:
             raise found.problem
     from coordinator import app as rounds
@@ -250,7 +275,7 @@ def run(folder: Dir) -> None:
     closed = rounds.run(folder, lambda entry: _say_now(teller.sentence(entry)), on_event=_say_now)
     if closed.outcome == "early":
         say("The run ended early: the figures of its last evaluations rose no more (rounds.patience).")
-    planned = FederationFolder(folder).settings.training.rounds
+    planned = opened(folder).settings.training.rounds
     if closed.outcome == "done" and closed.rounds_aggregated < planned:
         say(
             f"The run closed {planned - closed.rounds_aggregated} of its {planned} rounds short: they were aborted. "
@@ -264,7 +289,9 @@ def run(folder: Dir) -> None:
 @app.command("status", epilog=example("collab-coordinator status lung --json"))
 def show_status(folder: Dir, as_json: AsJson = False) -> None:
     """Show where each run stands, from the log alone; works while a run is going on."""
-    found = status.runs(status.read_entries(FederationFolder(folder).root))
+    from coordinator import status
+
+    found = status.runs(status.read_entries(opened(folder).root))
     summaries = [status.summary(run_id, entries) for run_id, entries in found.items()]
     if as_json:
         print_json(summaries)

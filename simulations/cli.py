@@ -11,8 +11,6 @@ import typer
 
 from privacy.base.files import write_whole
 from privacy.commandline import terminal
-from privacy.commandline.settings_file import render
-from simulations import scenario as scenarios
 from simulations.leakage.command import leakage_command
 
 app = terminal.new_app(
@@ -45,10 +43,14 @@ def run_command(
 
     An interrupted run goes on where it was when the same command is given again.
     """
+    from simulations import scenario as scenarios
+
     scenario = scenarios.load(name)
     if seed is not None:
         scenario = scenario.model_copy(update={"seed": seed})
     if print_config:
+        from privacy.commandline.settings_file import render
+
         print(render(scenario), end="")
         return
     from simulations.build import build
@@ -70,6 +72,8 @@ def run_command(
 @app.command("list", epilog=terminal.example("collab-sim list --json"))
 def list_command(as_json: terminal.AsJson = False, debug: terminal.Debug = False) -> None:
     """The scenarios that come with collab."""
+    from simulations import scenario as scenarios
+
     found = [(name, scenarios.load(name)) for name in scenarios.names()]
     if as_json:
         terminal.print_json([{"name": name, "title": one.title} for name, one in found])

@@ -377,10 +377,3 @@ def test_no_secret_is_in_any_output(here: Path, capsys: pytest.CaptureFixture[st
     for path in (here / "lung" / "keys").iterdir():
         assert path.read_text().strip() not in seen.out + seen.err
     assert "PRIVATE" not in seen.out + seen.err
-
-
-def test_the_command_line_imports_neither_torch_nor_flwr_before_it_runs() -> None:
-    heavy = "[name for name in ('torch', 'flwr', 'transformers', 'opacus', 'presidio_analyzer') if name in sys.modules]"
-    program = f"import sys; import coordinator.cli; print({heavy})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -10,6 +10,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 
@@ -246,6 +248,30 @@ def test_help_shows_every_word_of_its_texts(
             words = "".join((getattr(parameter, "help", None) or "").replace("`", "").split())
             assert words in shown, (path, parameter.name)
         assert "".join((command.help or "").split("\n\n")[0].replace("`", "").split()) in shown
+
+
+HELP_NEEDS = {
+    *("client", "coordinator", "privacy", "simulations"),
+    *("typer", "click", "rich", "attr", "pygments", "markdown_it", "mdurl", "shellingham", "annotated_doc"),
+}
+
+
+@pytest.mark.parametrize("room", ["client.cli", "coordinator.cli", "privacy.audit.cli", "simulations.cli"])
+def test_help_waits_for_no_library_but_that_of_the_command_line(room: str) -> None:
+    """Each command imports what it needs when it runs. `make bench-house` measures the seconds."""
+    program = f"""
+import sys
+before = set(sys.modules)
+import {room}
+try:
+    {room}.app(["--help"])
+except SystemExit:
+    pass
+loaded = {{name.split(".")[0] for name in set(sys.modules) - before}} - sys.stdlib_module_names
+print(sorted(loaded - {HELP_NEEDS}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_near_miss_is_suggested_once(capsys: pytest.CaptureFixture[str]) -> None:

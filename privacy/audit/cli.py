@@ -10,22 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from pydantic import BaseModel
 
-from privacy.audit import replay as replaying
-from privacy.audit import report as reporting
-from privacy.audit import values
-from privacy.audit import verify as verifying
-from privacy.audit.copying import copy_log
-from privacy.audit.findings import Finding
 from privacy.base.errors import SettingsError
 from privacy.base.files import read_bounded
 from privacy.commandline.terminal import AsJson, Debug, example, new_app, print_json, run, say
-from privacy.log.keys import VerifyKey
-from privacy.log.note import MAX_NOTE_CHARACTERS, NoteKey
+
+if TYPE_CHECKING:  # each command imports what it needs when it runs: `--help` waits for none of it
+    from pydantic import BaseModel
+
+    from privacy.audit.findings import Finding
+    from privacy.audit.verify import VerifyReport
+    from privacy.log.keys import VerifyKey
+    from privacy.log.note import NoteKey
 
 NAME = "collab-audit"
 
@@ -66,6 +65,8 @@ def verify(
     the one in a site's start kit. With --seen, a checkpoint that a site kept,
     a log that was cut or rewritten is found too.
     """
+    from privacy.audit import verify as verifying
+
     notes = [_read_text(path) for path in seen or []]
     report = verifying.verify(folder, expected_key=_key(key), seen=notes)
     if as_json:
@@ -95,6 +96,8 @@ def replay(folder: Folder, as_json: AsJson = False, debug: Debug = False) -> int
     Each payload's length and l2 norm are checked in exact integers. Needs the
     blobs folder. What verify checks is not checked here: run both.
     """
+    from privacy.audit import replay as replaying
+
     report = replaying.replay(folder)
     if as_json:
         _print_report(report, report.exit_code)
@@ -121,6 +124,8 @@ def copy(
     The copy is of one moment, whole or absent, and readable by you alone. It
     is not judged: run verify on it.
     """
+    from privacy.audit.copying import copy_log
+
     if no_blobs and link_blobs:
         raise SettingsError("--no-blobs and --link-blobs exclude each other", next_step="give one of them")
     copied = copy_log(folder, to, "none" if no_blobs else "link" if link_blobs else "copy")
@@ -144,6 +149,9 @@ def show(
 
     This prints what the entries say, unchecked: run verify and replay first.
     """
+    from privacy.audit import report as reporting
+    from privacy.audit import values
+
     if not as_json:
         reporting.show(folder, run_id, server_round)
         return 0
@@ -170,7 +178,7 @@ def _say_findings(findings: Sequence[Finding], incomplete: Sequence[Finding], al
         say(all_holds)
 
 
-def _say_key(report: verifying.VerifyReport) -> None:
+def _say_key(report: VerifyReport) -> None:
     """The log's own key, and the given one where it is another."""
     if report.key_expected is None:
         say(f"key {report.key_fingerprint} (taken from the folder: compare it with a site's start kit)")
@@ -188,6 +196,8 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 def _read_text(path: Path) -> str:
     """A short file that its reader named. Read to a bound: a pipe is welcome, and may never end."""
+    from privacy.log.note import MAX_NOTE_CHARACTERS
+
     try:
         return read_bounded(path, MAX_NOTE_CHARACTERS).decode()
     except UnicodeDecodeError:
@@ -196,6 +206,9 @@ def _read_text(path: Path) -> str:
 
 def _key(given: str) -> VerifyKey | NoteKey | None:
     """A vkey line, 64 hexadecimal digits, or a file that holds one of both."""
+    from privacy.log.keys import VerifyKey
+    from privacy.log.note import NoteKey
+
     if not given:
         return None
     if _DIGITS.fullmatch(given) is not None or _VKEY.fullmatch(given) is not None:

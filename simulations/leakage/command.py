@@ -16,11 +16,10 @@ import typer
 
 from privacy.base.errors import IntegrityError
 from privacy.base.files import write_whole
-from privacy.base.randomness import PublicSeed
 from privacy.commandline import terminal
-from privacy.leakage.verdict import MEANING, Check
 
 if TYPE_CHECKING:
+    from privacy.leakage.verdict import Check
     from simulations.leakage.checks import Leakage
     from simulations.leakage.subject import Plant
 
@@ -53,6 +52,7 @@ def leakage_command(
     """
     import torch
 
+    from privacy.base.randomness import PublicSeed
     from simulations.leakage.checks import FULL, QUICK, Leakage
 
     torch.set_num_threads(1)
@@ -99,6 +99,8 @@ def as_report(leakage: Leakage, seed: int, checks: list[Check], seconds: float) 
 
 
 def _print(checks: list[Check], plant: str | None, out: Path) -> None:
+    from privacy.leakage.verdict import MEANING
+
     title = "What leaks, measured" if plant is None else f"What leaks, with a bug planted: {plant}"
     rows = [(check.name, "holds" if check.passed else "FAILS", check.verdict) for check in checks]
     terminal.print_table(title, ("check", "", "what was found"), rows)
