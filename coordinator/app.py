@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from flwr.serverapp import Grid
+from pydantic import JsonValue
 
 from coordinator.blobs import BlobStore
 from coordinator.folder import FederationFolder
@@ -105,7 +106,7 @@ def _open(
         raise SettingsError("no site was admitted", next_step="collab-coordinator admit DIR ENROLMENT")
     noise, counts_noise = _noise(settings, calibrate)
     return RunOpened(
-        settings=plain(settings),
+        settings=cast(dict[str, JsonValue], plain(settings)),
         settings_digest=settings_digest(settings),
         roster=sites,
         contract_digest=digest_of(contract),

@@ -290,9 +290,10 @@ def run(folder: Dir) -> None:
 def show_status(folder: Dir, as_json: AsJson = False) -> None:
     """Show where each run stands, from the log alone; works while a run is going on."""
     from coordinator import status
+    from privacy.protocol.run import runs
 
-    found = status.runs(status.read_entries(opened(folder).root))
-    summaries = [status.summary(run_id, entries) for run_id, entries in found.items()]
+    of_log = runs(status.read_entries(opened(folder).root))
+    summaries = [status.summary(run) for run in of_log.values()]
     if as_json:
         print_json(summaries)
         return

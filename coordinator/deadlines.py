@@ -12,10 +12,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from coordinator.phases import History
 from coordinator.planning import Recipe
 from privacy.protocol.messages import Phase
 from privacy.protocol.outline import RunOutline
+from privacy.protocol.run import Run
 
 SLOW_CORE: Final = 2e10
 """Floating-point operations a second that are counted on: chosen low, not measured. A deadline may be generous."""
@@ -43,23 +43,23 @@ def seconds_needed(outline: RunOutline, trained_values: int, size_bucket: int) -
     return OVERHEAD_SECONDS + tokens * (read + learnt) / SLOW_CORE
 
 
-def doublings(history: History, phase: Phase, server_round: int) -> int:
+def doublings(run: Run, phase: Phase, server_round: int) -> int:
     """How many of the last rounds in a row ended `phase` without an answer of a site that was asked."""
-    found = 0
-    for number in range(server_round - 1, -1, -1):
-        asked = number in (history.plans if phase == "update" else history.evaluations)
-        if asked and (phase, number) not in history.silent:
-            break
-        found += asked
-    return min(found, MOST_DOUBLINGS)
+    doubled = 0
+    for number in reversed(run.asked_in.get(phase, ())):
+        if number < server_round:
+            if (phase, number) not in run.silent or doubled == MOST_DOUBLINGS:
+                break
+            doubled += 1
+    return doubled
 
 
-def deadline(recipe: Recipe, history: History, phase: Phase, server_round: int) -> Deadline:
+def deadline(recipe: Recipe, run: Run, phase: Phase, server_round: int) -> Deadline:
     """How long `phase` of a round waits."""
     rules, opened = recipe.settings.rounds, recipe.opened
     if phase == "hello":
         return Deadline(max(rules.prepare_seconds, rules.hello_seconds), rules.hello_seconds)
     largest = max(site.size_bucket for site in opened.roster.values())
     needed = seconds_needed(opened.outline, recipe.contract.size, largest) if opened.outline else 0.0
-    patient = max(rules.deadline_seconds, needed) * math.ldexp(1.0, doublings(history, phase, server_round))
+    patient = max(rules.deadline_seconds, needed) * math.ldexp(1.0, doublings(run, phase, server_round))
     return Deadline(min(patient, MOST_SECONDS), rules.deadline_seconds)

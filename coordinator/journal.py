@@ -89,6 +89,12 @@ class Journal:
             self._connection()
             return [entry for entry in self._entries if run_id is None or entry.run_id == run_id]
 
+    def entry(self, index: int) -> AuditEntry:
+        """The entry that stands at `index`."""
+        with self._mutex:
+            self._connection()
+            return self._entries[index]
+
     def append(self, run_id: RunId, server_round: int, *bodies: EntryBody) -> list[AuditEntry]:
         """Add one entry per body and sign the new checkpoint, in one transaction. Returns the entries as stored.
 

@@ -8,36 +8,13 @@ phase is a value of `Action`; secure aggregation and reviews add theirs here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from privacy.base.canonical import digest_of
 from privacy.base.identifiers import Digest, SiteId
-from privacy.protocol.entries import (
-    AuditEntry,
-    EvaluationPlanned,
-    MetricsReceived,
-    ReplyRefused,
-    RoundAborted,
-    RoundAggregated,
-    RoundEvaluated,
-    RoundPlanned,
-    RunClosed,
-    RunOpened,
-    SiteReady,
-    UpdateReceived,
-)
-from privacy.protocol.messages import SiteHello, SiteMetrics, SiteUpdate
-from privacy.protocol.plans import EvaluationPlan, RoundPlan
-from privacy.protocol.selection import Rule, Selection
-
-LEAVES_FOR_GOOD = frozenset({"budget_exceeded", "mechanism_check_failed", "policy", "recall_below_floor"})
-"""A site that refused an update for one of these is not asked again in this run, neither to train nor to count: its
-answer would be the same, and counting would cost epsilon for a run that it has no part in."""
-
-STAYS_AWAY = frozenset({"budget_exceeded", "declined", "policy"})
-"""A site that refused the opening for one of these is not greeted again in this run."""
+from privacy.protocol.messages import Phase
+from privacy.protocol.run import Request, Round, Run
 
 
 @dataclass(frozen=True)
@@ -62,28 +39,38 @@ class PlanRound:
 
 
 @dataclass(frozen=True)
-class CollectUpdates:
-    """Ask `missing` for their updates to the plan that stands in entry `index`."""
+class Collect:
+    """Ask `missing` what entry `index` asks of them in `phase`, each with the stored payload that is named for it.
 
+    `payloads` are (site, digest) of those that get one.
+    """
+
+    phase: Phase
+    server_round: int
     index: int
-    plan: RoundPlan
     missing: tuple[SiteId, ...]
+    payloads: tuple[tuple[SiteId, Digest], ...] = ()
+
+    @classmethod
+    def of(cls, request: Request, payload: Digest) -> Collect:
+        """What is missing of `request`; all get the same payload."""
+        missing = request.missing
+        of_sites = tuple((site, payload) for site in missing)
+        return cls(request.phase, request.server_round, request.index, missing, of_sites)
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """Fold the logged updates of a plan into the next model."""
+    """Fold the logged updates to the plan of round `server_round` into the next model."""
 
-    plan: RoundPlan
-    updates: tuple[tuple[SiteId, SiteUpdate], ...]
+    server_round: int
 
 
 @dataclass(frozen=True)
 class AbortRound:
-    """Too few updates: the model stays as it is."""
+    """Too few updates came in round `server_round`: the model stays as it is."""
 
-    plan: RoundPlan
-    received: int
+    server_round: int
 
 
 @dataclass(frozen=True)
@@ -95,20 +82,10 @@ class PlanEvaluation:
 
 
 @dataclass(frozen=True)
-class CollectMetrics:
-    """Ask `missing` for their counts to the plan that stands in entry `index`."""
-
-    index: int
-    plan: EvaluationPlan
-    missing: tuple[SiteId, ...]
-
-
-@dataclass(frozen=True)
 class Score:
-    """Turn the logged counts of a plan into the federation's figures."""
+    """Turn the logged counts after round `server_round` into the federation's figures."""
 
-    plan: EvaluationPlan
-    metrics: tuple[tuple[SiteId, SiteMetrics], ...]
+    server_round: int
 
 
 @dataclass(frozen=True)
@@ -125,203 +102,71 @@ class Finished:
     """The run is closed."""
 
 
-Action = (
-    OpenRun
-    | Greet
-    | PlanRound
-    | CollectUpdates
-    | Aggregate
-    | AbortRound
-    | PlanEvaluation
-    | CollectMetrics
-    | Score
-    | CloseRun
-    | Finished
-)
+Action = OpenRun | Greet | PlanRound | Collect | Aggregate | AbortRound | PlanEvaluation | Score | CloseRun | Finished
+
+Step = Callable[[Run, int, int], Action | None]
+"""A step of a round: what it does next in round `number` with at least `min_sites`; None when it is done there."""
 
 
-@dataclass
-class History:
-    """One run as its entries tell it: `read` and `take` are the only ways to change it.
-
-    `ready` are the sites that answered the opening; one that says that it does not know the run is greeted anew.
-    `silent` are phases, with their round, in which a site gave no answer.
-    """
-
-    opened: RunOpened | None = None
-    opened_index: int = 0
-    ready: dict[SiteId, SiteHello] = field(default_factory=dict)
-    plans: dict[int, tuple[int, RoundPlan]] = field(default_factory=dict)
-    updates: dict[int, dict[SiteId, SiteUpdate]] = field(default_factory=dict)
-    evaluations: dict[int, tuple[int, EvaluationPlan]] = field(default_factory=dict)
-    metrics: dict[int, dict[SiteId, SiteMetrics]] = field(default_factory=dict)
-    refused: dict[tuple[str, int], set[SiteId]] = field(default_factory=dict)
-    gone: set[SiteId] = field(default_factory=set)
-    silent: set[tuple[str, int]] = field(default_factory=set)
-    aggregated: dict[int, RoundAggregated] = field(default_factory=dict)
-    aborted: set[int] = field(default_factory=set)
-    evaluated: dict[int, RoundEvaluated] = field(default_factory=dict)
-    closed: RunClosed | None = None
-    seen: dict[SiteId, int] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, entries: Iterable[AuditEntry]) -> History:
-        """The history that `entries`, in log order and all of one run, tell."""
-        history = cls()
-        for entry in entries:
-            history.take(entry)
-        return history
-
-    def take(self, entry: AuditEntry) -> None:
-        """Add the next entry of the run."""
-        body, number = entry.body, entry.server_round
-        match body:
-            case RunOpened():
-                self.opened, self.opened_index = body, entry.index
-            case SiteReady():
-                self.ready[body.site] = body.hello
-                self.seen[body.site] = body.hello.seen_tree_size
-            case RoundPlanned():
-                self.plans[number] = (entry.index, body.plan)
-            case UpdateReceived():
-                self.updates.setdefault(number, {})[body.site] = body.update
-                self.seen[body.site] = body.update.seen_tree_size
-            case ReplyRefused():
-                self.refused.setdefault((body.phase, number), set()).add(body.site)
-                leaves = {"update": LEAVES_FOR_GOOD, "hello": STAYS_AWAY}.get(body.phase, frozenset())
-                if body.by == "site" and body.reason in leaves:
-                    self.gone.add(body.site)
-                if body.reason == "no_reply":
-                    self.silent.add((body.phase, number))
-                if body.by == "site" and body.reason == "run_unknown":
-                    self.ready.pop(body.site, None)
-            case RoundAggregated():
-                self.aggregated[number] = body
-            case RoundAborted():
-                self.aborted.add(number)
-            case EvaluationPlanned():
-                self.evaluations[number] = (entry.index, body.plan)
-            case MetricsReceived():
-                self.metrics.setdefault(number, {})[body.site] = body.metrics
-                self.seen[body.site] = body.metrics.seen_tree_size
-            case RoundEvaluated():
-                self.evaluated[number] = body
-            case RunClosed():
-                self.closed = body
-
-    @property
-    def model_digest(self) -> Digest:
-        """The newest model: the last aggregate's, or the initial one."""
-        assert self.opened is not None
-        if not self.aggregated:
-            return self.opened.initial_model_digest
-        return self.aggregated[max(self.aggregated)].model_out
-
-    def selection(self, server_round: int | None = None) -> Selection:
-        """The evaluated models of all rounds, or of those up to `server_round`, by the rule that the run was opened
-        with."""
-        assert self.opened is not None
-        selection, model = Selection(Rule.of(self.opened.settings)), self.opened.initial_model_digest
-        last = self.opened.planned_rounds if server_round is None else server_round
-        for number in range(last + 1):
-            if number in self.aggregated:
-                model = self.aggregated[number].model_out
-            if number in self.evaluated:
-                selection.take(number, self.evaluated[number], model)
-        return selection
-
-    @property
-    def model_before(self) -> Digest | None:
-        """What the newest model was made from: the last aggregate's input; None before the first aggregate."""
-        return self.aggregated[max(self.aggregated)].model_in if self.aggregated else None
-
-    def trainers(self) -> tuple[SiteId, ...]:
-        """Ready sites that train and have not left for good, sorted."""
-        return tuple(s for s in sorted(self.ready) if self.ready[s].role == "trainer" and s not in self.gone)
-
-    def left_to_train(self) -> int:
-        """Admitted training sites, ready or not, that have not left for good."""
-        assert self.opened is not None
-        return sum(entry.role == "trainer" and site not in self.gone for site, entry in self.opened.roster.items())
-
-    def missing(
-        self, phase: str, server_round: int, asked: Sequence[SiteId], have: Iterable[SiteId]
-    ) -> tuple[SiteId, ...]:
-        """Of `asked`, in order: those that neither answered nor are logged as refused."""
-        done = set(have) | self.refused.get((phase, server_round), set())
-        return tuple(site for site in asked if site not in done)
-
-
-def next_action(history: History, *, min_sites: int) -> Action:
-    """The one thing to do next. Pure: the same log gives the same action."""
-    if history.opened is None:
+def next_action(run: Run, *, min_sites: int) -> Action:
+    """The one thing to do next. Pure: the same log gives the same action, as fast in the last round as in the first."""
+    if run.opened is None:
         return OpenRun()
-    if history.closed is not None:
+    if run.closed is not None:
         return Finished()
-    for number in range(history.opened.planned_rounds + 1):
-        action = _in_round(history, number, min_sites)
-        if action is not None:
-            return action
-        if number < history.opened.planned_rounds and history.selection(number).is_over:
-            return CloseRun(len(history.aggregated), "early")
-    return CloseRun(rounds_aggregated=len(history.aggregated))
+    last = run.opened.planned_rounds
+    for number in range(max(run.at - 1, 0), last + 1):
+        for step in STEPS:
+            if (action := step(run, number, min_sites)) is not None:
+                return action
+        if number < last and run.selection.is_over:
+            return CloseRun(run.rounds_aggregated, "early")
+    return CloseRun(run.rounds_aggregated)
 
 
-def _in_round(history: History, number: int, min_sites: int) -> Action | None:
-    assert history.opened is not None
-    outline = history.opened.outline
-    evaluate = outline is not None and outline.is_evaluated(number)
-    if number > 0 or evaluate:
-        settled = number in history.plans or number in history.evaluations
-        if not settled and history.left_to_train() < min_sites:
-            return CloseRun(len(history.aggregated), "stopped")
-        if not settled and (absent := _absent(history, number, min_sites)):
-            return Greet(number, absent)
-    if number > 0 and (action := _training(history, number, min_sites)) is not None:
-        return action
-    if not evaluate or number in history.aborted:
+def _is_evaluated(run: Run, number: int) -> bool:
+    outline = run.opened.outline if run.opened is not None else None
+    return outline is not None and outline.is_evaluated(number)
+
+
+def greet(run: Run, number: int, min_sites: int) -> Action | None:
+    """Sites to greet before a round: each once, and again as long as too few are there; the end, if they never will."""
+    of_round = run.rounds.get(number) or Round(number)
+    begun = of_round.plan is not None or of_round.evaluation is not None
+    if begun or not (number > 0 or _is_evaluated(run, number)):
         return None
-    return _evaluation(history, number)
+    if run.left_to_train() < min_sites:
+        return CloseRun(run.rounds_aggregated, "stopped")
+    here = run.ready.keys() | run.gone
+    absent = tuple(site for site in sorted(run.roster) if site not in here)
+    if len(run.trainers()) >= min_sites:
+        absent = tuple(site for site in absent if site not in of_round.absent)
+    return Greet(number, absent) if absent else None
 
 
-def _absent(history: History, number: int, min_sites: int) -> tuple[SiteId, ...]:
-    """Sites to greet: each once a round, and again as long as too few are there."""
-    assert history.opened is not None
-    here = history.ready.keys() | history.gone
-    absent = tuple(site for site in sorted(history.opened.roster) if site not in here)
-    if len(history.trainers()) < min_sites:
-        return absent
-    return tuple(site for site in absent if site not in history.refused.get(("hello", number), set()))
-
-
-def _training(history: History, number: int, min_sites: int) -> Action | None:
-    if number in history.aggregated or number in history.aborted:
+def train(run: Run, number: int, min_sites: int) -> Action | None:
+    """Plan, collect updates, aggregate or abort. Round 0 trains nothing."""
+    of_round = run.rounds.get(number) or Round(number)
+    if of_round.is_trained:
         return None
-    if number not in history.plans:
-        return PlanRound(number, history.trainers())
-    index, plan = history.plans[number]
-    updates = history.updates.get(number, {})
-    missing = history.missing("update", number, sorted(plan.cohort), updates)
-    if missing:
-        return CollectUpdates(index, plan, missing)
-    if len(updates) < min_sites:
-        return AbortRound(plan, received=len(updates))
-    return Aggregate(plan, tuple(sorted(updates.items())))
+    if of_round.plan is None:
+        return PlanRound(number, run.trainers())
+    request = of_round.requests["update"]
+    if request.missing:
+        return Collect.of(request, of_round.plan.model_digest)
+    return AbortRound(number) if len(request.answered) < min_sites else Aggregate(number)
 
 
-def _evaluation(history: History, number: int) -> Action | None:
-    if number in history.evaluated:
+def evaluate(run: Run, number: int, min_sites: int) -> Action | None:
+    """Plan an evaluation, collect metrics, score. An aborted round has no new model to evaluate."""
+    of_round = run.rounds.get(number) or Round(number)
+    if not _is_evaluated(run, number) or of_round.aborted is not None or of_round.evaluated is not None:
         return None
-    if number not in history.evaluations:
-        return PlanEvaluation(number, tuple(site for site in sorted(history.ready) if site not in history.gone))
-    index, plan = history.evaluations[number]
-    metrics = history.metrics.get(number, {})
-    missing = history.missing("evaluate", number, plan.sites, metrics)
-    if missing:
-        return CollectMetrics(index, plan, missing)
-    return Score(plan, tuple(sorted(metrics.items())))
+    if of_round.evaluation is None:
+        return PlanEvaluation(number, tuple(site for site in sorted(run.ready) if site not in run.gone))
+    request = of_round.requests["evaluate"]
+    return Collect.of(request, of_round.evaluation.model_digest) if request.missing else Score(number)
 
 
-def plan_digest(plan: RoundPlan | EvaluationPlan | RunOpened) -> Digest:
-    """What replies to `plan` are bound to."""
-    return digest_of(plan)
+STEPS: Sequence[Step] = (greet, train, evaluate)
+"""The steps of every round, in order."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from coordinator.cohort import cohort
-from coordinator.phases import History
 from coordinator.settings import FederationSettings
 from privacy.base.canonical import DecimalString, decimal_string
 from privacy.base.errors import SettingsError
@@ -17,6 +16,7 @@ from privacy.base.randomness import PublicSeed
 from privacy.protocol.entries import RunOpened
 from privacy.protocol.outline import RunOutline
 from privacy.protocol.plans import CohortMember, EvaluationPlan, RoundPlan
+from privacy.protocol.run import Run
 from privacy.update.delta import ModelContract
 
 
@@ -99,7 +99,7 @@ def _outline(recipe: Recipe) -> RunOutline:
     return recipe.opened.outline
 
 
-def round_plan(recipe: Recipe, history: History, server_round: int, sites: Sequence[SiteId]) -> RoundPlan:
+def round_plan(recipe: Recipe, run: Run, server_round: int, sites: Sequence[SiteId]) -> RoundPlan:
     """The plan of round `server_round` for `sites`, from the newest model."""
     opened, outline = recipe.opened, _outline(recipe)
     return RoundPlan(
@@ -113,7 +113,7 @@ def round_plan(recipe: Recipe, history: History, server_round: int, sites: Seque
         pretrained_digest=outline.pretrained_digest,
         tokenizer_digest=outline.tokenizer_digest,
         contract_digest=opened.contract_digest,
-        model_digest=history.model_digest,
+        model_digest=run.model_digest,
         training=outline.training,
         unit=outline.unit,
         sample_rate=outline.sample_rate,
@@ -127,7 +127,7 @@ def round_plan(recipe: Recipe, history: History, server_round: int, sites: Seque
     )
 
 
-def evaluation_plan(recipe: Recipe, history: History, server_round: int, sites: Sequence[SiteId]) -> EvaluationPlan:
+def evaluation_plan(recipe: Recipe, run: Run, server_round: int, sites: Sequence[SiteId]) -> EvaluationPlan:
     """The plan that asks `sites` to count how the newest model does."""
     opened, outline = recipe.opened, _outline(recipe)
     return EvaluationPlan(
@@ -139,7 +139,7 @@ def evaluation_plan(recipe: Recipe, history: History, server_round: int, sites: 
         pretrained_digest=outline.pretrained_digest,
         tokenizer_digest=outline.tokenizer_digest,
         contract_digest=opened.contract_digest,
-        model_digest=history.model_digest,
+        model_digest=run.model_digest,
         training=outline.training,
         unit=outline.unit,
         noise_multiplier=outline.evaluation_noise_multiplier,

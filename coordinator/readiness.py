@@ -15,7 +15,6 @@ from typing import Final
 
 from coordinator import admissions, certificates
 from coordinator.folder import FederationFolder
-from coordinator.phases import History
 from coordinator.planning import check_same_settings
 from coordinator.provision import address, roster
 from coordinator.status import read_entries
@@ -23,6 +22,7 @@ from privacy.base.errors import CollabError, IntegrityError, PlanRefused, Settin
 from privacy.commandline.settings_file import settings_digest
 from privacy.log.note import NoteKey
 from privacy.protocol.messages import parse
+from privacy.protocol.run import Run
 from privacy.update.delta import ModelContract, model_vector
 
 RENEW_BEFORE: Final = timedelta(days=30)
@@ -119,14 +119,14 @@ def _model(folder: FederationFolder) -> str:
 def _run(folder: FederationFolder) -> str:
     """Whether the run can go on as it was opened, and which sites said yes to the whole of it."""
     run_id = folder.settings.run.run_id
-    history = History.read(entry for entry in read_entries(folder.root) if entry.run_id == run_id)
-    if history.opened is None:
+    run = Run.read(entry for entry in read_entries(folder.root) if entry.run_id == run_id)
+    if run.opened is None:
         return f"{run_id} was not opened yet: each site is then asked for its yes to all of it, before it is charged"
-    check_same_settings(history.opened, run_id, settings_digest(folder.settings))
-    if history.closed is not None:
-        return f"{run_id} is closed ({history.closed.outcome}); a new run needs a new run.run_id"
-    said_no = sorted(history.gone)
-    able, needed = history.left_to_train(), folder.settings.rounds.min_sites
+    check_same_settings(run.opened, run_id, settings_digest(folder.settings))
+    if run.closed is not None:
+        return f"{run_id} is closed ({run.closed.outcome}); a new run needs a new run.run_id"
+    said_no = sorted(run.gone)
+    able, needed = run.left_to_train(), folder.settings.rounds.min_sites
     if able < needed:
         raise PlanRefused(
             f"{run_id} cannot end: {able} of at least {needed} training sites can still take part; "
@@ -134,7 +134,7 @@ def _run(folder: FederationFolder) -> str:
             reason="policy",
             next_step="collab-audit show DIR says why; open a new run that fits their budgets and policies",
         )
-    answered = ", ".join(sorted(history.ready)) or "none"
+    answered = ", ".join(sorted(run.ready)) or "none"
     return f"{run_id} is open; said yes to all of it: {answered}" + (f"; said no: {', '.join(said_no)}" * bool(said_no))
 
 

@@ -9,35 +9,34 @@ same code runs on the network's grid and on the in-process one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from coordinator import phases
+from coordinator import phases as steps
 from coordinator.blobs import BlobStore
+from coordinator.deadlines import deadline
 from coordinator.journal import Journal
-from coordinator.phases import Action, History, next_action
+from coordinator.phases import Action, next_action
 from coordinator.planning import Recipe, check_same_settings, evaluation_plan, members, round_plan
-from coordinator.replies import Refused, RequestDispatcher, judge_hello, judge_metrics, judge_update
+from coordinator.replies import Answer, Question, Refused, RequestDispatcher, draft, judge
 from coordinator.wire.message_exchange import MessageExchange
 from privacy.aggregation import load_rule, with_momentum
 from privacy.base.canonical import canonical_bytes, digest_of
 from privacy.base.errors import ContractError, SettingsError, Unreachable
 from privacy.base.identifiers import Digest, SiteId, sha256
 from privacy.log.keys import SigningKey
+from privacy.protocol import phases
 from privacy.protocol.entries import (
     AuditEntry,
     EntryBody,
     EvaluationPlanned,
-    MetricsReceived,
     ReplyRefused,
     RoundAborted,
     RoundAggregated,
     RoundEvaluated,
     RoundPlanned,
     RunClosed,
-    SiteReady,
-    UpdateReceived,
 )
-from privacy.protocol.messages import Phase, SiteHello, SiteMetrics, SiteUpdate
-from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.run import Round, Run
 from privacy.protocol.scores import federation_scores
 from privacy.update.delta import model_bytes, model_vector
 from privacy.update.quantize import check_fits
@@ -59,49 +58,47 @@ class Rounds:
     ) -> None:
         self.recipe, self.journal, self.blobs, self.progress = recipe, journal, blobs, progress
         self.run_id = recipe.settings.run.run_id
-        self.history = History.read(journal.entries(self.run_id))
+        self.read = Run(self.run_id, journal.log_key.vkey())
+        for entry in journal.entries(self.run_id):
+            self.read.take(entry)
         self.dispatcher = RequestDispatcher(recipe, journal, message_exchange, key)
-        self.dispatcher.seen.update(self.history.seen)
+        self.dispatcher.seen.update(self.read.seen)
 
     def run(self) -> RunClosed:
         """Go on until the run is closed. Raises Unreachable when too few sites are there: start again to resume."""
         self._check_same_recipe()
-        while self.history.closed is None:
-            self._perform(next_action(self.history, min_sites=self.recipe.settings.rounds.min_sites))
+        while self.read.closed is None:
+            self._perform(next_action(self.read, min_sites=self.recipe.settings.rounds.min_sites))
             self.journal.settle()
-        return self.history.closed
+        return self.read.closed
 
     def _perform(self, action: Action) -> None:
         match action:
-            case phases.OpenRun():
+            case steps.OpenRun():
                 self._open()
-            case phases.Greet(server_round, sites):
+            case steps.Greet(server_round, sites):
                 self._greet(server_round, sites)
-            case phases.PlanRound(server_round, sites):
-                self._log(server_round, RoundPlanned(plan=round_plan(self.recipe, self.history, server_round, sites)))
-            case phases.CollectUpdates(index, plan, missing):
-                self._collect_updates(index, plan, missing)
-            case phases.Aggregate(plan, updates):
-                self._aggregate(plan, dict(updates))
-            case phases.AbortRound(plan, received):
-                self._abort(plan, received)
-            case phases.PlanEvaluation(server_round, sites):
-                evaluation = evaluation_plan(self.recipe, self.history, server_round, sites)
+            case steps.PlanRound(server_round, sites):
+                self._log(server_round, RoundPlanned(plan=round_plan(self.recipe, self.read, server_round, sites)))
+            case steps.Collect():
+                self._collect(action)
+            case steps.Aggregate(server_round):
+                self._aggregate(self.read.rounds[server_round])
+            case steps.AbortRound(server_round):
+                self._abort(self.read.rounds[server_round])
+            case steps.PlanEvaluation(server_round, sites):
+                evaluation = evaluation_plan(self.recipe, self.read, server_round, sites)
                 self._log(server_round, EvaluationPlanned(plan=evaluation))
-            case phases.CollectMetrics(index, evaluation, missing):
-                self._collect_metrics(index, evaluation, missing)
-            case phases.Score(evaluation, metrics):
-                self._score(evaluation, dict(metrics))
-            case phases.CloseRun(rounds_aggregated, outcome):
-                final = self.history.selection().kept(self.history.model_digest)
-                self._log(
-                    self.recipe.opened.planned_rounds,
-                    RunClosed(outcome=outcome, rounds_aggregated=rounds_aggregated, final_model=final),
-                )
+            case steps.Score(server_round):
+                self._score(self.read.rounds[server_round])
+            case steps.CloseRun(rounds_aggregated, outcome):
+                final = self.read.selection.kept(self.read.model_digest)
+                closed = RunClosed(outcome=outcome, rounds_aggregated=rounds_aggregated, final_model=final)
+                self._log(self.recipe.opened.planned_rounds, closed)
 
     def _check_same_recipe(self) -> None:
-        opened = self.history.opened
-        if opened is not None and self.history.closed is None:
+        opened = self.read.opened
+        if opened is not None and self.read.closed is None:
             check_same_settings(opened, self.run_id, self.recipe.opened.settings_digest)
         here = (digest_of(self.recipe.contract), sha256(self.recipe.initial_model))
         if opened is not None and here != (opened.contract_digest, opened.initial_model_digest):
@@ -127,36 +124,46 @@ class Rounds:
 
     def _greet(self, server_round: int, sites: Sequence[SiteId]) -> None:
         """Ask what each site runs on. Too few of them is the end for now, and nothing is lost."""
-        entry, before = self._entry(self.history.opened_index), len(self.history.ready)
-        asked = digest_of(entry.body)
-        for site, reply in self.dispatcher.ask(entry, sites, "hello", asked, b"", SiteHello, self.history):
-            verdict = reply if isinstance(reply, Refused) else judge_hello(reply, site, self.recipe, asked)
-            if isinstance(reply, Refused) or verdict is not None:
-                self._refuse(server_round, site, "hello", asked, verdict)
-            else:
-                greeted = SiteReady(site=site, envelope=reply.message.envelope, hello=reply.body)
-                self._log_reply(server_round, site, "hello", asked, greeted)
-        ready, needed = len(self.history.trainers()), self.recipe.settings.rounds.min_sites
-        if ready < needed and len(self.history.ready) == before:
+        before = len(self.read.ready)
+        self._collect(steps.Collect("hello", server_round, self.read.opened_index, tuple(sites)))
+        ready, needed = len(self.read.trainers()), self.recipe.settings.rounds.min_sites
+        if ready < needed and len(self.read.ready) == before:
             raise Unreachable(
                 f"{ready} of at least {needed} training sites are there for round {server_round}",
                 next_step="start the sites' clients, then start the coordinator again: it goes on from here",
             )
 
-    def _collect_updates(self, index: int, plan: RoundPlan, missing: Sequence[SiteId]) -> None:
-        """Send the plan and its model; store each payload, then log it."""
-        asked, model, told = digest_of(plan), self.blobs.get(plan.model_digest), self.history
-        for site, reply in self.dispatcher.ask(self._entry(index), missing, "update", asked, model, SiteUpdate, told):
-            verdict = reply if isinstance(reply, Refused) else judge_update(reply, plan, site, self.recipe, told)
-            if isinstance(reply, Refused) or verdict is not None:
-                self._refuse(plan.server_round, site, "update", asked, verdict)
-                continue
-            self.blobs.put(reply.message.payload)
-            received = UpdateReceived(site=site, envelope=reply.message.envelope, update=reply.body)
-            self._log_reply(plan.server_round, site, "update", asked, received)
+    def _collect(self, action: steps.Collect) -> None:
+        """Send each site the entry and its payload; store the payload of each good reply, then log it."""
+        entry, stored = self.journal.entry(action.index), {digest: b"" for _, digest in action.payloads}
+        for digest in stored:  # sites that get the same payload get the same bytes
+            stored[digest] = self.blobs.get(digest)
+        payloads = {site: stored[digest] for site, digest in action.payloads}
+        digest, wait = entry.body.request_digest(), deadline(self.recipe, self.read, action.phase, action.server_round)
+        question = Question(entry, action.phase, digest, action.missing, payloads, wait)
+        for site, reply in self.dispatcher.ask(question):
+            verdict = reply if isinstance(reply, Refused) else self._accept(action, site, reply)
+            if verdict is not None:
+                self._refuse(action, site, digest, verdict)
 
-    def _aggregate(self, plan: RoundPlan, updates: dict[SiteId, SiteUpdate]) -> None:
+    def _accept(self, action: steps.Collect, site: SiteId, answer: Answer[Any]) -> Refused | None:
+        """Log a reply that the law accepts. One that the log cannot hold is refused like any other: one site must not
+        end the run of all."""
+        body = phases.of(action.phase).record(site, answer.message.envelope, answer.body)
+        if (verdict := judge(answer, body, self.read, action.server_round, self.recipe)) is not None:
+            return verdict
+        if body.blobs():
+            self.blobs.put(answer.message.payload)
+        try:
+            self._append(action.server_round, body)
+        except ContractError:
+            return Refused("coordinator", "malformed")
+        return None
+
+    def _aggregate(self, of_round: Round) -> None:
         """Fold the stored payloads in the order of site names; memory does not grow with the number of sites."""
+        plan, updates = of_round.plan, of_round.updates
+        assert plan is not None
         contract, rule = self.recipe.contract, load_rule(plan.aggregation)
         total = rule.start(contract.size)
         for site in sorted(updates):
@@ -164,7 +171,7 @@ class Rounds:
         weight = sum(plan.cohort[site].weight for site in updates)
         model_in = model_vector(contract, self.blobs.get(plan.model_digest))
         model_out = rule.finish(model_in, total, weight, plan.encoding.scale_log2)
-        before = self.history.model_before
+        before = self.read.model_before
         if plan.server_momentum is not None and before is not None:
             last = model_vector(contract, self.blobs.get(before))
             model_out = with_momentum(model_out, model_in, last, plan.server_momentum)
@@ -178,7 +185,9 @@ class Rounds:
         )
         self._log(plan.server_round, aggregated)
 
-    def _abort(self, plan: RoundPlan, received: int) -> None:
+    def _abort(self, of_round: Round) -> None:
+        plan, received = of_round.plan, len(of_round.updates)
+        assert plan is not None
         self._log(
             plan.server_round,
             RoundAborted(plan_digest=digest_of(plan), received=received, min_sites=plan.min_sites),
@@ -188,57 +197,33 @@ class Rounds:
             next_step="see why with collab-audit show; start the coordinator again to go on with the next round",
         )
 
-    def _collect_metrics(self, index: int, plan: EvaluationPlan, missing: Sequence[SiteId]) -> None:
-        """Send the model back out; a site answers with noised counts, or with a no."""
-        asked, model, told = digest_of(plan), self.blobs.get(plan.model_digest), self.history
-        for site, reply in self.dispatcher.ask(
-            self._entry(index), missing, "evaluate", asked, model, SiteMetrics, told
-        ):
-            verdict = reply if isinstance(reply, Refused) else judge_metrics(reply, plan, site, self.recipe, told)
-            if isinstance(reply, Refused) or verdict is not None:
-                self._refuse(plan.server_round, site, "evaluate", asked, verdict)
-                continue
-            received = MetricsReceived(site=site, envelope=reply.message.envelope, metrics=reply.body)
-            self._log_reply(plan.server_round, site, "evaluate", asked, received)
-
-    def _score(self, plan: EvaluationPlan, metrics: dict[SiteId, SiteMetrics]) -> None:
-        sites = tuple(sorted(metrics))
-        accuracy, macro_f1 = federation_scores(plan.task.places, [metrics[site] for site in sites])
+    def _score(self, of_round: Round) -> None:
+        plan, sites = of_round.evaluation, tuple(sorted(of_round.metrics))
+        assert plan is not None
+        accuracy, macro_f1 = federation_scores(plan.task.places, [of_round.metrics[site] for site in sites])
         evaluated = RoundEvaluated(plan_digest=digest_of(plan), sites=sites, accuracy=accuracy, macro_f1=macro_f1)
         self._log(plan.server_round, evaluated)
 
-    def _refuse(self, server_round: int, site: SiteId, phase: Phase, asked: Digest, verdict: Refused | None) -> None:
+    def _refuse(self, action: steps.Collect, site: SiteId, plan_digest: Digest, verdict: Refused) -> None:
         """A refusal is always logged, never silent."""
-        assert verdict is not None
         refused = ReplyRefused(
             site=site,
-            phase=phase,
-            plan_digest=asked,
+            phase=action.phase,
+            plan_digest=plan_digest,
             by=verdict.by,
             reason=verdict.reason,
             envelope=verdict.envelope,
             refusal=verdict.refusal,
         )
-        self._log(server_round, refused)
-
-    def _log_reply(
-        self,
-        server_round: int,
-        site: SiteId,
-        phase: Phase,
-        asked: Digest,
-        reply: SiteReady | UpdateReceived | MetricsReceived,
-    ) -> None:
-        """A reply that the log cannot hold is refused like any other: one site must not end the run of all."""
-        try:
-            self._log(server_round, reply)
-        except ContractError:
-            self._refuse(server_round, site, phase, asked, Refused("coordinator", "malformed"))
-
-    def _entry(self, index: int) -> AuditEntry:
-        return next(entry for entry in self.journal.entries(self.run_id) if entry.index == index)
+        self._log(action.server_round, refused)
 
     def _log(self, server_round: int, body: EntryBody) -> None:
+        """Log what this coordinator says itself, after the law was asked: what it would not accept is a bug here."""
+        for fault in self.read.faults(draft(body, self.read, server_round)):
+            raise ContractError(f"this coordinator was about to log what no auditor accepts: {fault.sentence}")
+        self._append(server_round, body)
+
+    def _append(self, server_round: int, body: EntryBody) -> None:
         for entry in self.journal.append(self.run_id, server_round, body):
-            self.history.take(entry)
+            self.read.take(entry)
             self.progress(entry)

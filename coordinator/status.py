@@ -6,31 +6,17 @@ Nothing is verified here: that is `collab-audit verify`, which needs no trust in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from coordinator.phases import History
 from privacy.audit.stored import read_log
-from privacy.audit.uncertainty import UNKNOWN, Spread, Spreads, figure
-from privacy.audit.values import Value
+from privacy.audit.values import Plain
 from privacy.audit.values import number as as_number
-from privacy.base.identifiers import RunId
-from privacy.protocol.entries import (
-    AuditEntry,
-    EvaluationPlanned,
-    MetricsReceived,
-    ReplyRefused,
-    RoundAborted,
-    RoundAggregated,
-    RoundEvaluated,
-    RoundPlanned,
-    RunClosed,
-    RunOpened,
-    SiteReady,
-    UpdateReceived,
-)
+from privacy.protocol.entries import AuditEntry
 from privacy.protocol.messages import parse
+from privacy.protocol.run import Round, Run, runs
+from privacy.protocol.uncertainty import figure
 
 
 def read_entries(folder: Path) -> list[AuditEntry]:
@@ -45,106 +31,60 @@ class Teller:
     """Entries as sentences for a reader at a terminal. It follows a log, so that each figure is told with its noise."""
 
     def __init__(self, entries: Iterable[AuditEntry] = ()) -> None:
-        self._spreads = Spreads(entries)
+        self._runs = runs(entries)
 
     def sentence(self, entry: AuditEntry) -> str:
         """The next entry of the log."""
-        self._spreads.take(entry)
-        if isinstance(entry.body, RoundEvaluated):
-            return _evaluated(entry.server_round, entry.body, self._spreads.of(entry.run_id, entry.server_round))
-        return sentence(entry)
+        run = self._runs.setdefault(entry.run_id, Run(entry.run_id))
+        run.take(entry)
+        return entry.body.sentence(run, entry)
 
 
 def sentence(entry: AuditEntry) -> str:
     """One entry by itself; a `Teller` knows the noise of a figure too."""
-    body, number = entry.body, entry.server_round
-    match body:
-        case RunOpened():
-            noise = f"noise multiplier {body.noise_multiplier}" if body.noise_multiplier else "NOT private"
-            return f"run {entry.run_id} opened: {len(body.roster)} sites, {body.planned_rounds} rounds, {noise}"
-        case SiteReady():
-            return f"{body.site} is ready ({body.hello.role}, {body.hello.device})"
-        case RoundPlanned():
-            return f"round {number} of {body.plan.planned_rounds}: asked {len(body.plan.cohort)} sites to train"
-        case UpdateReceived():
-            return f"round {number}: {body.site} sent an update{_spent(body)}"
-        case ReplyRefused():
-            who = "refused" if body.by == "site" else "was refused"
-            return f"round {number}: {body.site} {who} ({body.phase}: {body.reason})"
-        case RoundAggregated():
-            return f"round {number}: new model from {len(body.included)} sites, {body.model_out[:12]}"
-        case RoundAborted():
-            return f"round {number} aborted: {body.received} of at least {body.min_sites} updates; the model stays"
-        case EvaluationPlanned():
-            return f"round {number}: asked {len(body.plan.sites)} sites to evaluate"
-        case MetricsReceived():
-            return f"round {number}: {body.site} sent noised counts"
-        case RoundEvaluated():
-            return _evaluated(number, body, UNKNOWN)
-        case RunClosed():
-            return f"run {entry.run_id} {body.outcome}: {body.rounds_aggregated} rounds, model {body.final_model[:12]}"
+    return entry.body.sentence(Run(entry.run_id), entry)
 
 
-def told(value: Value, deviation: Value) -> str | None:
+def told(value: Plain, deviation: Plain) -> str | None:
     """A figure of a summary with its noise, for people; None where nothing was evaluated yet."""
     if not isinstance(value, int | float):
         return None
     return figure(float(value), deviation if isinstance(deviation, int | float) else None)
 
 
-def runs(entries: Iterable[AuditEntry]) -> dict[RunId, list[AuditEntry]]:
-    """The entries by run, in the order in which the runs were opened."""
-    found: dict[RunId, list[AuditEntry]] = {}
-    for entry in entries:
-        found.setdefault(entry.run_id, []).append(entry)
-    return found
-
-
-def summary(run_id: RunId, entries: Sequence[AuditEntry]) -> dict[str, Value]:
+def summary(run: Run) -> dict[str, Plain]:
     """Where one run stands, as values. Figures are of noised counts, each with its deviation from the noise."""
-    history = History.read(entries)
-    evaluated = max(history.evaluated) if history.evaluated else None
-    last = history.evaluated[evaluated] if evaluated is not None else None
-    spread = Spreads(entries).of(run_id, evaluated) if evaluated is not None else UNKNOWN
+    opened = run.opened
+    evaluated = max((number for number, each in run.rounds.items() if each.evaluated), default=None)
+    last = run.rounds[evaluated] if evaluated is not None else Round(0)
     return {
-        "run_id": run_id,
-        "state": history.closed.outcome if history.closed else "open",
-        "rounds_planned": history.opened.planned_rounds if history.opened else 0,
-        "rounds_aggregated": len(history.aggregated),
-        "rounds_aborted": len(history.aborted),
-        "entries": len(entries),
-        "last_entry_at": datetime.fromtimestamp(entries[-1].recorded_at / 1000, UTC).isoformat(timespec="seconds"),
+        "run_id": run.run_id,
+        "state": run.outcome,
+        "rounds_planned": opened.planned_rounds if opened else 0,
+        "rounds_aggregated": run.rounds_aggregated,
+        "rounds_aborted": run.rounds_aborted,
+        "entries": run.entries,
+        "last_entry_at": datetime.fromtimestamp(run.last_entry_at / 1000, UTC).isoformat(timespec="seconds"),
         "evaluated_round": evaluated,
-        "accuracy": as_number(last.accuracy) if last else None,
-        "accuracy_std": spread.accuracy,
-        "macro_f1": as_number(last.macro_f1) if last else None,
-        "macro_f1_std": spread.macro_f1,
-        "simulated": history.opened.simulated if history.opened else False,
-        "sites": [_site(history, site) for site in sorted(history.opened.roster)] if history.opened else [],
+        "accuracy": as_number(last.evaluated.accuracy) if last.evaluated else None,
+        "accuracy_std": last.spread.accuracy,
+        "macro_f1": as_number(last.evaluated.macro_f1) if last.evaluated else None,
+        "macro_f1_std": last.spread.macro_f1,
+        "simulated": opened.simulated if opened else False,
+        "sites": [_site(run, site) for site in sorted(run.roster)],
     }
 
 
-def _site(history: History, site: str) -> dict[str, Value]:
-    rounds = [number for number, updates in history.updates.items() if site in updates]
-    last = history.updates[max(rounds)][site] if rounds else None
+def _site(run: Run, site: str) -> dict[str, Plain]:
+    updates = [each.updates[site] for _, each in sorted(run.rounds.items()) if site in each.updates]
+    spent = updates[-1].spent if updates else None
     return {
         "site": site,
-        "ready": site in history.ready,
-        "left": site in history.gone,
-        "updates": len(rounds),
-        "refusals": sum(site in sites for sites in history.refused.values()),
-        "epsilon_of_run": as_number(last.spent.epsilon) if last and last.spent else None,
-        "delta": as_number(last.spent.delta) if last and last.spent else None,
-        "unit": last.spent.unit if last and last.spent else None,
+        "ready": site in run.ready,
+        "left": site in run.gone,
+        "updates": len(updates),
+        "refusals": sum(each.refusals_of(site) for each in run.rounds.values()),
+        "epsilon_of_run": as_number(spent.epsilon) if spent else None,
+        "delta": as_number(spent.delta) if spent else None,
+        "unit": spent.unit if spent else None,
     }
-
-
-def _spent(body: UpdateReceived) -> str:
-    spent = body.update.spent
-    return f", epsilon {spent.epsilon} of this run spent (unit: {spent.unit})" if spent else ""
-
-
-def _evaluated(number: int, body: RoundEvaluated, spread: Spread) -> str:
-    macro_f1 = f", macro-F1 {figure(body.macro_f1, spread.macro_f1)}" if body.macro_f1 is not None else ""
-    noise = " (+/-: one standard deviation of the counts' noise)" if spread.accuracy else ""
-    return f"round {number}: accuracy {figure(body.accuracy, spread.accuracy)}{macro_f1}{noise}"

@@ -54,12 +54,12 @@ def run_command(
         print(render(scenario), end="")
         return
     from simulations.build import build
-    from simulations.display import Progress, print_outcome
+    from simulations.display import Display, print_outcome
     from simulations.federation import Federation, results_file
 
     folder = out if out is not None else Path("out") / Path(name).stem
     built = build(scenario, folder, data, fresh=fresh)
-    progress = Progress(sorted(built.sites), quiet=as_json)
+    progress = Display(sorted(built.sites), quiet=as_json)
     with progress.shown():
         outcome = Federation(built, progress.site_did).run(progress.logged)
     write_whole(results_file(folder), json.dumps(outcome.as_json(), indent=2).encode() + b"\n")

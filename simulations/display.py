@@ -22,21 +22,14 @@ from client.site.events import (
     StepEvent,
     TrainedEvent,
 )
-from privacy.audit.uncertainty import Spreads, figure
-from privacy.base.identifiers import SiteId
+from privacy.base.identifiers import RunId, SiteId
 from privacy.commandline.terminal import print_table, say, visible
-from privacy.protocol.entries import (
-    AuditEntry,
-    ReplyRefused,
-    RoundAggregated,
-    RoundEvaluated,
-    RoundPlanned,
-    RunOpened,
-)
+from privacy.protocol.entries import AuditEntry
+from privacy.protocol.run import Run
 from simulations.federation import Outcome, RowsDone
 
 
-class Progress:
+class Display:
     """The state of each site and of the federation; drawn live on a terminal, told in lines elsewhere."""
 
     def __init__(self, sites: list[SiteId], *, quiet: bool) -> None:
@@ -45,7 +38,7 @@ class Progress:
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._live: Live | None = None
-        self._spreads = Spreads()
+        self._runs: dict[RunId, Run] = {}
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -89,22 +82,11 @@ class Progress:
 
     def logged(self, entry: AuditEntry) -> None:
         """A new entry of the log."""
-        self._spreads.take(entry)
-        match entry.body:
-            case RunOpened():
-                self._say("the run is open: settings, roster and first model are in the log")
-            case RoundPlanned():
-                self._say(f"round {entry.server_round}: planned, logged and sent")
-            case RoundAggregated(included=included):
-                self._say(f"round {entry.server_round}: {len(included)} updates folded into the next model")
-            case RoundEvaluated(accuracy=accuracy):
-                spread = self._spreads.of(entry.run_id, entry.server_round).accuracy
-                if accuracy is not None:
-                    noise = " (noise)" if spread else ""
-                    told = f"accuracy {figure(accuracy, spread)}{noise} on the sites' dev splits"
-                    self._say(f"after round {entry.server_round}: {told}")
-            case ReplyRefused(site=site, phase=phase, reason=reason):
-                self._line(f"{site}: no {phase} in round {entry.server_round} ({reason})")
+        run = self._runs.setdefault(entry.run_id, Run(entry.run_id))
+        run.take(entry)
+        sentence = entry.body.headline(run, entry)
+        if sentence is not None:
+            (self._line if hasattr(entry.body, "site") else self._say)(sentence)
 
     def _say(self, sentence: str) -> None:
         self._headline = sentence

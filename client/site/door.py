@@ -25,14 +25,14 @@ from privacy.protocol.checkpoint import check_proof
 from privacy.protocol.delivery import Delivery
 from privacy.protocol.messages import (
     COORDINATOR,
-    Kind,
-    ReasonCode,
+    MessageKind,
     Refusal,
     SignedMessage,
     check_addressed,
     open_message,
     seal,
 )
+from privacy.protocol.reasons import ReasonCode
 
 
 class Unsigned(CollabError):
@@ -96,7 +96,7 @@ class Door:
         self._state.remember_seen(check_proof(entry, delivery.proof, self._log, seen))
 
     def seal(
-        self, message: SignedMessage, kind: Kind, asked: Digest, body: BaseModel, payload: bytes = b""
+        self, message: SignedMessage, kind: MessageKind, asked: Digest, body: BaseModel, payload: bytes = b""
     ) -> SignedMessage:
         """`body`, signed as the answer to `message`."""
         envelope = message.envelope

@@ -35,7 +35,6 @@ from client.site.readiness import Readiness
 from client.site.reports import SiteReports
 from client.site.self_check import RunSelfCheck
 from client.site.state import SiteState
-from privacy.base.canonical import digest_of
 from privacy.base.errors import ContractError, IntegrityError, PlanRefused
 from privacy.base.identifiers import Digest, RunId, sha256
 from privacy.base.randomness import SecretSeed
@@ -331,5 +330,4 @@ class Site:
 
 def _asked(delivery: Delivery) -> Digest:
     """What a reply is bound to: the plan in the entry, or the whole body of an opening."""
-    body = delivery.entry.body
-    return digest_of(body.plan) if isinstance(body, RoundPlanned | EvaluationPlanned) else digest_of(body)
+    return delivery.entry.body.request_digest()

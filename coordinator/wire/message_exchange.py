@@ -23,10 +23,11 @@ from flwr.serverapp import Grid
 
 from privacy.base.errors import ContractError, Unreachable
 from privacy.base.identifiers import SiteId
+from privacy.protocol import phases
 from privacy.protocol.flower import cut, from_content, to_content
-from privacy.protocol.messages import Phase, ReasonCode, SignedMessage
+from privacy.protocol.messages import Phase, SignedMessage
+from privacy.protocol.reasons import ReasonCode
 
-MESSAGE_TYPES: Final[Mapping[Phase, str]] = {"hello": "query", "update": "train", "evaluate": "evaluate"}
 CLIENT_APP_RAISED: Final = 2
 """Flower's ErrorCode.CLIENT_APP_RAISED_EXCEPTION: the site was there and failed. Asking again would not help."""
 PRESENCE_SECONDS: Final = 1.0
@@ -145,7 +146,7 @@ class MessageExchange:
         messages = [
             self._grid.create_message(
                 to_content(request.signed_message, request.pieces),
-                MESSAGE_TYPES[phase],
+                phases.of(phase).message_type,
                 request.node,
                 str(server_round),
                 max(end - now, 0.0) + GRACE_SECONDS,

@@ -9,7 +9,7 @@ models and one sum. What `verify` checks (who said what, in which order) is not 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,10 @@ from privacy.audit.stored import read_log
 from privacy.base.canonical import digest_of
 from privacy.base.errors import CollabError, ContractError, IntegrityError, Unreachable
 from privacy.base.identifiers import Digest, RunId, SiteId, sha256
-from privacy.protocol.entries import AuditEntry, RoundAggregated, RoundPlanned, RunOpened, UpdateReceived
+from privacy.protocol.entries import AuditEntry, RoundAggregated, RunOpened
 from privacy.protocol.messages import SiteUpdate, parse
 from privacy.protocol.plans import RoundPlan
+from privacy.protocol.run import Round, Run
 from privacy.update.delta import ModelContract, model_bytes, model_vector
 from privacy.update.quantize import check_bound
 
@@ -82,8 +83,7 @@ class RunReplay:
         self._contract: ModelContract | None = None
         self._model: NDArray[np.float32] | None = None
         self._before: NDArray[np.float32] | None = None
-        self._plan: RoundPlan | None = None
-        self._updates: dict[SiteId, SiteUpdate] = {}
+        self._run = Run()
         self.model_digest: Digest = ""
         self.rounds = 0
         self.rounds_replayed = 0
@@ -96,16 +96,13 @@ class RunReplay:
 
         After a round that could not be replayed the run goes on with nothing to start from.
         """
+        self._run.take(entry)
         match entry.body:
-            case RoundPlanned(plan=plan):
-                self._plan, self._updates = plan, {}
-            case UpdateReceived() as received:
-                self._updates[received.site] = received.update
             case RunOpened() as opened:
                 self._guarded(entry.index, lambda: self._open(opened))
             case RoundAggregated() as aggregated:
                 self.rounds += 1
-                self._guarded(entry.index, lambda: self._aggregate(aggregated))
+                self._guarded(entry.index, lambda: self._aggregate(aggregated, self._run.round(entry.server_round)))
 
     def _guarded(self, index: int, step: Callable[[], None]) -> None:
         try:
@@ -122,32 +119,43 @@ class RunReplay:
         self._model, self._before = model_vector(contract, self._blobs.get(opened.initial_model_digest)), None
         self._contract, self.model_digest = contract, opened.initial_model_digest
 
-    def _aggregate(self, aggregated: RoundAggregated) -> None:
-        contract, model, plan = self._contract, self._model, self._plan
+    def _aggregate(self, aggregated: RoundAggregated, of_round: Round) -> None:
+        contract, model, plan = self._contract, self._model, of_round.plan
         if contract is None or model is None:
             raise Unreachable("this round cannot be replayed: the model before it could not be computed")
         if plan is None or aggregated.plan_digest != digest_of(plan) or aggregated.model_in != self.model_digest:
             raise IntegrityError("the aggregate does not follow from the plan and the model before it")
-        rule = load_rule(plan.aggregation)
-        total = rule.start(contract.size)
-        for site in aggregated.included:
-            rule.fold(total, self._payload(contract, plan, site))
-        if rule.sum_digest(total) != aggregated.sum_digest:
-            raise IntegrityError("the payloads do not sum to the logged sum")
-        weight = sum(plan.cohort[site].weight for site in aggregated.included)
-        model_out = rule.finish(model, total, weight, plan.encoding.scale_log2)
-        if plan.server_momentum is not None and self._before is not None:
-            model_out = with_momentum(model_out, model, self._before, plan.server_momentum)
+        model_out = self._model_out(contract, model, plan, aggregated, of_round.updates)
         digest = sha256(model_bytes(contract, model_out))
         if digest != aggregated.model_out:
             raise IntegrityError(f"the payloads give model {digest[:12]}, the log names {aggregated.model_out[:12]}")
         self._before, self._model, self.model_digest = model, model_out, digest
         self.rounds_replayed += 1
 
-    def _payload(self, contract: ModelContract, plan: RoundPlan, site: SiteId) -> NDArray[np.int32]:
-        if site not in self._updates or site not in plan.cohort:
-            raise IntegrityError(f"{site} is included, but no update of it is logged")
-        update = self._updates[site]
+    def _model_out(
+        self,
+        contract: ModelContract,
+        model: NDArray[np.float32],
+        plan: RoundPlan,
+        aggregated: RoundAggregated,
+        updates: Mapping[SiteId, SiteUpdate],
+    ) -> NDArray[np.float32]:
+        """The model that the stored payloads give, after their sum held."""
+        rule = load_rule(plan.aggregation)
+        total = rule.start(contract.size)
+        for site in aggregated.included:
+            if site not in updates or site not in plan.cohort:
+                raise IntegrityError(f"{site} is included, but no update of it is logged")
+            rule.fold(total, self._payload(contract, plan, site, updates[site]))
+        if rule.sum_digest(total) != aggregated.sum_digest:
+            raise IntegrityError("the payloads do not sum to the logged sum")
+        weight = sum(plan.cohort[site].weight for site in aggregated.included)
+        model_out = rule.finish(model, total, weight, plan.encoding.scale_log2)
+        if plan.server_momentum is not None and self._before is not None:
+            return with_momentum(model_out, model, self._before, plan.server_momentum)
+        return model_out
+
+    def _payload(self, contract: ModelContract, plan: RoundPlan, site: SiteId, update: SiteUpdate) -> NDArray[np.int32]:
         integers = self._blobs.open_array(update.payload_digest)
         if integers.size != contract.size or update.payload_bytes != contract.payload_bytes:
             raise ContractError(f"the payload of {site} has {integers.size} values, the model {contract.size}")

@@ -2,7 +2,7 @@
 """A log's runs as one JSON value: numbers are numbers, times are times, and nothing is a sentence.
 
 Signed bodies hold real numbers as decimal strings; here each is a number again, known by the type of its field. Every
-noised figure stands beside its deviation (privacy/audit/uncertainty.py).
+noised figure stands beside its deviation (privacy/protocol/uncertainty.py).
 """
 
 from __future__ import annotations
@@ -14,19 +14,33 @@ from typing import Any, Final, get_args
 
 from pydantic import AfterValidator, BaseModel
 
-from privacy.audit.story import Reply, RoundStory, RunStory
 from privacy.base.canonical import DecimalString
-from privacy.protocol.entries import MetricsReceived, ReplyRefused, UpdateReceived
+from privacy.base.identifiers import SiteId
+from privacy.protocol.entries import (
+    EntryBody,
+    EvaluationPlanned,
+    MetricsReceived,
+    ReplyRefused,
+    RoundAborted,
+    RoundAggregated,
+    RoundEvaluated,
+    RoundPlanned,
+    UpdateReceived,
+)
+from privacy.protocol.run import Round, Run
 
-Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
+REPLIES: Final = (UpdateReceived, MetricsReceived, ReplyRefused)
+_HAS_ITS_PLACE: Final = (*REPLIES, RoundPlanned, EvaluationPlanned, RoundAggregated, RoundAborted, RoundEvaluated)
+_OF_THE_LOG: Final = frozenset({"plan_digest", "seen_tree_size"})
 _DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 _IS_DECIMAL: Final = next(item for item in get_args(DecimalString) if isinstance(item, AfterValidator))
 _NAMES: Final = frozenset({"name", "run_id", "host", "hosts"})
 """Settings that are names even when they look like numbers."""
 
 
-def of_run(run: RunStory) -> dict[str, Value]:
+def of_run(run: Run) -> dict[str, Plain]:
     """One run with its rounds."""
     opened, closed = run.opened, run.closed
     return {
@@ -39,31 +53,38 @@ def of_run(run: RunStory) -> dict[str, Value]:
         "final_model": closed.final_model if closed else None,
         "recipe": _recipe(run),
         "sites": {site: of(hello) for site, hello in sorted(run.hellos.items())},
-        "self_checks": {site: of(check) for site, check in sorted(run.self_checks.items())},
-        "mechanism_checks": {site: of(check) for site, check in sorted(run.mechanism_checks.items())},
-        "rounds": [of_round(story) for _, story in sorted(run.rounds.items())],
+        "self_checks": {site: of(check) for site, check in sorted(run.self_checks.latest.items())},
+        "mechanism_checks": {site: of(check) for site, check in sorted(run.self_checks.mechanism.items())},
+        "rounds": [of_round(each) for _, each in sorted(run.rounds.items())],
     }
 
 
-def of_round(story: RoundStory) -> dict[str, Value]:
+def of_round(of_round: Round) -> dict[str, Plain]:
     """One round with its plans, replies and figures."""
-    aggregated, aborted = story.aggregated, story.aborted
+    aggregated, aborted, plan = of_round.aggregated, of_round.aborted, of_round.plan
+    rest: list[Plain] = [{"recorded_at": when(at), **of(body)} for at, body in others(of_round)]
     return {
-        "server_round": story.server_round,
-        "outcome": "aborted" if aborted else story.outcome,
-        "began_at": when(story.began_at),
-        "ended_at": when(story.ended_at),
-        "cohort": len(story.plan.cohort) if story.plan else 0,
+        "server_round": of_round.number,
+        "outcome": "aborted" if aborted else of_round.outcome,
+        "began_at": when(of_round.began_at),
+        "ended_at": when(of_round.ended_at),
+        "cohort": len(plan.cohort) if plan else 0,
         "included": len(aggregated.included) if aggregated else 0,
         "received": aborted.received if aborted else None,
-        "min_sites": story.plan.min_sites if story.plan else None,
+        "min_sites": plan.min_sites if plan else None,
         "total_weight": aggregated.total_weight if aggregated else None,
         "model_out": aggregated.model_out if aggregated else None,
-        **_figures(story),
-        "plan": of(story.plan) if story.plan else None,
-        "evaluation_plan": of(story.evaluation) if story.evaluation else None,
-        "sites": [_reply(story, at, body) for at, body in story.replies],
+        **_figures(of_round),
+        "plan": of(plan) if plan else None,
+        "evaluation_plan": of(of_round.evaluation) if of_round.evaluation else None,
+        "sites": [_reply(of_round, at, body) for at, body in of_round.entries if isinstance(body, REPLIES)],
+        **({"others": rest} if rest else {}),
     }
+
+
+def others(of_round: Round) -> list[tuple[int, EntryBody]]:
+    """What is logged of a round beside its plans, replies and figures: of kinds without a place of their own here."""
+    return [(at, body) for at, body in of_round.entries if not isinstance(body, _HAS_ITS_PLACE)]
 
 
 def when(milliseconds: int) -> str:
@@ -81,13 +102,13 @@ def number(text: str | None) -> int | float | None:
     return float(text) if "." in text else int(text)
 
 
-def of(model: BaseModel) -> dict[str, Value]:
+def of(model: BaseModel) -> dict[str, Plain]:
     """A body with its decimal strings as numbers."""
     fields = type(model).model_fields
     return {name: _plain(getattr(model, name), (field.annotation, field.metadata)) for name, field in fields.items()}
 
 
-def _plain(value: Any, kind: object) -> Value:
+def _plain(value: Any, kind: object) -> Plain:
     if isinstance(value, BaseModel):
         return of(value)
     if isinstance(value, Mapping):
@@ -107,7 +128,7 @@ def _is_decimal(kind: object) -> bool:
     return any(_is_decimal(item) for item in held)
 
 
-def _recipe(run: RunStory) -> Value:
+def _recipe(run: Run) -> Plain:
     if run.opened is None:
         return None
     opened = of(run.opened)
@@ -116,7 +137,7 @@ def _recipe(run: RunStory) -> Value:
     return {**opened, "settings": {name: _settings(section) for name, section in run.opened.settings.items()}}
 
 
-def _settings(value: Any) -> Value:
+def _settings(value: Any) -> Plain:
     """Settings have no types here: what is written as a decimal is one, but for names and what stands in a list."""
     if isinstance(value, Mapping):
         return {
@@ -128,51 +149,50 @@ def _settings(value: Any) -> Value:
     return _plain(value, ())
 
 
-def _figures(story: RoundStory) -> dict[str, Value]:
-    evaluated, spread = story.evaluated, story.spread
+def _figures(of_round: Round) -> dict[str, Plain]:
+    evaluated, spread = of_round.evaluated, of_round.spread
     return {
         "accuracy": number(evaluated.accuracy) if evaluated else None,
         "accuracy_std": spread.accuracy,
         "macro_f1": number(evaluated.macro_f1) if evaluated else None,
         "macro_f1_std": spread.macro_f1,
-        "counts": _counts(story) if evaluated else None,
+        "counts": _counts(of_round) if evaluated else None,
     }
 
 
-def _counts(story: RoundStory) -> Value:
+def _counts(of_round: Round) -> Plain:
     """The federation's noised counts, in all and where they were asked for by class: sums over the scored sites."""
-    assert story.evaluated is not None
-    scored = [
-        body.metrics
-        for _, body in story.replies
-        if isinstance(body, MetricsReceived) and body.site in story.evaluated.sites
-    ]
+    assert of_round.evaluated is not None
+    scored = [of_round.metrics[site] for site in of_round.metrics if site in of_round.evaluated.sites]
     sums = {
         name: [sum(column) for column in zip(*(getattr(metrics, name) for metrics in scored), strict=False)]
         for name in ("right", "actual", "predicted")
     }
-    labels = list(story.evaluation.task.labels) if story.evaluation and sums["right"] else []
+    labels = list(of_round.evaluation.task.labels) if of_round.evaluation and sums["right"] else []
     totals = {name: [getattr(metrics, name) for metrics in scored] for name in ("correct", "incorrect")}
     known = {name: None if None in counts else sum(counts) for name, counts in totals.items()}
     return {**known, "labels": labels, **sums}  # type: ignore[dict-item]
 
 
-def _reply(story: RoundStory, at: int, body: Reply) -> dict[str, Value]:
-    held: dict[str, Value] = {"site": body.site, "recorded_at": when(at)}
+def _reply(of_round: Round, at: int, body: EntryBody) -> dict[str, Plain]:
     match body:
-        case UpdateReceived(update=update):
-            weight = story.plan.cohort[body.site].weight if story.plan and body.site in story.plan.cohort else None
-            told: dict[str, Value] = {
+        case UpdateReceived(site=site, update=update):
+            cohort = of_round.plan.cohort if of_round.plan else {}
+            return {
+                **_came(site, at, "update", "received"),
+                "weight": cohort[site].weight if site in cohort else None,
                 "num_steps": update.num_steps,
                 "payload": update.payload_digest,
                 "bytes": update.payload_bytes,
+                "spent": of(update.spent) if update.spent else None,
             }
-            spent = of(update.spent) if update.spent else None
-            return {**held, "phase": "update", "outcome": "received", "weight": weight, **told, "spent": spent}
-        case MetricsReceived(metrics=metrics):
-            counted = of(metrics)
-            for name in ("plan_digest", "seen_tree_size"):
-                counted.pop(name)
-            return {**held, "phase": "evaluate", "outcome": "received", **counted}
-        case ReplyRefused():
-            return {**held, "phase": body.phase, "outcome": "refused", "by": body.by, "reason": body.reason}
+        case MetricsReceived(site=site, metrics=metrics):
+            counted = {name: value for name, value in of(metrics).items() if name not in _OF_THE_LOG}
+            return {**_came(site, at, "evaluate", "received"), **counted}
+        case ReplyRefused(site=site):
+            return {**_came(site, at, body.phase, "refused"), "by": body.by, "reason": body.reason}
+    raise AssertionError("no reply")
+
+
+def _came(site: SiteId, at: int, phase: str, outcome: str) -> dict[str, Plain]:
+    return {"site": site, "recorded_at": when(at), "phase": phase, "outcome": outcome}

@@ -6,7 +6,7 @@ place.
 2. every stored checkpoint is signed by the log's key, its root is that of the leaves, each continues the one before,
 and the
    last covers all entries; a checkpoint that somebody kept elsewhere (`seen`) is continued too;
-3. every run keeps the law of privacy/audit/runs.py: signatures, order, weights, encodings, epsilons, scores;
+3. every run keeps the law of its kinds of entries (privacy/protocol/kinds/): signatures, order, weights, epsilons;
 4. every blob that the log names and that is here has the digest of its name.
 
 What is only missing (an open run, a blob kept elsewhere) is incomplete, not wrong. Replaying sums and models is
@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from privacy.audit.blobs import BlobReader
 from privacy.audit.findings import Finding, exit_code
-from privacy.audit.runs import RunCheck, check_run
+from privacy.audit.runs import CheckedRun, check_runs
 from privacy.audit.stored import StoredLog, read_log
 from privacy.base.errors import CollabError, ContractError, IntegrityError, Unreachable
 from privacy.base.identifiers import Digest, RunId
@@ -31,8 +31,9 @@ from privacy.log.keys import VerifyKey
 from privacy.log.merkle import Tree, leaf_hash, verify_consistency
 from privacy.log.note import NoteKey
 from privacy.protocol.checkpoint import Checkpoint, open_checkpoint
-from privacy.protocol.entries import AuditEntry, RoundAggregated, RunOpened, UpdateReceived
+from privacy.protocol.entries import AuditEntry
 from privacy.protocol.messages import parse
+from privacy.protocol.run import Run
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -108,14 +109,9 @@ def verify_stored(
     check.checkpoints()
     for note in seen:
         check.seen(note)
-    runs = _runs(check.entries, stored.log_key.vkey())
+    checked = check_runs(check.entries, stored.log_key.vkey())
     blobs_checked, wrong, missing = _check_blobs(blobs, check.entries)
-    opens = [
-        Finding(index=run.opened_index, message=f"run {run.run_id} is not closed") for run in runs if not run.closed
-    ]
-    if not runs:
-        opens.append(Finding(message="the log holds no run"))
-    of_runs = tuple(finding for run in runs for finding in run.findings)
+    of_runs = tuple(finding for each in checked for finding in each.findings)
     return VerifyReport(
         origin=stored.log_key.name,
         entries=len(stored.rows),
@@ -125,12 +121,19 @@ def verify_stored(
         key_expected=expected.fingerprint() if expected is not None else None,
         key_pinned=expected is not None and expected.raw() == stored.log_key.key.raw(),
         seen_held=check.seen_held,
-        runs=tuple(_summary(run) for run in runs),
-        epsilons_checked=sum(run.spending.checked for run in runs),
+        runs=tuple(_summary(each.run) for each in checked),
+        epsilons_checked=sum(each.run.spending.checked for each in checked),
         blobs_checked=blobs_checked,
         findings=(*check.findings, *sorted(of_runs, key=lambda finding: finding.index or 0), *wrong),
-        incomplete=(*check.incomplete, *opens, *missing),
+        incomplete=(*check.incomplete, *_not_closed(checked), *missing),
     )
+
+
+def _not_closed(checked: Sequence[CheckedRun]) -> list[Finding]:
+    """Runs that go on; that there is none at all."""
+    runs = [each.run for each in checked if each.run.closed is None]
+    still_open = [Finding(index=run.opened_index, message=f"run {run.run_id} is not closed") for run in runs]
+    return still_open if checked else [Finding(message="the log holds no run")]
 
 
 class LogCheck:
@@ -251,21 +254,14 @@ class LogCheck:
         self.findings.append(Finding(index=index, checkpoint=checkpoint, message=message))
 
 
-def _runs(entries: Iterable[AuditEntry], log_vkey: str) -> list[RunCheck]:
-    by_run: dict[RunId, list[AuditEntry]] = {}
-    for entry in entries:
-        by_run.setdefault(entry.run_id, []).append(entry)
-    return [check_run(run_id, of_run, log_vkey) for run_id, of_run in by_run.items()]
-
-
-def _summary(run: RunCheck) -> RunSummary:
+def _summary(run: Run) -> RunSummary:
     return RunSummary(
         run_id=run.run_id,
         simulated=run.opened.simulated if run.opened else False,
         planned_rounds=run.opened.planned_rounds if run.opened else 0,
         rounds_aggregated=run.rounds_aggregated,
         rounds_aborted=run.rounds_aborted,
-        closed=run.closed,
+        closed=run.closed is not None,
     )
 
 
@@ -273,16 +269,7 @@ def _named_blobs(entries: Iterable[AuditEntry]) -> dict[Digest, int]:
     """Every blob that the log names, with the first entry that does."""
     named: dict[Digest, int] = {}
     for entry in entries:
-        match entry.body:
-            case RunOpened() as opened:
-                digests = [opened.contract_digest, opened.initial_model_digest]
-            case UpdateReceived() as received:
-                digests = [received.update.payload_digest]
-            case RoundAggregated() as aggregated:
-                digests = [aggregated.model_out]
-            case _:
-                digests = []
-        for digest in digests:
+        for digest in entry.body.blobs():
             named.setdefault(digest, entry.index)
     return named
 

@@ -10,7 +10,6 @@ anonymizers for small batches. Exact decimal arithmetic, so that all three agree
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from functools import lru_cache
 from typing import Annotated, Final, Literal, get_args
@@ -19,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from privacy.base.canonical import DecimalString, decimal_string
 from privacy.base.identifiers import Digest
+from privacy.protocol.reasons import Fault
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -101,21 +101,13 @@ class SelfCheck(BaseModel):
     engine_fingerprint: Digest = Field(description="of the engine without the site's private lists")
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with a self-check. `reason` may cross the border, the sentence stays."""
-
-    reason: Literal["malformed", "recall_below_floor"]
-    sentence: str
-
-
 def faults(check: SelfCheck, plan: AnonymizationPlan) -> tuple[Fault, ...]:
     """All that is wrong with `check` under the plan's demands; none if the anonymizer may be used."""
-    found = [Fault("malformed", wrong) for wrong in _malformed(check, plan.self_check_notes)]
+    wrongs = [Fault(wrong) for wrong in _malformed(check, plan.self_check_notes)]
     for identifier, floor in sorted(plan.min_recall.items()):
         if Decimal(floor) > 0 and (wrong := _below(check.recall.get(identifier), floor)):
-            found.append(Fault("recall_below_floor", f"{identifier.upper()}: {wrong}"))
-    return tuple(found)
+            wrongs.append(Fault(f"{identifier.upper()}: {wrong}", "recall_below_floor"))
+    return tuple(wrongs)
 
 
 def measured_otherwise(check: SelfCheck, before: SelfCheck) -> bool:

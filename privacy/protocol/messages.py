@@ -19,9 +19,11 @@ from privacy.base.errors import ContractError, IntegrityError
 from privacy.base.identifiers import Digest, HexBytes, RunId, SiteId, sha256
 from privacy.dp.params import PrivacySpent
 from privacy.log.keys import SigningKey, VerifyKey
+from privacy.protocol import phases
 from privacy.protocol.anonymization_check import SelfCheck
 from privacy.protocol.mechanism import MechanismCheck
 from privacy.protocol.plans import EncodingPlan
+from privacy.protocol.reasons import ReasonCode
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 UNBOUND_DOMAIN: Final = "collab/envelope/v1"
@@ -32,36 +34,10 @@ MAX_BODY_BYTES: Final = 4 << 20
 MAX_REPLY_BYTES: Final = 64 << 10
 """The longest body of a site. What it says is logged for good, so it is bounded before it is read."""
 
-Kind = Literal["delivery", "site_hello", "site_update", "site_metrics", "refusal"]
-Phase = Literal["hello", "update", "evaluate"]
-
-ReasonCode = Literal[
-    "anonymization_failed",
-    "budget_exceeded",
-    "bug",
-    "clip_exceeded",
-    "data_unusable",
-    "declined",
-    "encoding_overflow",
-    "integrity",
-    "label_unknown",
-    "log_forked",
-    "malformed",
-    "mechanism_check_failed",
-    "model_mismatch",
-    "no_reply",
-    "not_finite",
-    "not_in_cohort",
-    "policy",
-    "recall_below_floor",
-    "replayed",
-    "run_unknown",
-    "signature",
-    "stale_proof",
-    "storage",
-    "wrong_shape",
-]
-"""All that a failure may say across a border. Those that depend on a site's data are read in old logs, never sent."""
+Phase = Annotated[str, AfterValidator(phases.known_phase)]
+"""The name of a phase in which sites are asked: a file in privacy/protocol/phases/."""
+MessageKind = Annotated[str, AfterValidator(phases.known_kind)]
+"""What a message is: "delivery", "refusal", or the reply of a phase."""
 
 
 def _printable(text: str) -> str:
@@ -86,7 +62,7 @@ class Envelope(BaseModel):
     """
 
     model_config = STRICT
-    kind: Kind
+    kind: MessageKind
     run_id: RunId
     server_round: int = Field(ge=0)
     attempt: int = Field(ge=1)
@@ -214,7 +190,7 @@ Body = TypeVar("Body", bound=BaseModel)
 def seal(
     body: BaseModel,
     *,
-    kind: Kind,
+    kind: MessageKind,
     run_id: RunId,
     server_round: int,
     attempt: int,

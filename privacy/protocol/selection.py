@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
 
 from privacy.base.identifiers import Digest
-from privacy.protocol.entries import RoundEvaluated
+
+if TYPE_CHECKING:
+    from privacy.protocol.entries import RoundEvaluated
 
 Measure = Literal["accuracy", "macro_f1"]
 
@@ -33,11 +35,11 @@ class Rule:
     def of(cls, settings: Mapping[str, JsonValue]) -> Rule:
         """The rule in a run's settings as they were logged; of a run before there was one, the last model."""
         rounds = settings.get("rounds")
-        said = rounds if isinstance(rounds, dict) else {}
-        patience = said.get("patience")
+        logged = rounds if isinstance(rounds, dict) else {}
+        patience = logged.get("patience")
         return cls(
-            measure="macro_f1" if said.get("measure") == "macro_f1" else "accuracy",
-            keep="best" if said.get("keep") == "best" else "last",
+            measure="macro_f1" if logged.get("measure") == "macro_f1" else "accuracy",
+            keep="best" if logged.get("keep") == "best" else "last",
             patience=patience if isinstance(patience, int) else 0,
         )
 
@@ -51,7 +53,7 @@ class Selection:
     _models: dict[int, Digest] = field(default_factory=dict)
     _evaluations: int = 0
 
-    def take(self, server_round: int, evaluated: RoundEvaluated, model: Digest) -> None:
+    def take(self, evaluated: RoundEvaluated, model: Digest) -> None:
         """The next evaluation, of `model`. One whose counts left nothing to count is no gain and chooses nothing."""
         self._evaluations += 1
         figure = evaluated.accuracy if self.rule.measure == "accuracy" else evaluated.macro_f1

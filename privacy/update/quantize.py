@@ -9,36 +9,18 @@ an update can be 90 MB.
 from __future__ import annotations
 
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from privacy.base.errors import ContractError, UpdateNotFinite
+from privacy.protocol.encoding import INT32_LIMIT, check_fits, overflow, scaled_bound
+
+__all__ = ["CHUNK", "check_bound", "check_fits", "decode", "encode", "quantize"]
 
 CHUNK: Final = 1 << 15
-INT32_LIMIT: Final = 1 << 31
 INT_BYTES: Final = 4
-
-
-def _overflow(message: str) -> ContractError:
-    return ContractError(message, reason="encoding_overflow", next_step="lower scale_log2, weights or clip norm")
-
-
-def _scaled_bound(weight: int, l2_bound: Decimal | str, scale_log2: int) -> Fraction:
-    if not Decimal(l2_bound).is_finite() or Decimal(l2_bound) <= 0:
-        raise ContractError("an update's l2 bound must be positive")
-    return Fraction(Decimal(l2_bound)) * weight * (1 << scale_log2)
-
-
-def check_fits(total_weight: int, l2_bound: Decimal | str, scale_log2: int) -> None:
-    """Raises ContractError("encoding_overflow") unless total_weight * l2_bound * 2^scale_log2 < 2^31.
-
-    Then no coordinate of the sum of all sites' clipped updates can leave 32 bits.
-    """
-    if _scaled_bound(total_weight, l2_bound, scale_log2) >= INT32_LIMIT:
-        raise _overflow(f"weights of {total_weight} times a clip of {l2_bound} at 2^{scale_log2} leave 31 bits")
 
 
 def quantize(vector: NDArray[np.float32], weight: int, scale_log2: int) -> NDArray[np.int32]:
@@ -55,7 +37,7 @@ def quantize(vector: NDArray[np.float32], weight: int, scale_log2: int) -> NDArr
         if not np.isfinite(piece).all():
             raise UpdateNotFinite
         if np.abs(piece).max() >= INT32_LIMIT:
-            raise _overflow("a value of the update leaves 31 bits")
+            raise overflow("a value of the update leaves 31 bits")
         integers[at : at + CHUNK] = np.trunc(piece)
     return integers
 
@@ -69,7 +51,7 @@ def _sum_of_squares(piece: NDArray[np.int32]) -> int:
 
 def check_bound(integers: NDArray[np.int32], weight: int, l2_bound: Decimal | str, scale_log2: int) -> None:
     """Raises ContractError("clip_exceeded") unless sum q_i^2 <= (weight * l2_bound * 2^scale_log2)^2, exactly."""
-    allowed = _scaled_bound(weight, l2_bound, scale_log2) ** 2
+    allowed = scaled_bound(weight, l2_bound, scale_log2) ** 2
     total = 0
     for at in range(0, integers.size, CHUNK):
         total += _sum_of_squares(integers[at : at + CHUNK])

@@ -25,7 +25,6 @@ from coordinator.planning import Recipe, run_outline
 from coordinator.rounds import Rounds
 from coordinator.settings import FederationSettings
 from coordinator.wire.message_exchange import MessageExchange
-from privacy.audit.spending import epsilon_of
 from privacy.base.canonical import digest_of
 from privacy.base.errors import IntegrityError
 from privacy.base.identifiers import sha256
@@ -50,6 +49,7 @@ from privacy.protocol.messages import (
     seal,
 )
 from privacy.protocol.plans import EvaluationPlan, RoundPlan
+from privacy.protocol.spending import epsilon_of
 from privacy.update.clip import clip
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
 from privacy.update.quantize import encode, quantize
@@ -101,7 +101,7 @@ class Player:
     def _reply(self, message: SignedMessage, place: tuple[str, int]) -> SignedMessage:
         delivery = open_message(message, Delivery, COORDINATOR_KEY.verify_key())
         body = delivery.entry.body
-        asked = digest_of(body.plan) if isinstance(body, RoundPlanned | EvaluationPlanned) else digest_of(body)
+        asked = body.request_digest()
         try:
             self.seen = check_proof(delivery.entry, delivery.proof, LOG, self.seen)
         except IntegrityError as error:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from coordinator.deadlines import MOST_SECONDS, Deadline, deadline, doublings, seconds_needed
-from coordinator.phases import History
+from privacy.protocol.run import Run
 
 MakeStage = Callable[..., Any]
 
 
-def silent(*rounds: int, phase: str = "update") -> History:
-    """A history in which round 1 to 3 were planned, and some of them ended without an answer of somebody."""
-    return History(plans=dict.fromkeys(range(1, 4)), silent={(phase, number) for number in rounds})  # type: ignore[arg-type]
+def silent(*rounds: int, phase: str = "update") -> Run:
+    """A run in which round 1 to 3 were planned, and some of them ended without an answer of somebody."""
+    return Run(asked_in={"update": [1, 2, 3]}, silent={(phase, number) for number in rounds})
 
 
 def test_it_doubles_with_each_round_in_a_row_that_a_site_did_not_finish() -> None:
@@ -57,6 +57,6 @@ def test_a_deadline_does_not_follow_how_long_anybody_took(make_stage: MakeStage)
     for stage in (quick, slow):
         stage.players["birch"].away = {("update", 1)}
         stage.run()
-    told = [deadline(quick.recipe, History.read(stage.entries()), "update", 2) for stage in (quick, slow)]
+    told = [deadline(quick.recipe, Run.read(stage.entries()), "update", 2) for stage in (quick, slow)]
     assert told[0] == told[1]
-    assert told[0].present == 2 * deadline(quick.recipe, History(), "update", 1).present
+    assert told[0].present == 2 * deadline(quick.recipe, Run(), "update", 1).present

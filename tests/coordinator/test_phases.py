@@ -9,22 +9,23 @@ from typing import Any
 
 import pytest
 
-from coordinator.phases import CloseRun, Finished, Greet, History, OpenRun, next_action, plan_digest
+from coordinator.phases import CloseRun, Finished, Greet, OpenRun, next_action
 from coordinator.planning import evaluation_plan, round_plan
 from privacy.base.canonical import digest_of
+from privacy.protocol.run import Run
 
 MakeStage = Callable[..., Any]
 
 
-def action(history: History, min_sites: int = 2) -> Any:
-    return next_action(history, min_sites=min_sites)
+def action(run: Run, min_sites: int = 2) -> Any:
+    return next_action(run, min_sites=min_sites)
 
 
 def test_an_empty_log_is_opened_and_a_closed_one_is_left_alone(make_stage: MakeStage) -> None:
     stage = make_stage()
-    assert action(History()) == OpenRun()
+    assert action(Run()) == OpenRun()
     stage.run()
-    assert action(History.read(stage.entries())) == Finished()
+    assert action(Run.read(stage.entries())) == Finished()
 
 
 def test_asking_for_the_next_action_changes_nothing(make_stage: MakeStage) -> None:
@@ -32,25 +33,25 @@ def test_asking_for_the_next_action_changes_nothing(make_stage: MakeStage) -> No
     stage.run()
     entries = stage.entries()
     for cut in range(len(entries) + 1):
-        history = History.read(entries[:cut])
-        before = copy.deepcopy(history)
-        action(history)
-        assert history == before
+        run = Run.read(entries[:cut])
+        before = copy.deepcopy(run)
+        action(run)
+        assert run == before
 
 
-def test_a_history_read_at_once_is_the_one_taken_entry_by_entry(make_stage: MakeStage) -> None:
+def test_a_run_read_at_once_is_the_one_taken_entry_by_entry(make_stage: MakeStage) -> None:
     stage = make_stage()
     stage.players["birch"].refuse = {("update", 1): "budget_exceeded"}
     stage.run()
-    taken = History()
+    taken = Run()
     for entry in stage.entries():
         taken.take(entry)
-    assert taken == History.read(stage.entries())
+    assert taken == Run.read(stage.entries())
     assert taken.gone == {"birch"}
     assert taken.trainers() == ("alder", "cedar")
 
 
-def test_two_runs_share_a_log_and_no_history(make_stage: MakeStage) -> None:
+def test_two_runs_share_a_log_and_no_run(make_stage: MakeStage) -> None:
     stage = make_stage()
     first = stage.run()
     settings = stage.settings.model_copy(update={"run": stage.settings.run.model_copy(update={"run_id": "autumn"})})
@@ -72,7 +73,7 @@ def test_whoever_is_not_there_is_greeted_and_nobody_else(make_stage: MakeStage, 
         for entry in stage.entries()
         if entry.body.kind == "run_opened" or (entry.body.kind == "site_ready" and entry.body.site not in missing)
     ]
-    asked = action(History.read(entries), min_sites=3)
+    asked = action(Run.read(entries), min_sites=3)
     assert asked == Greet(0, missing) if missing else not isinstance(asked, Greet)
 
 
@@ -81,9 +82,9 @@ def test_a_run_stops_as_soon_as_too_few_sites_can_ever_train_again(make_stage: M
     stage.players["birch"].refuse = {("update", 1): "policy"}
     stage.run()
     entries = [entry for entry in stage.entries() if entry.server_round <= 1]
-    history = History.read(entries)
-    assert action(history, min_sites=3) == CloseRun(rounds_aggregated=1, outcome="stopped")
-    assert not isinstance(action(history, min_sites=2), CloseRun)
+    run = Run.read(entries)
+    assert action(run, min_sites=3) == CloseRun(rounds_aggregated=1, outcome="stopped")
+    assert not isinstance(action(run, min_sites=2), CloseRun)
 
 
 def test_a_plan_made_again_from_the_same_log_is_the_same_plan(make_stage: MakeStage) -> None:
@@ -91,15 +92,15 @@ def test_a_plan_made_again_from_the_same_log_is_the_same_plan(make_stage: MakeSt
     stage.run()
     entries = stage.entries()
     for cut, entry in enumerate(entries):
-        history = History.read(entries[:cut])
+        run = Run.read(entries[:cut])
         if entry.body.kind == "round_planned":
-            again = round_plan(stage.recipe, history, entry.server_round, history.trainers())
+            again = round_plan(stage.recipe, run, entry.server_round, run.trainers())
         elif entry.body.kind == "evaluation_planned":
-            again = evaluation_plan(stage.recipe, history, entry.server_round, sorted(history.ready))
+            again = evaluation_plan(stage.recipe, run, entry.server_round, sorted(run.ready))
         else:
             continue
         assert again == entry.body.plan
-        assert plan_digest(again) == digest_of(entry.body.plan)
+        assert entry.body.request_digest() == digest_of(again)
 
 
 def test_every_round_has_a_public_seed_of_its_own(make_stage: MakeStage) -> None:

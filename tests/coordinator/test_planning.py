@@ -8,33 +8,39 @@ from typing import Any
 
 import pytest
 
-from coordinator.phases import History
 from coordinator.planning import evaluation_plan, members, round_plan
 from privacy.base.errors import Unreachable
+from privacy.protocol.entries import RunOpened
+from privacy.protocol.run import Run
 
 MakeStage = Callable[..., Any]
 
 
+def _opened(stage: Any) -> Run:
+    opened: RunOpened = stage.recipe.opened
+    return Run(opened=opened, model_digest=opened.initial_model_digest)
+
+
 def test_every_round_and_every_purpose_has_public_randomness_of_its_own(make_stage: MakeStage) -> None:
     stage = make_stage(evaluator=True)
-    history = History(opened=stage.recipe.opened)
+    run = _opened(stage)
     sites = tuple(stage.players)
-    seeds = [round_plan(stage.recipe, history, number, sites).public_seed for number in (1, 2)]
-    seeds += [evaluation_plan(stage.recipe, history, number, sites).public_seed for number in (0, 1, 2)]
+    seeds = [round_plan(stage.recipe, run, number, sites).public_seed for number in (1, 2)]
+    seeds += [evaluation_plan(stage.recipe, run, number, sites).public_seed for number in (0, 1, 2)]
     assert len({*seeds, stage.recipe.opened.public_seed}) == 6
 
 
 def test_an_evaluator_is_counted_with_and_never_weighed(make_stage: MakeStage) -> None:
     stage = make_stage(evaluator=True)
-    sites, history = tuple(stage.players), History(opened=stage.recipe.opened)
+    sites, run = tuple(stage.players), _opened(stage)
     assert set(members(stage.recipe, sites)) == {"alder", "birch", "cedar"}
-    assert set(round_plan(stage.recipe, history, 1, sites).cohort) == {"alder", "birch", "cedar"}
-    assert evaluation_plan(stage.recipe, history, 1, sites).sites == sites
+    assert set(round_plan(stage.recipe, run, 1, sites).cohort) == {"alder", "birch", "cedar"}
+    assert evaluation_plan(stage.recipe, run, 1, sites).sites == sites
 
 
 def test_the_same_log_gives_the_same_plan(make_stage: MakeStage) -> None:
     stage = make_stage()
-    plans = [round_plan(stage.recipe, History(opened=stage.recipe.opened), 1, ("alder", "birch")) for _ in range(2)]
+    plans = [round_plan(stage.recipe, _opened(stage), 1, ("alder", "birch")) for _ in range(2)]
     assert plans[0] == plans[1]
     assert {site: member.size_bucket for site, member in plans[0].cohort.items()} == {"alder": 100, "birch": 200}
 
@@ -56,6 +62,6 @@ def test_an_evaluator_never_counts_as_one_who_trains(make_stage: MakeStage) -> N
     """Else a round could be opened with fewer trainers than rounds.min_sites asks for."""
     stage = make_stage(evaluator=True)
     stage.run()
-    history = History.read(stage.entries())
-    assert set(history.ready) == {"alder", "birch", "cedar", "public"}
-    assert history.trainers() == ("alder", "birch", "cedar")
+    run = Run.read(stage.entries())
+    assert set(run.ready) == {"alder", "birch", "cedar", "public"}
+    assert run.trainers() == ("alder", "birch", "cedar")

@@ -16,10 +16,8 @@ from coordinator.phases import (
     Action,
     Aggregate,
     CloseRun,
-    CollectMetrics,
-    CollectUpdates,
+    Collect,
     Greet,
-    History,
     OpenRun,
     PlanEvaluation,
     PlanRound,
@@ -30,6 +28,7 @@ from privacy.audit.replay import replay
 from privacy.audit.verify import verify
 from privacy.base.errors import SettingsError, StorageFailed, Unreachable
 from privacy.protocol.entries import AuditEntry
+from privacy.protocol.run import Run
 
 MakeStage = Callable[..., Any]
 
@@ -37,15 +36,16 @@ FOLLOWS = {
     "run_opened": OpenRun,
     "site_ready": Greet,
     "round_planned": PlanRound,
-    "update_received": CollectUpdates,
+    "update_received": Collect,
     "round_aggregated": Aggregate,
     "round_aborted": AbortRound,
     "evaluation_planned": PlanEvaluation,
-    "metrics_received": CollectMetrics,
+    "metrics_received": Collect,
     "round_evaluated": Score,
     "run_closed": CloseRun,
 }
-ASKING = {"hello": Greet, "update": CollectUpdates, "evaluate": CollectMetrics}
+ASKING = {"hello": Greet, "update": Collect, "evaluate": Collect}
+PHASES = {"update_received": "update", "metrics_received": "evaluate"}
 
 
 class Killed(BaseException):
@@ -81,14 +81,15 @@ def test_after_every_prefix_of_the_log_the_next_action_is_the_one_that_was_taken
     stage.run()
     entries = stage.entries()
     for cut, taken in enumerate(entries):
-        action = next_action(History.read(entries[:cut]), min_sites=2)
+        action = next_action(Run.read(entries[:cut]), min_sites=2)
         expected = ASKING[taken.body.phase] if taken.body.kind == "reply_refused" else FOLLOWS[taken.body.kind]
         assert type(action) is expected, taken.body.kind
-        if isinstance(action, CollectUpdates | CollectMetrics):
+        if isinstance(action, Collect):
             assert taken.body.site == action.missing[0]
+            assert action.phase == PHASES.get(taken.body.kind, getattr(taken.body, "phase", None))
         if isinstance(action, Greet):
             assert taken.body.site == action.sites[0]
-        again: Action = next_action(History.read(entries[:cut]), min_sites=2)
+        again: Action = next_action(Run.read(entries[:cut]), min_sites=2)
         assert again == action
 
 

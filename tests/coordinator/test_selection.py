@@ -30,7 +30,7 @@ def evaluated(figure: float | None) -> RoundEvaluated:
 def taken(rule: Rule, figures: list[float | None]) -> Selection:
     selection = Selection(rule)
     for number, figure in enumerate(figures):
-        selection.take(number, evaluated(figure), f"{number:064x}")
+        selection.take(evaluated(figure), f"{number:064x}")
     return selection
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from coordinator import status
 from privacy.protocol.entries import AuditEntry, SiteReady
+from privacy.protocol.run import Run
 
 MakeStage = Callable[..., Any]
 
@@ -47,7 +48,7 @@ def test_a_figure_of_exact_counts_has_no_noise(make_stage: MakeStage) -> None:
 def test_a_summary_holds_numbers(make_stage: MakeStage) -> None:
     stage = make_stage(rounds={"per_class": True})
     stage.run()
-    summary = status.summary("spring", stage.entries())
+    summary = status.summary(Run.read(stage.entries()))
     assert summary["evaluated_round"] == 2
     for name in ("accuracy", "accuracy_std", "macro_f1", "macro_f1_std"):
         assert isinstance(summary[name], int | float)

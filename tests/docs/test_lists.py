@@ -27,9 +27,8 @@ from client.settings.site_settings import SiteSettings
 from coordinator.settings import FederationSettings
 from privacy.base import errors, parts
 from privacy.commandline import terminal
-from privacy.protocol import messages
+from privacy.protocol import kinds, messages, phases
 from privacy.protocol.enrolment import Enrolment
-from privacy.protocol.entries import EntryBody
 from privacy.protocol.plans import Scope
 from privacy.text.reading.modes import MODES
 
@@ -90,10 +89,8 @@ def test_the_scopes() -> None:
 
 
 def test_the_entry_kinds() -> None:
-    bodies: tuple[type[BaseModel], ...] = get_args(get_args(EntryBody)[0])
-    kinds = [str(body.model_fields["kind"].default) for body in bodies]
     table = section("docs/audit-log.md", "Format").split("The kinds of entry")[1].split("\n\n")[1]
-    assert sorted(first_column(table)) == sorted(kinds)
+    assert sorted(first_column(table)) == kinds.names()
 
 
 def test_the_reason_codes() -> None:
@@ -122,8 +119,9 @@ def test_what_leaves_a_site_field_by_field() -> None:
 
 
 def test_no_other_body_is_signed_by_a_site() -> None:
-    kinds = set(get_args(messages.Kind))
-    assert kinds == {"delivery", "site_hello", "site_update", "site_metrics", "refusal"}
+    signed = {phases.of(phase).body for phase in phases.names()}
+    assert {Enrolment, messages.Envelope, messages.Refusal} | signed == set(LEAVES)
+    assert {"delivery", "refusal"} == phases.BESIDE_REPLIES
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from client.site.events import RefusedEvent
 from privacy.protocol.entries import AuditEntry, MetricsReceived, RoundEvaluated
 from privacy.protocol.messages import SiteMetrics
-from simulations.display import Progress
+from simulations.display import Display
 
 
 def entry(body: Any) -> AuditEntry:
@@ -33,7 +34,7 @@ def counted(site: str, noise_std: str) -> AuditEntry:
 
 @pytest.mark.parametrize(("noise_std", "told"), [("8", "0.600 +/- 0.041 (noise)"), ("0", "0.600 on the sites'")])
 def test_an_accuracy_is_told_with_its_noise(capsys: pytest.CaptureFixture[str], noise_std: str, told: str) -> None:
-    progress = Progress(["a", "b"], quiet=False)
+    progress = Display(["a", "b"], quiet=False)
     for site in ("a", "b"):
         progress.logged(counted(site, noise_std))
     scored = RoundEvaluated(plan_digest="0" * 64, sites=("a", "b"), accuracy="0.6", macro_f1=None)
@@ -42,9 +43,9 @@ def test_an_accuracy_is_told_with_its_noise(capsys: pytest.CaptureFixture[str], 
 
 
 def test_what_a_site_says_of_itself_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress(["a"], quiet=False)
+    progress = Display(["a"], quiet=False)
     why = "\x1b[2J[red]x[/red]\u202e"
-    progress.site_did("a", {"event": "refused", "phase": "update", "round": 1, "why": why})
+    progress.site_did("a", RefusedEvent(at=0, run_id="demo", phase="update", round=1, why=why))
     printed = capsys.readouterr().err
     assert "\x1b" not in printed
     assert "\u202e" not in printed

@@ -25,7 +25,6 @@ from client.site.site import Site
 from coordinator import provision
 from coordinator.app import make_recipe
 from coordinator.journal import Journal
-from coordinator.phases import History
 from coordinator.planning import evaluation_plan, round_plan
 from coordinator.settings import FederationSettings
 from privacy.base.canonical import canonical_bytes, digest_of
@@ -42,6 +41,7 @@ from privacy.protocol.messages import (
     open_message,
     seal,
 )
+from privacy.protocol.run import Run
 
 NOW = datetime.now(UTC)
 SEED = PublicSeed(b"\x11" * 32)
@@ -144,7 +144,7 @@ class Clinic:
         self.initial = initial
         self.recipe = make_recipe(self.federation, lambda *numbers: changes.get("noise", "1.5"), None)
         self.journal = self.open_journal(self.federation.root)
-        self.history = History()
+        self.run = Run()
         self.key = self.federation.coordinator_key()
         self.site = self.start()
 
@@ -158,7 +158,7 @@ class Clinic:
 
     def log(self, number: int, body: Any) -> AuditEntry:
         (entry,) = self.journal.append("spring", number, body)
-        self.history.take(entry)
+        self.run.take(entry)
         return entry
 
     def message(
@@ -197,7 +197,7 @@ class Clinic:
         return self.site.answer(self.message(self.opened, "hello"))
 
     def planned(self, number: int = 1, **changes: Any) -> AuditEntry:
-        plan = round_plan(self.recipe, self.history, number, ("clinic",))
+        plan = round_plan(self.recipe, self.run, number, ("clinic",))
         return self.log(number, RoundPlanned(plan=plan.model_copy(update=changes)))
 
     def ask(self, number: int = 1, **changes: Any) -> SignedMessage:
@@ -209,7 +209,7 @@ class Clinic:
         return self.site.answer(self.message(self.evaluation(number, **changes), "evaluate", self.initial))
 
     def evaluation(self, number: int = 0, **changes: Any) -> AuditEntry:
-        plan = evaluation_plan(self.recipe, self.history, number, ("clinic",)).model_copy(update=changes)
+        plan = evaluation_plan(self.recipe, self.run, number, ("clinic",)).model_copy(update=changes)
         return self.log(number, EvaluationPlanned(plan=plan))
 
     def opened_reply(self, message: SignedMessage, kind: type) -> Any:

@@ -49,7 +49,7 @@ def test_a_plan_answered_twice_gets_the_same_bytes_and_is_charged_once(clinic: C
 
 
 def test_an_evaluation_answered_twice_gets_the_same_noise_and_is_charged_once(clinic: Clinic) -> None:
-    plan = evaluation_plan(clinic.recipe, clinic.history, 0, ("clinic",))
+    plan = evaluation_plan(clinic.recipe, clinic.run, 0, ("clinic",))
     entry = clinic.log(0, EvaluationPlanned(plan=plan))
     first, again = (clinic.site.answer(clinic.message(entry, "evaluate", clinic.initial)) for _ in range(2))
     assert clinic.wire(first) == clinic.wire(again)
@@ -153,7 +153,7 @@ def test_a_log_that_was_cut_back_is_a_fork(clinic: Clinic) -> None:
     cut = clinic.open_journal(clinic.root / "cut")
     cut.append("spring", 0, clinic.recipe.opened)
     clinic.journal, kept = cut, clinic.journal
-    plan = round_plan(clinic.recipe, clinic.history, 3, ("clinic",))
+    plan = round_plan(clinic.recipe, clinic.run, 3, ("clinic",))
     (entry,) = cut.append("spring", 3, RoundPlanned(plan=plan))
     charged = clinic.charged()
     assert (

@@ -133,7 +133,7 @@ def test_an_unknown_version_is_refused(logs: dict[int, StoredLog]) -> None:
 
 def test_a_reader_sees_what_each_site_tested(pristine_log: Path) -> None:
     (run,) = chosen(pristine_log)
-    assert set(run.mechanism_checks) == {"alder", "birch"}
-    told = facts.of_mechanism_check(run.mechanism_checks["alder"])
+    assert set(run.self_checks.mechanism) == {"alder", "birch"}
+    told = facts.of_mechanism_check(run.self_checks.mechanism["alder"])
     assert told["sigma"] == "1.1 x 1 within 0.001"
     assert "noise_streams" in told["passed"]

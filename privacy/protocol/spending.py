@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ from privacy.base.errors import CollabError, ContractError
 from privacy.base.identifiers import SiteId
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent, Unit
 from privacy.protocol.plans import EvaluationPlan
+from privacy.protocol.reasons import Fault, unless
 
 TOLERANCE = Decimal("0.001")
 """The width of a bin of PLD's privacy loss: its epsilon is pessimistic by about as much."""
@@ -59,40 +61,52 @@ def overspent(private: PrivacyParams, events: Sequence[PrivacyEvent]) -> str | N
     return f"the whole planned run costs epsilon {epsilon:.3f}, the plan promises {private.target_epsilon}"
 
 
+@dataclass(frozen=True)
+class Release:
+    """One answer of a site: what it released (None: nothing private), and what the site says that it has spent."""
+
+    event: PrivacyEvent | None
+    spent: PrivacySpent | None
+
+
+@dataclass
 class Spending:
     """What the sites of one run were asked for and have answered. `checked` counts the claims that were recomputed."""
 
-    def __init__(self) -> None:
-        self._asked: dict[SiteId, set[PrivacyEvent]] = {}
-        self._answered: dict[SiteId, Counter[PrivacyEvent]] = {}
-        self.checked = 0
+    _requested: dict[SiteId, set[PrivacyEvent]] = field(default_factory=dict)
+    _answered: dict[SiteId, Counter[PrivacyEvent]] = field(default_factory=dict)
+    checked: int = 0
 
     def ask(self, site: SiteId, event: PrivacyEvent | None) -> None:
         """A logged plan asks `site` for a release."""
         if event is not None:
-            self._asked.setdefault(site, set()).add(event)
+            self._requested.setdefault(site, set()).add(event)
 
-    def answer(
-        self, site: SiteId, event: PrivacyEvent | None, spent: PrivacySpent | None, unit: Unit, delta: str
-    ) -> Iterator[str]:
-        """What is wrong with the claim `spent` of a reply that released `event`."""
+    def faults(self, site: SiteId, release: Release, unit: Unit, delta: str) -> Iterator[Fault]:
+        """What is wrong with what `site` claims, now that it made `release`."""
+        event, spent = release.event, release.spent
         if event is None or spent is None:
-            if (event is None) != (spent is None):
-                yield "privacy is claimed for a release that is not private, or missing for one that is"
+            sentence = "privacy is claimed for a release that is not private, or missing for one that is"
+            yield from unless(event is None and spent is None, sentence)
             return
-        answered = self._answered.setdefault(site, Counter())
-        answered[event] += 1
         if (spent.unit, spent.delta) != (unit, delta):
-            yield f"epsilon is claimed for unit {spent.unit} at delta {spent.delta}; the plan has {unit} at {delta}"
+            claimed = f"epsilon is claimed for unit {spent.unit} at delta {spent.delta}"
+            yield Fault(f"{claimed}; the plan has {unit} at {delta}")
+        answered = self._answered.get(site, Counter()) + Counter([event])
         if not answered <= Counter(spent.events):
-            yield "the claimed events lack a release whose answer is in this log"
-        if not set(spent.events) <= self._asked.get(site, set()):
-            yield "the claimed events hold a release that no plan of this run asked of this site"
-        self.checked += 1
+            yield Fault("the claimed events lack a release whose answer is in this log")
+        if not set(spent.events) <= self._requested.get(site, set()):
+            yield Fault("the claimed events hold a release that no plan of this run asked of this site")
         try:
             epsilon = epsilon_of(spent.events, spent.delta)
         except (CollabError, ArithmeticError, ValueError):
-            yield "the claimed events cannot be accounted for"
+            yield Fault("the claimed events cannot be accounted for")
             return
         if Decimal(spent.epsilon) < Decimal(epsilon) - TOLERANCE:
-            yield f"epsilon {spent.epsilon} is claimed, but its events cost {epsilon:.4f}"
+            yield Fault(f"epsilon {spent.epsilon} is claimed, but its events cost {epsilon:.4f}")
+
+    def take(self, site: SiteId, release: Release) -> None:
+        """`site` has answered with `release`."""
+        if release.event is not None and release.spent is not None:
+            self._answered.setdefault(site, Counter())[release.event] += 1
+            self.checked += 1

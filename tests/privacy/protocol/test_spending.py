@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from privacy.audit.spending import TOLERANCE, Spending, epsilon_of, overspent
 from privacy.base.canonical import decimal_string
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent
+from privacy.protocol.spending import TOLERANCE, Release, Spending, epsilon_of, overspent
 
 DELTA = "0.00001"
 EVENT = PrivacyEvent(noise_multiplier="1.1", sample_rate="0.05", steps=20, partition="train")
@@ -33,7 +33,15 @@ def wrongs(claim: PrivacySpent | None, *, asked: tuple[PrivacyEvent, ...] = (EVE
     spending = Spending()
     for event in asked:
         spending.ask("alder", event)
-    return list(spending.answer("alder", EVENT, claim, "patient", DELTA))
+    return answered(spending, claim)
+
+
+def answered(spending: Spending, claim: PrivacySpent | None, event: PrivacyEvent | None = EVENT) -> list[str]:
+    """What is wrong with alder's claim; then its answer counts."""
+    release = Release(event, claim)
+    sentences = [fault.sentence for fault in spending.faults("alder", release, "patient", DELTA)]
+    spending.take("alder", release)
+    return sentences
 
 
 @pytest.mark.parametrize(("above", "holds"), [("0.01", True), ("0", True), ("-0.0009", True), ("-0.0011", False)])
@@ -50,9 +58,9 @@ def test_a_claim_of_other_events_than_were_asked_is_found() -> None:
 def test_a_claim_that_leaves_an_answered_release_out_is_found() -> None:
     spending = Spending()
     spending.ask("alder", EVENT)
-    assert list(spending.answer("alder", EVENT, spent(EVENT), "patient", DELTA)) == []
-    assert any("lack a release" in w for w in spending.answer("alder", EVENT, spent(EVENT), "patient", DELTA))
-    assert list(spending.answer("alder", EVENT, spent(EVENT, EVENT, EVENT), "patient", DELTA)) == []
+    assert answered(spending, spent(EVENT)) == []
+    assert any("lack a release" in w for w in answered(spending, spent(EVENT)))
+    assert answered(spending, spent(EVENT, EVENT, EVENT)) == []
 
 
 @pytest.mark.parametrize("changed", [{"unit": "record"}, {"delta": "0.0001"}])
@@ -63,14 +71,14 @@ def test_a_claim_for_another_unit_or_delta_is_found(changed: dict[str, str]) -> 
 
 def test_a_private_release_needs_a_claim_and_a_public_one_has_none() -> None:
     assert wrongs(None)
-    assert list(Spending().answer("alder", None, spent(EVENT), "patient", DELTA))
-    assert list(Spending().answer("alder", None, None, "patient", DELTA)) == []
+    assert answered(Spending(), spent(EVENT), None)
+    assert answered(Spending(), None, None) == []
 
 
 def test_one_site_s_releases_are_not_asked_of_another() -> None:
     spending = Spending()
     spending.ask("birch", EVENT)
-    assert any("no plan" in wrong for wrong in spending.answer("alder", EVENT, spent(EVENT), "patient", DELTA))
+    assert any("no plan" in wrong for wrong in answered(spending, spent(EVENT)))
 
 
 @pytest.mark.parametrize(("short", "holds"), [("0", True), ("0.0009", True), ("0.0011", False), ("1", False)])

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.audit.uncertainty import Spread, figure, spread
 from privacy.base.canonical import decimal_string
 from privacy.protocol.messages import SiteMetrics
 from privacy.protocol.scores import federation_scores
+from privacy.protocol.uncertainty import Spread, figure, spread
 
 
 def counts(right: tuple[int, ...], actual: tuple[int, ...], predicted: tuple[int, ...], std: float) -> SiteMetrics:

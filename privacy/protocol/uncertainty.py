@@ -9,12 +9,11 @@ rough where a sum is hardly above its own noise, as those of rare classes are. N
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from privacy.base.canonical import DecimalString
-from privacy.protocol.entries import AuditEntry, EvaluationPlanned, MetricsReceived, RoundEvaluated
 from privacy.protocol.messages import SiteMetrics
 
 EXACT_DIGITS = 3
@@ -75,31 +74,6 @@ def _f1_variance(right: int, whole: int, variance: float) -> float:
         return 0.25 if variance else 0.0
     f1 = min(max(2 * right / whole, 0.0), 1.0)
     return variance * (4 + 2 * f1**2) / whole**2
-
-
-class Spreads:
-    """The deviations of a log's evaluations, entry by entry; also of one that is being written."""
-
-    def __init__(self, entries: Iterable[AuditEntry] = ()) -> None:
-        self._counts: dict[str, dict[str, SiteMetrics]] = {}
-        self._found: dict[tuple[str, int], Spread] = {}
-        for entry in entries:
-            self.take(entry)
-
-    def take(self, entry: AuditEntry) -> None:
-        """The next entry, of any run."""
-        match entry.body:
-            case EvaluationPlanned():
-                self._counts[entry.run_id] = {}
-            case MetricsReceived(site=site, metrics=metrics):
-                self._counts.setdefault(entry.run_id, {})[site] = metrics
-            case RoundEvaluated(sites=sites):
-                held = self._counts.pop(entry.run_id, {})
-                self._found[entry.run_id, entry.server_round] = spread([held[site] for site in sites if site in held])
-
-    def of(self, run_id: str, server_round: int) -> Spread:
-        """Of the evaluation after round `server_round`; unknown for one that was not seen."""
-        return self._found.get((run_id, server_round), UNKNOWN)
 
 
 def figure(value: DecimalString | float | None, deviation: float | None) -> str:
