@@ -200,7 +200,7 @@ class Rounds:
     def _score(self, of_round: Round) -> None:
         plan, sites = of_round.evaluation, tuple(sorted(of_round.metrics))
         assert plan is not None
-        accuracy, macro_f1 = federation_scores(plan.task.places, [of_round.metrics[site] for site in sites])
+        accuracy, macro_f1 = federation_scores(plan.task.num_outputs, [of_round.metrics[site] for site in sites])
         evaluated = RoundEvaluated(plan_digest=digest_of(plan), sites=sites, accuracy=accuracy, macro_f1=macro_f1)
         self._log(plan.server_round, evaluated)
 

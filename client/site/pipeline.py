@@ -263,19 +263,19 @@ class SitePipeline:
         first. Steps are private, and so is when they end. Nothing of a half-trained network is kept.
         """
         bench, examples = self._bench(contract, public_seed), self.examples(contract, public_seed, "train")
-        load_arrays(bench.model.network, unflatten(contract, model_in))
+        load_arrays(bench.model.trainable, unflatten(contract, model_in))
         steps: list[StepRecord] = []
 
         def keep(record: StepRecord) -> None:
             steps.append(record)
             on_step(record)
-            if not _within(bench.model.network, self._settings.policy.max_weight):
+            if not _within(bench.model.trainable, self._settings.policy.max_weight):
                 raise _RanAway
 
         size_bucket, vector = plan.cohort[self._settings.site.name].size_bucket, model_in
         try:
             run_round(plan, bench.model, examples, seed=seed, size_bucket=size_bucket, on_step=keep)
-            vector = flatten(contract, trainable_arrays(bench.model.network))
+            vector = flatten(contract, trainable_arrays(bench.model.trainable))
         except _RanAway:
             pass
         return Trained(vector, tuple(steps), len(examples), examples.refused, vector is model_in)
@@ -285,7 +285,7 @@ class SitePipeline:
         public = self._settings.site.role == "evaluator"
         bench = self._bench(contract, public_seed)
         examples = self.examples(contract, public_seed, "test" if public else "dev")
-        load_arrays(bench.model.network, unflatten(contract, model))
+        load_arrays(bench.model.trainable, unflatten(contract, model))
         if public:
             return count(bench.model, examples, batch_tokens=BATCH_TOKENS)
         units = examples.units(self._settings.policy.unit)

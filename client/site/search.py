@@ -252,7 +252,7 @@ class Search:
         bucket = self._settings.policy.size_bucket
         metrics = noised_metrics(counts, counting, counting.noise_std(), bucket, seed, None, 0)
         self._budget.settle()
-        accuracy, macro_f1 = federation_scores(plan.task.places, [metrics])
+        accuracy, macro_f1 = federation_scores(plan.task.num_outputs, [metrics])
         return TrialResult(trial.number, trial.digest, accuracy, macro_f1, metrics.noise_std)
 
     def _counting(self, plan: RoundPlan) -> EvaluationPlan:

@@ -25,7 +25,7 @@ def faults(metrics: SiteMetrics, plan: EvaluationPlan, size_bucket: int, *, publ
     if plan.figures == "accuracy":
         if lengths != {0}:
             yield Fault("there are counts by class, which nobody asked for")
-    elif lengths != {plan.task.places}:
+    elif lengths != {plan.task.num_outputs}:
         yield Fault("there is not one count a label")
     planned = "0" if public else plan.noise_std()
     noise = f"the counts bear noise of {metrics.noise_std}, the plan asked for {planned}"

@@ -70,8 +70,8 @@ class TaskPlan(BaseModel):
     )
 
     @property
-    def places(self) -> int:
-        """Places of each vector of counts: one a label, or one where the task has no labels."""
+    def num_outputs(self) -> int:
+        """The length of each vector of counts: one a label, or one where the task has no labels."""
         return max(1, len(self.labels))
 
     def counts_sensitivity(self, figures: Figures | None) -> float:

@@ -69,20 +69,22 @@ class Activations:
         start, stop = (int(self.pieces.offsets[place]) for place in (rows.start, rows.stop))
         pieces = WordPieces(self.pieces.ids[start:stop], self.pieces.offsets[rows.start : rows.stop + 1] - start)
         values = None
-        if model.lower is not None:
+        if model.frozen_encoder is not None:
             values = self.values(model)[rows] if model.entry == "pooled" else self.values(model)[start:stop]
         task = tasks.load(plan.name)
         read = [task.read(record, of_row, plan) for record, of_row in zip(records, self.rows[rows], strict=True)]
-        readings = tuple(one for one in read if isinstance(one, TaskExample))
-        if len(readings) != len(records):
+        task_examples = tuple(one for one in read if isinstance(one, TaskExample))
+        if len(task_examples) != len(records):
             raise ValueError("a record's label is not the plan's")
-        return TextExamples(task, plan, Features(model, pieces, values), readings, tuple(records), 0, pieces.lengths)
+        return TextExamples(
+            task, plan, Features(model, pieces, values), task_examples, tuple(records), 0, pieces.lengths
+        )
 
     def values(self, model: SharedBert) -> Tensor:
         """What the frozen part of `model` gives for all rows (client.learning.training.features.Features.values)."""
-        if model.lower is None:
+        if model.frozen_encoder is None:
             raise ValueError("nothing of this model is frozen")
-        layers = len(list(model.lower.encoder.layer.values()))  # type: ignore[operator,union-attr]
+        layers = len(list(model.frozen_encoder.encoder.layer.values()))  # type: ignore[operator,union-attr]
         name = f"{model.entry}-{layers}-{self.texts.corpus.max_tokens}-{self.texts.digest[:12]}.npy"
         if name not in self._values:
             with exclusive(self._folder / f"{name}.lock"):

@@ -80,8 +80,8 @@ class Bench:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.case, self.device = case, device
         model = build(load_packaged(), case.plan(), {"text": 4}, PublicSeed(bytes(32)), device)
-        self.network: nn.Module = model.network.train()
-        self.heads = model.network.head_parameters()
+        self.network: nn.Module = model.trainable.train()
+        self.heads = model.trainable.head_parameters()
         drawn = torch.Generator().manual_seed(2)
         ids = torch.randint(1000, 30000, (BATCH, case.tokens), generator=drawn)
         places = torch.arange(case.tokens).repeat(BATCH, 1)

@@ -126,8 +126,8 @@ class Scores:
 def score_spans(predicted: Sequence[Any], examples: TextExamples, task: TaskPlan) -> Scores:
     """What the spans in `predicted` are worth: all entities count, those behind the cut as not found."""
     counting = task.model_copy(update={"counted": MOST_ENTITIES})
-    pairs = zip(predicted, examples.readings, strict=True)
-    counts = [np.array(examples.task.tally(one, reading, counting), np.int64) for one, reading in pairs]
+    pairs = zip(predicted, examples.task_examples, strict=True)
+    counts = [np.array(examples.task.count(one, reading, counting), np.int64) for one, reading in pairs]
     right, actual, said = np.sum(counts, axis=0)  # each (types,)
     by_type = 2 * right / np.maximum(actual + said, 1)
     found = Counts(*(tuple(int(one) for one in vector) for vector in (right, actual, said)))
@@ -235,7 +235,7 @@ class Bench:
         pretrained, seed = self.activations.pretrained, PublicSeed.from_integer(cell.seed)
         heads = tasks.load(contract.task.name).heads(contract.task)
         model = build_model(pretrained, contract.training, heads, seed, torch.device("cpu"))
-        load_arrays(model.network, unflatten(contract, model_vector(contract, stored)))
+        load_arrays(model.trainable, unflatten(contract, model_vector(contract, stored)))
         rows = self.texts.of(split)
         examples = self.activations.examples([row.record for row in rows], contract.task, model)
         predicted = predict(model, examples)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from client.learning.model.model import Network, build
+from client.learning.model.model import TrainableStack, build
 from client.learning.model.pretrained import load_packaged
 from privacy.base.randomness import PublicSeed, SecretSeed
 from privacy.dp import clipping
@@ -87,7 +87,7 @@ class Step:
 
 def take_step(device: torch.device, *, bf16: bool) -> Step:
     """One step of DP-SGD by book-keeping, rate 1, on `device`; under autocast if `bf16`."""
-    network = build(load_packaged(), PLAN, {"text": LABELS}, PublicSeed(bytes(32)), device).network.eval()
+    network = build(load_packaged(), PLAN, {"text": LABELS}, PublicSeed(bytes(32)), device).trainable.eval()
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     before = _flat(parameters)
     batch, targets = _rows(device)
@@ -113,7 +113,7 @@ def _rows(device: torch.device) -> tuple[Mapping[str, Tensor], Tensor]:
     return {name: one.to(device) for name, one in inputs.items()}, targets.to(device)
 
 
-def _losses(network: Network, batch: Mapping[str, Tensor], targets: Tensor) -> Tensor:
+def _losses(network: TrainableStack, batch: Mapping[str, Tensor], targets: Tensor) -> Tensor:
     return nn.functional.cross_entropy(network(batch)["text"], targets, reduction="none")
 
 

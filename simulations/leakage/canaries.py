@@ -74,13 +74,13 @@ class HeadAudit:
         self, units: list[list[int]], seed: SecretSeed, plant: Plant | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The loop as it is. Returns the first model, (labels, width + 1), bias last, and what each step released."""
-        network = self.subject.model(self._training).network
-        head = network.classifier
+        trainable = self.subject.model(self._training).trainable
+        head = trainable.classifier
         assert head is not None
         start = np.hstack([head.weight.detach().numpy(), head.bias.detach().numpy()[:, None]]).astype(np.float64)
         released: list[NDArray[np.float32]] = []
         train(
-            network,
+            trainable,
             TrainingData(self._examples, units, longest=1),
             self._claim.params(plant),
             TrainingLoop(

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim import SGD
 
-from client.learning.model.model import SharedBert, load_arrays, trainable, trainable_arrays
+from client.learning.model.model import SharedBert, load_arrays, trainable_arrays, trainable_parameters
 from client.learning.training.training import prepare
 from privacy.dp.params import PrivacyParams
 from privacy.dp.training import TrainingData, TrainingLoop, train
@@ -43,22 +43,22 @@ class NoteMatching:
         self._model: SharedBert = subject.model(plan.model_copy(update={**some, **lora}))
         records = subject.records("matching", candidates)
         self._examples = prepare(records, subject.task, self._model, subject.pretrained)
-        self._start = trainable_arrays(self._model.network)
+        self._start = trainable_arrays(self._model.trainable)
 
     def run(self, noise_multiplier: str, tries: int) -> Matched:
         """Train on one candidate after the other, `tries` times, and let the filter say each time which it was."""
         true = np.arange(tries) % len(self._examples)
         received = np.stack([self._sent(int(row), at, noise_multiplier) for at, row in enumerate(true)])
-        load_arrays(self._model.network, self._start)
+        load_arrays(self._model.trainable, self._start)
         scores = np.stack([likelihoods(received, self._gradient(row)) for row in range(len(self._examples))], axis=1)
         return matched(scores, true, noise_multiplier)
 
     def _sent(self, row: int, attempt: int, noise_multiplier: str) -> NDArray[np.float32]:
         """What one step on this row alone sends, as a gradient."""
-        network = self._model.network
-        load_arrays(network, self._start)
+        trainable = self._model.trainable
+        load_arrays(trainable, self._start)
         train(
-            network,
+            trainable,
             TrainingData(self._examples, [[row]]),
             PrivacyParams(
                 sample_rate="1",
@@ -72,16 +72,16 @@ class NoteMatching:
             TrainingLoop(lambda parameters: SGD(parameters, lr=RATE), 1, 1, lambda record: None),
             seed=self._subject.secret(f"matching/{self._scope}/{noise_multiplier}/{attempt}"),
         )
-        after = trainable_arrays(network)
+        after = trainable_arrays(trainable)
         delta = np.concatenate([(after[name] - self._start[name]).reshape(-1) for name in self._start])
         payload = encode(quantize(clip(delta, CLIP_NORM), 1, SCALE_LOG2))
         return (-decode(payload, delta.size) / 2.0**SCALE_LOG2 / RATE).astype(np.float32)
 
     def _gradient(self, row: int) -> NDArray[np.float32]:
         """A candidate's clipped gradient, as anybody with the model computes it."""
-        network = self._model.network
-        parameters = list(trainable(network).values())
-        losses = self._examples.losses(network.eval(), self._examples.batch([row]))
+        trainable = self._model.trainable
+        parameters = list(trainable_parameters(trainable).values())
+        losses = self._examples.losses(trainable.eval(), self._examples.batch([row]))
         gradient = torch.cat([one.reshape(-1) for one in torch.autograd.grad(losses.sum(), parameters)])
         clipped: NDArray[np.float32] = (gradient / max(1.0, float(gradient.norm()))).numpy()
         return clipped

@@ -116,7 +116,7 @@ def _released(
     """What each step releases, (steps, values), not divided by anything; the model stays as it is."""
     released: list[NDArray[np.float32]] = []
     train(
-        model.network,
+        model.trainable,
         TrainingData(examples, examples.units(params.unit), tags=examples.tags(params.unit), longest=24),
         params,
         TrainingLoop(lambda parameters: RecordingSGD(parameters, 0.0, released.append), 100, size, lambda record: None),
@@ -146,9 +146,9 @@ def _model(pretrained: Pretrained, name: str, scope: Scope, public: PublicSeed, 
         physical_batch_size=16,
     )
     model = build(pretrained, training, tasks.load(name).heads(_plan(name)), public, torch.device("cpu"))
-    if model.network.classifier is not None:
+    if model.trainable.classifier is not None:
         with torch.no_grad():
-            model.network.classifier.weight.mul_(steeper)
+            model.trainable.classifier.weight.mul_(steeper)
     return model
 
 

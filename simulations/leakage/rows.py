@@ -60,29 +60,29 @@ class RowMembership:
         return self._attack(self._plain)
 
     def _private(self, rows: Sequence[int], at: int, plant: Plant | None) -> nn.Module:
-        network = self._start()
+        trainable = self._start()
         train(
-            network,
+            trainable,
             TrainingData(self._rows, [[row] for row in rows], longest=1),
             self._claim.params(plant),
             _loop(self._claim.bucket(self._members, plant)),
             seed=self._subject.secret(f"membership/{at}"),
         )
-        return network
+        return trainable
 
     def _plain(self, rows: Sequence[int], at: int) -> nn.Module:
-        network = self._start()
+        trainable = self._start()
         train_plain(
-            network,
+            trainable,
             TrainingData(self._rows, [[row] for row in rows], longest=1),
             PlainParams("1", PLAIN_STEPS, "record"),
             _loop(self._members),
             seed=self._subject.secret(f"membership/{at}"),
         )
-        return network
+        return trainable
 
     def _start(self) -> nn.Module:
-        return self._subject.model(training_plan("head", LEARNING_RATE)).network
+        return self._subject.model(training_plan("head", LEARNING_RATE)).trainable
 
     def _attack(self, trained: Callable[[Sequence[int], int], nn.Module]) -> Exposure:
         """Model 0 is trained on the members and attacked, the others are its shadows."""
@@ -103,12 +103,12 @@ class RowMembership:
     def _split(self, losses: Losses) -> tuple[Losses, Losses]:
         return losses[: self._members], losses[self._members :]
 
-    def _measured(self, network: nn.Module) -> tuple[Losses, NDArray[np.bool_]]:
+    def _measured(self, trainable: nn.Module) -> tuple[Losses, NDArray[np.bool_]]:
         """Of members and others: the loss, and whether the label as it stands is predicted."""
         with torch.no_grad():
             batch = self._rows.batch(range(self._attacked))
-            right = (network(batch)["text"].argmax(1) == batch["targets"]).numpy()
-            return self._rows.losses(network, batch).double().numpy(), right
+            right = (trainable(batch)["text"].argmax(1) == batch["targets"]).numpy()
+            return self._rows.losses(trainable, batch).double().numpy(), right
 
 
 def _make_optimizer(parameters: list[nn.Parameter]) -> SGD:

@@ -96,8 +96,8 @@ class UpdateInversion:
 
     def _sent(self, noise_multiplier: str, attempt: int) -> NDArray[np.float64]:
         """The lowest layer's part of the payload, (outputs of query, key and value, inputs)."""
-        network = self._subject.model(self._training).network
-        before = trainable_arrays(network)
+        trainable = self._subject.model(self._training).trainable
+        before = trainable_arrays(trainable)
         params = PrivacyParams(
             sample_rate="1",
             noise_multiplier=noise_multiplier,
@@ -108,13 +108,13 @@ class UpdateInversion:
             unit="record",
         )
         train(
-            network,
+            trainable,
             TrainingData(self._examples, self._examples.units("record")),
             params,
             TrainingLoop(_sgd, NOTES, NOTES, lambda record: None),
             seed=self._subject.secret(f"inversion/{attempt}"),
         )
-        after = trainable_arrays(network)
+        after = trainable_arrays(trainable)
         delta = np.concatenate([(after[name] - before[name]).reshape(-1) for name in before])
         payload = encode(quantize(clip(delta, CLIP_NORM), WEIGHT, SCALE_LOG2))
         received = decode(payload, delta.size) / (WEIGHT * 2.0**SCALE_LOG2)
@@ -134,7 +134,7 @@ def _words(examples: TextExamples, row: int) -> frozenset[int]:
 
 def _inputs(model: SharedBert, place: int) -> Matrix:
     """The lowest layer's input for every word at `place`, (words, H)."""
-    embeddings = model.network.embeddings
+    embeddings = model.trainable.embeddings
     assert embeddings is not None
     words = embeddings.word_embeddings.num_embeddings
     with torch.no_grad():

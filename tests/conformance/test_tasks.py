@@ -122,7 +122,7 @@ def test_labels_come_from_the_plan_alone(tiny: Pretrained, name: str) -> None:
 def test_an_examples_loss_and_prediction_depend_on_it_alone(tiny: Pretrained, name: str) -> None:
     """Beside other rows, in another order and with more padding."""
     examples = made(tiny, name)
-    network = examples.features.model.network.eval()
+    network = examples.features.model.trainable.eval()
 
     def of(rows: list[int]) -> list[float]:
         batch = examples.batch(rows)
@@ -149,7 +149,7 @@ def drawn(rows: int) -> RowDraws:
 @pytest.mark.parametrize("name", NAMES)
 def test_private_gradients_of_a_task_equal_a_loop_over_its_examples(tiny: Pretrained, name: str, scope: str) -> None:
     examples = made(tiny, name, scope, numbers=5)
-    network = examples.features.model.network.train()
+    network = examples.features.model.trainable.train()
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     with using(drawn(5).of(0, list(range(5)))):
         batch = examples.batch(list(range(5)))
@@ -173,7 +173,7 @@ def test_a_task_is_learnt(tiny: Pretrained, name: str) -> None:
     """Fitting the rows themselves: the loss falls by half at least, and the counts rise."""
     examples = made(tiny, name, "top", numbers=8)
     model = examples.features.model
-    rows, network = list(range(8)), model.network
+    rows, network = list(range(8)), model.trainable
     optimizer = torch.optim.Adam([parameter for parameter in network.parameters() if parameter.requires_grad], 0.01)
     before, losses = count(model, examples), []
     network.train()
@@ -195,7 +195,7 @@ def test_a_task_is_learnt(tiny: Pretrained, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_no_example_counts_for_more_than_the_plan_says(name: str, data: st.DataObject) -> None:
-    """For any prediction and any reading: the noise is made for `counted`."""
+    """For any prediction and any example: the noise is made for `counted`."""
     bound = data.draw(st.integers(1, 6))
     given_plan, task = plan(name, counted=bound), tasks.load(name)
     words = data.draw(st.integers(1, 12))
@@ -203,34 +203,34 @@ def test_no_example_counts_for_more_than_the_plan_says(name: str, data: st.DataO
         classes = st.lists(st.integers(0, 4), min_size=words, max_size=words)
         target = np.array(data.draw(classes))
         target[data.draw(st.integers(0, words - 1))] = -100
-        reading = TaskExample(target, beyond=tuple(data.draw(st.lists(st.integers(0, 9), min_size=2, max_size=2))))
-        said = np.array(data.draw(classes))
+        example = TaskExample(target, beyond=tuple(data.draw(st.lists(st.integers(0, 9), min_size=2, max_size=2))))
+        predicted = np.array(data.draw(classes))
     elif name == "multi_label":
         chosen = st.lists(st.booleans(), min_size=4, max_size=4)
-        reading, said = TaskExample(np.array(data.draw(chosen), np.float32)), np.array(data.draw(chosen))
+        example, predicted = TaskExample(np.array(data.draw(chosen), np.float32)), np.array(data.draw(chosen))
     elif name == "question_answering":
         ends = st.lists(st.integers(0, 9), min_size=2, max_size=2)
-        reading, said = TaskExample(np.array(sorted(data.draw(ends)))), np.array(sorted(data.draw(ends)))
+        example, predicted = TaskExample(np.array(sorted(data.draw(ends)))), np.array(sorted(data.draw(ends)))
     elif name == "masked_language":
         hidden = data.draw(st.integers(0, 9))
-        reading, said = TaskExample(np.array(0)), np.array([data.draw(st.integers(0, hidden)), hidden])
+        example, predicted = TaskExample(np.array(0)), np.array([data.draw(st.integers(0, hidden)), hidden])
     elif name == "regression":
         unit = st.floats(0, 1, width=32)
-        reading, said = TaskExample(np.array(data.draw(unit))), np.array(data.draw(unit))
+        example, predicted = TaskExample(np.array(data.draw(unit))), np.array(data.draw(unit))
     else:  # the place of a label
-        reading, said = TaskExample(np.array(data.draw(st.integers(0, 3)))), np.array(data.draw(st.integers(0, 3)))
-    right, actual, predicted = (np.array(one) for one in task.tally(said, reading, given_plan))
-    for counted in (right, actual, predicted):
-        assert counted.shape == (given_plan.places,)
+        example, predicted = TaskExample(np.array(data.draw(st.integers(0, 3)))), np.array(data.draw(st.integers(0, 3)))
+    right, actual, claimed = (np.array(one) for one in task.count(predicted, example, given_plan))
+    for counted in (right, actual, claimed):
+        assert counted.shape == (given_plan.num_outputs,)
         assert counted.min() >= 0
         assert counted.sum() <= bound
-    assert (right <= np.minimum(actual, predicted)).all()
+    assert (right <= np.minimum(actual, claimed)).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_examples_give_counts_of_zero(tiny: Pretrained, name: str) -> None:
     counts = count(made(tiny, name).features.model, made(tiny, name), [])
-    assert counts.right == counts.actual == counts.predicted == (0,) * plan(name).places
+    assert counts.right == counts.actual == counts.predicted == (0,) * plan(name).num_outputs
     assert counts.accuracy is None
 
 
@@ -238,7 +238,7 @@ def test_no_examples_give_counts_of_zero(tiny: Pretrained, name: str) -> None:
 def test_a_number_that_is_none_is_counted_within_the_bound_and_stops_nothing(tiny: Pretrained, name: str) -> None:
     """A model can be made to say NaN of any text; int(floor(NaN)) once stopped an evaluation where that text was."""
     examples = made(tiny, name, "head")
-    network = examples.features.model.network
+    network = examples.features.model.trainable
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.fill_(float("nan"))
@@ -260,7 +260,7 @@ def test_a_record_on_which_a_task_stumbles_costs_itself_alone(
     tiny: Pretrained, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = tasks.load(name)
-    read, tally = task.read, task.tally
+    read, count_one = task.read, task.count
 
     def stumbling(record: AnonymizedRecord, *rest: object) -> object:
         if record.record_id == "r3":
@@ -277,12 +277,12 @@ def test_a_record_on_which_a_task_stumbles_costs_itself_alone(
         seen.append(arguments)
         if len(seen) == 2:
             raise ValueError("no count")
-        return tally(*arguments)  # type: ignore[arg-type]
+        return count_one(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(task, "tally", stumbling_too)
+    monkeypatch.setattr(task, "count", stumbling_too)
     one, two = count(less.features.model, less, [0]), count(less.features.model, less, [1])
     assert sum(one.actual) >= 0
-    assert two.actual == two.predicted == two.right == (0,) * plan(name).places
+    assert two.actual == two.predicted == two.right == (0,) * plan(name).num_outputs
 
 
 @pytest.mark.parametrize(
@@ -300,10 +300,10 @@ def test_what_is_not_bounded_as_the_noise_needs_it_is_not_counted(
 ) -> None:
     examples = made(tiny, "multi_label")
     bounded = replace(examples, plan=plan("multi_label", counted=2, counted_per_label=1))
-    monkeypatch.setattr(tasks.load("multi_label"), "tally", lambda *_: added)
+    monkeypatch.setattr(tasks.load("multi_label"), "count", lambda *_: added)
     counts = count(examples.features.model, bounded)
     assert counts.right == counts.actual == counts.predicted == (0, 0, 0, 0)
-    monkeypatch.setattr(tasks.load("multi_label"), "tally", lambda *_: [[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 1]])
+    monkeypatch.setattr(tasks.load("multi_label"), "count", lambda *_: [[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0, 1]])
     assert count(examples.features.model, bounded, [0, 1]).actual == (2, 2, 0, 0)
 
 

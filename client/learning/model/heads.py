@@ -20,8 +20,11 @@ from transformers import BertConfig
 
 from client.learning.model.pretrained import Pretrained
 
-View = Literal["text", "pieces", "marked", "vocabulary"]
-Heads = Mapping[View, int]
+HeadView = Literal["text", "pieces", "marked", "vocabulary"]
+Batch = Mapping[str, Tensor]
+"""What a model and its heads take, by name; the first dimension of each is the rows."""
+
+Heads = Mapping[HeadView, int]
 """Outputs of each head; of "vocabulary" as many as the model has word pieces, whatever is said here."""
 
 CLASSIFIER: Final = "classifier"
@@ -50,7 +53,7 @@ class MaskedLmHead(nn.Module):
         return logits
 
 
-def classified(heads: Heads) -> tuple[View, int] | None:
+def classified(heads: Heads) -> tuple[HeadView, int] | None:
     """The view and the outputs of the classifier; None where there is only the masked-language head."""
     return next(((view, outputs) for view, outputs in heads.items() if view != "vocabulary"), None)
 

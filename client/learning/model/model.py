@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shared BERT: which part of it is trained (the scope), and the part below, which stays frozen.
 
-A `SharedBert` is two stacks: `lower`, frozen, whose activations are computed once (client.learning.training.features),
-and `network`, which takes them and holds every trainable array. The heads are the task's (client.learning.model.heads).
+A `SharedBert` is two stacks: `frozen_encoder`, whose activations are computed once (client.learning.training.features),
+and `trainable`, which takes them and holds every trained array. The heads are the task's (client.learning.model.heads).
 What a scope trains, in the order in which the arrays travel:
 
     head    the heads
@@ -34,9 +34,10 @@ from client.learning.model.attention import KEYED
 from client.learning.model.heads import (
     CLASSIFIER,
     MASKED_LM,
+    Batch,
     Heads,
+    HeadView,
     MaskedLmHead,
-    View,
     classified,
     classifier,
     mean_of_marks,
@@ -49,13 +50,12 @@ from privacy.dp.dropout import keyed
 from privacy.protocol.plans import TrainingPlan
 
 Entry = Literal["pooled", "hidden", "tokens"]
-"""What `network` takes: the masked mean (B, H), the hidden states below it (B, T, H), or token ids (B, T)."""
+"""What `trainable` takes: the masked mean (B, H), the hidden states below it (B, T, H), or token ids (B, T)."""
 
 ADAPTED: Final = ("lora", "bitfit")
 """Scopes that change something small in each of some layers; with 0 layers named, in all."""
 
 HEAD_STD: Final = 0.02  # BERT's own initializer_range
-Batch = Mapping[str, Tensor]
 
 
 class LoraLinear(nn.Module):
@@ -99,7 +99,7 @@ class Stack(nn.Module):
         return states
 
 
-class Network(Stack):
+class TrainableStack(Stack):
     """The upper stack and the task's heads: a batch to the outputs of each head, by its view."""
 
     def __init__(self, config: BertConfig, layers: range, *, embeddings: bool, heads: Heads, dropout: float) -> None:
@@ -109,12 +109,12 @@ class Network(Stack):
         self.classifier = classifier(heads, config.hidden_size)
         self.masked_lm = MaskedLmHead(config) if "vocabulary" in heads else None
 
-    def forward(self, batch: Batch) -> dict[View, Tensor]:
+    def forward(self, batch: Batch) -> dict[HeadView, Tensor]:
         """The outputs. "marked" takes "marks" (B, 2, 2) as well, "vocabulary" takes "hidden_at" (B, P)."""
         if "pooled" in batch:
             return self._classified("text", batch["pooled"], batch)
         hidden = self.hidden(batch)
-        outputs: dict[View, Tensor] = {}
+        outputs: dict[HeadView, Tensor] = {}
         head = classified(self.heads)
         if head is not None:
             outputs = self._classified(head[0], hidden, batch)
@@ -123,7 +123,7 @@ class Network(Stack):
             outputs["vocabulary"] = self.masked_lm(self.dropout(hidden.gather(1, places)))
         return outputs
 
-    def _classified(self, view: View, hidden: Tensor, batch: Batch) -> dict[View, Tensor]:
+    def _classified(self, view: HeadView, hidden: Tensor, batch: Batch) -> dict[HeadView, Tensor]:
         assert self.classifier is not None
         if view == "text" and hidden.ndim == 3:
             hidden = masked_mean(hidden, batch["mask"])
@@ -151,10 +151,10 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class SharedBert:
-    """The model of one site: `lower` is frozen and in eval mode (None: nothing lies below), `network` is trained."""
+    """The model of one site: `frozen_encoder` is in eval mode (None: nothing lies below), `trainable` is trained."""
 
-    network: Network
-    lower: Stack | None
+    trainable: TrainableStack
+    frozen_encoder: Stack | None
     entry: Entry
     device: torch.device
     hidden_size: int
@@ -168,36 +168,46 @@ def build(
     Raises ContractError if the scope asks for layers or ranks that the model lacks, SettingsError if the pretrained
     file lacks an array.
     """
-    config, count = pretrained.config, int(pretrained.config.num_hidden_layers)
+    count = int(pretrained.config.num_hidden_layers)
     first = first_layer(training, count)
     from_embeddings = first == 0 and training.scope != "head"
-    dropping = copy.deepcopy(config)
-    dropping.hidden_dropout_prob = dropping.attention_probs_dropout_prob = float(training.dropout)
-    if float(training.dropout) > 0:
-        dropping._attn_implementation = KEYED
-    with torch.device("meta"):
-        network = Network(
-            dropping, range(first, count), embeddings=from_embeddings, heads=heads, dropout=float(training.dropout)
-        )
-        lower = None if from_embeddings else Stack(config, range(first), embeddings=True)
-    keyed(network)
-    network.requires_grad_(training.scope in ("top", "full"))
-    if training.scope == "bitfit":
-        _train_biases(network)
-    _fill(network, pretrained)
-    if network.embeddings is not None and training.scope != "full":
-        network.embeddings.requires_grad_(False)
-        network.embeddings.dropout.p = 0.0  # what is frozen is the same in every pass
+    trainable = _trainable_stack(pretrained, training, heads, range(first, count), from_embeddings)
     if training.scope == "lora":
-        _adapt(network, training, public_seed)
-    _start_heads(network, pretrained, training, public_seed)
-    if lower is not None:
-        lower.requires_grad_(False)
-        _fill(lower, pretrained)
-        lower.eval().to(device)
+        _adapt(trainable, training, public_seed)
+    _start_heads(trainable, pretrained, training, public_seed)
+    frozen_encoder = None if from_embeddings else _frozen_encoder(pretrained, range(first)).to(device)
     pooled = training.scope == "head" and set(heads) == {"text"}
     entry: Entry = "pooled" if pooled else "tokens" if from_embeddings else "hidden"
-    return SharedBert(network.to(device), lower, entry, device, int(config.hidden_size))
+    return SharedBert(trainable.to(device), frozen_encoder, entry, device, int(pretrained.config.hidden_size))
+
+
+def _trainable_stack(
+    pretrained: Pretrained, training: TrainingPlan, heads: Heads, layers: range, embeddings: bool
+) -> TrainableStack:
+    """The upper layers with their pretrained arrays, of which those are trained that the scope trains."""
+    config, dropout = copy.deepcopy(pretrained.config), float(training.dropout)
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+    if dropout > 0:
+        config._attn_implementation = KEYED
+    with torch.device("meta"):
+        stack = TrainableStack(config, layers, embeddings=embeddings, heads=heads, dropout=dropout)
+    keyed(stack)
+    stack.requires_grad_(training.scope in ("top", "full"))
+    if training.scope == "bitfit":
+        _train_biases(stack)
+    _fill(stack, pretrained)
+    if stack.embeddings is not None and training.scope != "full":
+        stack.embeddings.requires_grad_(False)
+        stack.embeddings.dropout.p = 0.0  # what is frozen is the same in every pass
+    return stack
+
+
+def _frozen_encoder(pretrained: Pretrained, layers: range) -> Stack:
+    with torch.device("meta"):
+        stack = Stack(pretrained.config, layers, embeddings=True)
+    stack.requires_grad_(False)
+    _fill(stack, pretrained)
+    return stack.eval()
 
 
 def first_layer(training: TrainingPlan, layers: int) -> int:
@@ -214,19 +224,19 @@ def first_layer(training: TrainingPlan, layers: int) -> int:
     return layers - wanted
 
 
-def trainable(network: nn.Module) -> dict[str, nn.Parameter]:
+def trainable_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
     """The trained arrays by name, in the order in which they travel."""
-    return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+    return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
 
 
-def trainable_arrays(network: nn.Module) -> dict[str, NDArray[np.float32]]:
+def trainable_arrays(module: nn.Module) -> dict[str, NDArray[np.float32]]:
     """Copies of the trained arrays, float32, in the order in which they travel."""
-    return {name: parameter.detach().cpu().numpy().copy() for name, parameter in trainable(network).items()}
+    return {name: parameter.detach().cpu().numpy().copy() for name, parameter in trainable_parameters(module).items()}
 
 
-def load_arrays(network: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+def load_arrays(module: nn.Module, arrays: Mapping[str, NDArray[np.float32]]) -> None:
     """Set the trained arrays. Raises ContractError("wrong_shape"), before any change, unless they fit exactly."""
-    parameters = trainable(network)
+    parameters = trainable_parameters(module)
     fits = set(arrays) == set(parameters) and all(
         array.dtype == np.float32 and array.shape == tuple(parameters[name].shape) for name, array in arrays.items()
     )
@@ -264,26 +274,26 @@ def _uniform(seed: PublicSeed, shape: tuple[int, ...], std: float) -> Tensor:
     return torch.from_numpy(((2.0 * drawn - 1.0) * bound).astype(np.float32))
 
 
-def _start_heads(network: Network, pretrained: Pretrained, training: TrainingPlan, seed: PublicSeed) -> None:
-    head = network.classifier
+def _start_heads(trainable: TrainableStack, pretrained: Pretrained, training: TrainingPlan, seed: PublicSeed) -> None:
+    head = trainable.classifier
     if head is not None:
         shape = tuple(head.weight.shape)
         head.weight = nn.Parameter(_uniform(seed.derive(f"init|{CLASSIFIER}.weight"), shape, HEAD_STD))
         head.bias = nn.Parameter(torch.zeros(shape[0]))
-    if network.masked_lm is not None:
-        trained = training.scope == "full" and network.embeddings is not None
-        table = network.embeddings.word_embeddings.weight if network.embeddings is not None and trained else None
-        start_masked_lm(network.masked_lm, pretrained, table)
+    if trainable.masked_lm is not None:
+        trained = training.scope == "full" and trainable.embeddings is not None
+        table = trainable.embeddings.word_embeddings.weight if trainable.embeddings is not None and trained else None
+        start_masked_lm(trainable.masked_lm, pretrained, table)
 
 
-def _train_biases(network: Network) -> None:
-    for name, parameter in network.encoder.named_parameters():
+def _train_biases(trainable: TrainableStack) -> None:
+    for name, parameter in trainable.encoder.named_parameters():
         parameter.requires_grad_(name.endswith("bias"))
 
 
-def _adapt(network: Network, training: TrainingPlan, seed: PublicSeed) -> None:
+def _adapt(trainable: TrainableStack, training: TrainingPlan, seed: PublicSeed) -> None:
     """Wrap query and value of every layer here. A keeps its input's variance: its numbers have variance 1 / inputs."""
-    for index, layer in network.encoder.layer.items():  # type: ignore[operator,union-attr]
+    for index, layer in trainable.encoder.layer.items():  # type: ignore[operator,union-attr]
         attention = layer.attention.self
         for projection in ("query", "value"):
             with torch.device("meta"):

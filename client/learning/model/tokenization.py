@@ -67,11 +67,11 @@ class WordPieces:
 
 
 def tokenize_records(
-    records: Sequence[AnonymizedRecord], tokenizer: Tokenizer, reads: Inputs
+    records: Sequence[AnonymizedRecord], tokenizer: Tokenizer, inputs: Inputs
 ) -> list[TokenizedExample]:
     """The word pieces of each record, special tokens included, cut as the tokenizer says. A missing pair is empty."""
-    rows = [_texts(record, reads) for record in records]
-    second = TEXT if reads == "pair_text" else PAIR
+    rows = [_texts(record, inputs) for record in records]
+    second = TEXT if inputs == "pair_text" else PAIR
     return [_row(encoding, second) for encoding in _encoded(rows, tokenizer)]
 
 
@@ -109,11 +109,11 @@ def token_batch(pieces: WordPieces, rows: Sequence[int], device: torch.device) -
 _Texts = tuple[str, ...]
 
 
-def _texts(record: AnonymizedRecord, reads: Inputs) -> _Texts:
-    if reads == "text":
+def _texts(record: AnonymizedRecord, inputs: Inputs) -> _Texts:
+    if inputs == "text":
         return (record.text,)
     pair = record.pair or ""
-    return (record.text, pair) if reads == "text_pair" else (pair, record.text)
+    return (record.text, pair) if inputs == "text_pair" else (pair, record.text)
 
 
 def _encoded(rows: Sequence[_Texts], tokenizer: Tokenizer) -> Iterator[Encoding]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from client.learning.model.heads import Heads, View
+from client.learning.model.heads import Batch, Heads, HeadView
 from client.learning.model.tokenization import Inputs, TokenizedExample
 from privacy.base import parts
 from privacy.base.errors import ContractError
@@ -27,13 +27,12 @@ from privacy.text.reading.records import AnonymizedRecord
 Why = Literal["missing", "unknown"]
 """Why a record cannot be read: what the task needs is not there, or its label is not in the plan."""
 
-Masking = Literal["never", "training", "always"]
+MaskingMode = Literal["never", "training", "always"]
 """When word pieces are hidden for a masked-language head."""
 
-Outputs = Mapping[View, Tensor]
-Batch = Mapping[str, Tensor]
-Tally = tuple[Sequence[int], Sequence[int], Sequence[int]]
-"""What one example adds to right, actual and predicted: each `plan.places` integers >= 0, their sum <= plan.counted."""
+Outputs = Mapping[HeadView, Tensor]
+ExampleCounts = tuple[Sequence[int], Sequence[int], Sequence[int]]
+"""What one example adds to right, actual and predicted: `plan.num_outputs` integers >= 0 each, sums <= plan.counted."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,7 +51,7 @@ class Task(Protocol):
     """What a task's module offers."""
 
     INPUTS: Inputs
-    MASKING: Masking
+    MASKING: MaskingMode
 
     def check(self, plan: TaskPlan) -> None:
         """Raises ContractError unless the plan says what this task needs, and nothing that it cannot mean."""
@@ -71,10 +70,10 @@ class Task(Protocol):
         ...
 
     def predictions(self, outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
-        """What the model says of each example, in the form that `tally` takes."""
+        """What the model says of each example, in the form that `count` takes."""
         ...
 
-    def tally(self, prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
+    def count(self, prediction: NDArray[Any], example: TaskExample, plan: TaskPlan) -> ExampleCounts:
         """What the example counts for. The bound holds for any prediction and any record."""
         ...
 
@@ -104,10 +103,10 @@ def needs_no_labels(plan: TaskPlan) -> None:
 
 def one_place(place: int, plan: TaskPlan) -> list[int]:
     """A count of 1 at `place`, 0 elsewhere."""
-    return [int(at == place) for at in range(plan.places)]
+    return [int(at == place) for at in range(plan.num_outputs)]
 
 
-def share(part: float, plan: TaskPlan) -> Tally:
+def share(part: float, plan: TaskPlan) -> ExampleCounts:
     """A share in [0, 1] as counts in the one place of a task without labels: `plan.counted` steps, rounded down.
 
     What is no number counts as 0: a model can be made to say it of any text.

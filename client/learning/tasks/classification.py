@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from client.learning.model.heads import Heads
+from client.learning.model.heads import Batch, Heads
 from client.learning.model.tokenization import Inputs, TokenizedExample
-from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_labels, one_place
+from client.learning.tasks import ExampleCounts, MaskingMode, Outputs, TaskExample, Why, needs_labels, one_place
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
 INPUTS: Inputs = "text"
-MASKING: Masking = "never"
+MASKING: MaskingMode = "never"
 
 
 def check(plan: TaskPlan) -> None:
@@ -48,7 +48,7 @@ def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     return list(outputs["text"].argmax(1).cpu().numpy())
 
 
-def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
+def count(prediction: NDArray[Any], example: TaskExample, plan: TaskPlan) -> ExampleCounts:
     """See client.learning.tasks.Task."""
-    said, true = int(prediction), int(reading.target)
-    return one_place(true if said == true else -1, plan), one_place(true, plan), one_place(said, plan)
+    predicted, true = int(prediction), int(example.target)
+    return one_place(true if predicted == true else -1, plan), one_place(true, plan), one_place(predicted, plan)

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from client.learning.model.heads import Heads
+from client.learning.model.heads import Batch, Heads
 from client.learning.model.masking import IGNORED
 from client.learning.model.tokenization import Inputs, TokenizedExample
 from client.learning.tasks import (
-    Batch,
-    Masking,
+    ExampleCounts,
+    MaskingMode,
     Outputs,
-    Tally,
     TaskExample,
     Why,
     classification,
@@ -32,10 +31,10 @@ from privacy.base.errors import ContractError
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-__all__ = ["INPUTS", "MASKING", "check", "heads", "losses", "predictions", "read", "tally"]
+__all__ = ["INPUTS", "MASKING", "check", "count", "heads", "losses", "predictions", "read"]
 
 INPUTS: Inputs = "text"
-MASKING: Masking = "training"
+MASKING: MaskingMode = "training"
 
 
 def check(plan: TaskPlan) -> None:
@@ -64,9 +63,9 @@ def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:
     return (1 - weight) * of_label + weight * masked_language.losses(outputs, batch, plan)
 
 
-def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
+def count(prediction: NDArray[Any], example: TaskExample, plan: TaskPlan) -> ExampleCounts:
     """See `Task`: a note without a label counts nowhere."""
-    if int(reading.target) == IGNORED:
-        nothing = [0] * plan.places
+    if int(example.target) == IGNORED:
+        nothing = [0] * plan.num_outputs
         return nothing, nothing, nothing
-    return classification.tally(prediction, reading, plan)
+    return classification.count(prediction, example, plan)

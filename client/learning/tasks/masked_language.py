@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from client.learning.model.heads import Heads
+from client.learning.model.heads import Batch, Heads
 from client.learning.model.masking import IGNORED
 from client.learning.model.tokenization import Inputs, TokenizedExample
-from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_no_labels, share
+from client.learning.tasks import ExampleCounts, MaskingMode, Outputs, TaskExample, Why, needs_no_labels, share
 from privacy.base.errors import ContractError
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
 INPUTS: Inputs = "text"
-MASKING: Masking = "always"
+MASKING: MaskingMode = "always"
 
 
 def check(plan: TaskPlan) -> None:
@@ -56,7 +56,7 @@ def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     return list(np.stack([right.cpu().numpy(), (hidden != IGNORED).sum(1).cpu().numpy()], 1))
 
 
-def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
+def count(prediction: NDArray[Any], example: TaskExample, plan: TaskPlan) -> ExampleCounts:
     """See client.learning.tasks.Task."""
     right, hidden = (int(count) for count in prediction)
     return share(right / hidden, plan) if hidden > 0 else ([0], [0], [0])

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from client.learning.model.heads import Heads
+from client.learning.model.heads import Batch, Heads
 from client.learning.model.tokenization import Inputs, TokenizedExample
-from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_labels
+from client.learning.tasks import ExampleCounts, MaskingMode, Outputs, TaskExample, Why, needs_labels
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
 INPUTS: Inputs = "text"
-MASKING: Masking = "never"
+MASKING: MaskingMode = "never"
 
 
 def check(plan: TaskPlan) -> None:
@@ -62,10 +62,10 @@ def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     return list((outputs["text"] > 0).cpu().numpy())
 
 
-def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
-    """See `Task`: of the text's labels and of those said, the first `counted` in the plan's order."""
+def count(prediction: NDArray[Any], example: TaskExample, plan: TaskPlan) -> ExampleCounts:
+    """See `Task`: of the text's labels and of those predicted, the first `counted` in the plan's order."""
     bound = plan.counted or 1
-    actual, predicted = _first(reading.target > 0, bound), _first(np.asarray(prediction, np.bool_), bound)
+    actual, predicted = _first(example.target > 0, bound), _first(np.asarray(prediction, np.bool_), bound)
     return list(actual & predicted), list(actual), list(predicted)
 
 

@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from client.learning.model.heads import Heads
+from client.learning.model.heads import Batch, Heads
 from client.learning.model.tokenization import TEXT, Inputs, TokenizedExample
-from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_no_labels, share
+from client.learning.tasks import ExampleCounts, MaskingMode, Outputs, TaskExample, Why, needs_no_labels, share
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
 INPUTS: Inputs = "pair_text"
-MASKING: Masking = "never"
+MASKING: MaskingMode = "never"
 MARK: Final = "answer"
 LONGEST: Final = 30
 """Word pieces of the longest answer that is predicted."""
@@ -79,9 +79,9 @@ def _allowed(steps: int, scores: Tensor) -> Tensor:
     return allowed
 
 
-def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
+def count(prediction: NDArray[Any], example: TaskExample, plan: TaskPlan) -> ExampleCounts:
     """See client.learning.tasks.Task."""
-    (begin, end), (first, last) = (int(at) for at in prediction), (int(at) for at in reading.target)
+    (begin, end), (first, last) = (int(at) for at in prediction), (int(at) for at in example.target)
     if (first == 0) != (begin == 0):
         return share(0.0, plan)
     common = min(end, last) - max(begin, first) + 1

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from client.learning.model.heads import Heads
+from client.learning.model.heads import Batch, Heads
 from client.learning.model.tokenization import Inputs, TokenizedExample
-from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_no_labels, share
+from client.learning.tasks import ExampleCounts, MaskingMode, Outputs, TaskExample, Why, needs_no_labels, share
 from privacy.base.errors import ContractError
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
 INPUTS: Inputs = "text"
-MASKING: Masking = "never"
+MASKING: MaskingMode = "never"
 
 
 def check(plan: TaskPlan) -> None:
@@ -68,6 +68,6 @@ def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     return list(outputs["text"].squeeze(1).clamp(0, 1).float().cpu().numpy())
 
 
-def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
+def count(prediction: NDArray[Any], example: TaskExample, plan: TaskPlan) -> ExampleCounts:
     """See client.learning.tasks.Task."""
-    return share(1 - abs(float(prediction) - float(reading.target)), plan)
+    return share(1 - abs(float(prediction) - float(example.target)), plan)

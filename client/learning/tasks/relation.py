@@ -10,17 +10,17 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor, nn
 
-from client.learning.model.heads import Heads
+from client.learning.model.heads import Batch, Heads
 from client.learning.model.tokenization import Inputs, TokenizedExample
-from client.learning.tasks import Batch, Masking, Outputs, TaskExample, Why, classification
-from client.learning.tasks.classification import check, tally
+from client.learning.tasks import MaskingMode, Outputs, TaskExample, Why, classification
+from client.learning.tasks.classification import check, count
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-__all__ = ["INPUTS", "MASKING", "check", "heads", "losses", "predictions", "read", "tally"]
+__all__ = ["INPUTS", "MASKING", "check", "count", "heads", "losses", "predictions", "read"]
 
 INPUTS: Inputs = "text"
-MASKING: Masking = "never"
+MASKING: MaskingMode = "never"
 MARKS = ("head", "tail")
 
 

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from client.learning.model.tokenization import Inputs, TokenizedExample
-from client.learning.tasks import Masking, TaskExample, Why, classification
-from client.learning.tasks.classification import check, heads, losses, predictions, tally
+from client.learning.tasks import MaskingMode, TaskExample, Why, classification
+from client.learning.tasks.classification import check, count, heads, losses, predictions
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
-__all__ = ["INPUTS", "MASKING", "check", "heads", "losses", "predictions", "read", "tally"]
+__all__ = ["INPUTS", "MASKING", "check", "count", "heads", "losses", "predictions", "read"]
 
 INPUTS: Inputs = "text_pair"
-MASKING: Masking = "never"
+MASKING: MaskingMode = "never"
 
 
 def read(record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:

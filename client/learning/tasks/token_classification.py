@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from client.learning.model.heads import Heads
+from client.learning.model.heads import Batch, Heads
 from client.learning.model.masking import IGNORED
 from client.learning.model.tokenization import Inputs, TokenizedExample
-from client.learning.tasks import Batch, Masking, Outputs, Tally, TaskExample, Why, needs_labels
+from client.learning.tasks import ExampleCounts, MaskingMode, Outputs, TaskExample, Why, needs_labels
 from privacy.protocol.plans import TaskPlan
 from privacy.text.reading.records import AnonymizedRecord
 
 INPUTS: Inputs = "text"
-MASKING: Masking = "never"
+MASKING: MaskingMode = "never"
 
 Entity = tuple[int, int, int]
 """The first word, the word behind the last one, and the type's place in the plan."""
@@ -65,8 +65,8 @@ def losses(outputs: Outputs, batch: Batch, plan: TaskPlan) -> Tensor:
 
 def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
     """See `Task`: the class of each piece, the first of equals."""
-    said, lengths = outputs["pieces"].argmax(2).cpu().numpy(), batch["mask"].sum(1).tolist()
-    return [row[:length] for row, length in zip(said, lengths, strict=True)]
+    classes, lengths = outputs["pieces"].argmax(2).cpu().numpy(), batch["mask"].sum(1).tolist()
+    return [row[:length] for row, length in zip(classes, lengths, strict=True)]
 
 
 def entities(classes: NDArray[Any]) -> list[Entity]:
@@ -83,19 +83,19 @@ def entities(classes: NDArray[Any]) -> list[Entity]:
     return found
 
 
-def tally(prediction: NDArray[Any], reading: TaskExample, plan: TaskPlan) -> Tally:
-    """See `Task`: of the marked entities and of those said, the first `counted` of the text."""
-    bound, words = plan.counted or 1, reading.target != IGNORED
-    true, said = entities(reading.target[words])[:bound], entities(prediction[words])[:bound]
-    actual, predicted = (_by_type(found, plan) for found in (true, said))
-    right = _by_type([entity for entity in said if entity in true], plan)
-    for kind, lost in enumerate(reading.beyond):
+def count(prediction: NDArray[Any], example: TaskExample, plan: TaskPlan) -> ExampleCounts:
+    """See `Task`: of the marked entities and of those predicted, the first `counted` of the text."""
+    bound, words = plan.counted or 1, example.target != IGNORED
+    true, claimed = entities(example.target[words])[:bound], entities(prediction[words])[:bound]
+    actual, predicted = (_by_type(of_text, plan) for of_text in (true, claimed))
+    right = _by_type([entity for entity in claimed if entity in true], plan)
+    for kind, lost in enumerate(example.beyond):
         actual[kind] += min(lost, bound - sum(actual))
     return right, actual, predicted
 
 
-def _by_type(found: list[Entity], plan: TaskPlan) -> list[int]:
-    counts = [0] * plan.places
-    for *_, kind in found:
+def _by_type(listed: list[Entity], plan: TaskPlan) -> list[int]:
+    counts = [0] * plan.num_outputs
+    for *_, kind in listed:
         counts[kind] += 1
     return counts

@@ -37,7 +37,7 @@ def describe_pretrained(
     part.check(task)
     pretrained.tokenizer(task.max_tokens)  # refuses more word pieces than the model has positions
     model = build(pretrained, training, part.heads(task), public_seed, torch.device("cpu"))
-    arrays = trainable_arrays(model.network)
+    arrays = trainable_arrays(model.trainable)
     contract = ModelContract(
         task=task,
         training=training,

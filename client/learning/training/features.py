@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Features:
-    """What `network` takes, for every row: stored (`values`), or computed for each batch (None).
+    """What `trainable` takes, for every row: stored (`values`), or computed for each batch (None).
 
     `values` is float32 on the CPU: (rows, H) where the head reads the mean, else (all word pieces, H). Rows whose ids
     are changed for each batch (`corrupt`) have no stored activations.
@@ -72,7 +72,7 @@ def compute_features(
     """
     pooled = model.entry == "pooled"
     count = len(pieces) if pooled else len(pieces.ids)
-    if model.lower is None or corrupt is not None or 4 * count * model.hidden_size > max_bytes:
+    if model.frozen_encoder is None or corrupt is not None or 4 * count * model.hidden_size > max_bytes:
         return Features(model, pieces, None, corrupt)
     values = torch.empty((count, model.hidden_size), dtype=torch.float32)
     done = 0
@@ -104,11 +104,11 @@ def by_length(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Itera
 
 
 def _through(model: SharedBert, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What `network` takes of a batch of token ids: themselves, or what the frozen part makes of them."""
-    if model.lower is None:
+    """What `trainable` takes of a batch of token ids: themselves, or what the frozen part makes of them."""
+    if model.frozen_encoder is None:
         return batch
     with torch.no_grad():
-        hidden = model.lower.hidden(batch)
+        hidden = model.frozen_encoder.hidden(batch)
         if model.entry == "pooled":
             return {"pooled": masked_mean(hidden, batch["mask"])}
         kept: dict[str, Tensor] = {name: batch[name] for name in ("hidden_at", "hidden_ids") if name in batch}

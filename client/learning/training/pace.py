@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from client.learning.model.model import SharedBert, trainable
+from client.learning.model.model import SharedBert, trainable_parameters
 from client.learning.model.tokenization import WordPieces
 from client.learning.training.features import Features
 from privacy.dp import clipping
@@ -51,17 +51,17 @@ def _seconds(model: SharedBert, rows: int, tokens: int, clipping_method: str | N
     batch["marks"] = torch.tensor([[[0, 1], [1, 2]]], device=model.device).repeat(rows, 1, 1)
 
     def losses() -> Tensor:
-        each = [output.float().square().flatten(1).mean(1) for output in model.network(batch).values()]
+        each = [output.float().square().flatten(1).mean(1) for output in model.trainable(batch).values()]
         return torch.stack(each).sum(0)
 
-    modes = [(module, module.training) for module in model.network.modules()]
+    modes = [(module, module.training) for module in model.trainable.modules()]
     for module, _ in modes:  # dropout draws by the names of units (privacy.dp.draws), and here are none
         module.training = "Dropout" not in type(module).__name__
     with torch.enable_grad():
         if clipping_method is None:
-            torch.autograd.grad(losses().sum(), list(trainable(model.network).values()), allow_unused=True)
+            torch.autograd.grad(losses().sum(), list(trainable_parameters(model.trainable).values()), allow_unused=True)
         else:
-            clipper = clipping.attach(clipping_method, model.network, 1.0)
+            clipper = clipping.attach(clipping_method, model.trainable, 1.0)
             try:
                 clipper.accumulate(losses, rows)
             finally:

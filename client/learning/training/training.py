@@ -53,7 +53,7 @@ class TextExamples:
     task: Task
     plan: TaskPlan
     features: Features
-    readings: tuple[TaskExample, ...]
+    task_examples: tuple[TaskExample, ...]
     records: tuple[AnonymizedRecord, ...]
     refused: int
     """Records left out because their label is missing or not in the plan."""
@@ -67,12 +67,12 @@ class TextExamples:
 
     def batch(self, rows: Sequence[int]) -> Mapping[str, Tensor]:
         """The rows' inputs, "targets" and what else the task reads, on the model's device."""
-        readings = [self.readings[row] for row in rows]
+        task_examples = [self.task_examples[row] for row in rows]
         device = self.features.model.device
         batch = self.features.batch(rows)
-        for name in readings[0].inputs:
-            batch[name] = collate([reading.inputs[name] for reading in readings]).to(device)
-        return {**batch, "targets": collate([reading.target for reading in readings]).to(device)}
+        for name in task_examples[0].inputs:
+            batch[name] = collate([example.inputs[name] for example in task_examples]).to(device)
+        return {**batch, "targets": collate([example.target for example in task_examples]).to(device)}
 
     def losses(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """One loss per row, shape (B,)."""
@@ -132,13 +132,13 @@ def prepare(
         batch_tokens=batch_tokens,
         corrupt=_hiding(task, plan, model, pieces, tokenizer),
     )
-    readings = tuple(one for one in read if isinstance(one, TaskExample))
+    task_examples = tuple(one for one in read if isinstance(one, TaskExample))
     chosen = tuple(records[at] for at in kept)
-    return TextExamples(task, plan, features, readings, chosen, len(records) - len(kept), pieces.lengths)
+    return TextExamples(task, plan, features, task_examples, chosen, len(records) - len(kept), pieces.lengths)
 
 
 def _read(task: Task, record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
-    """The task's reading; a record on which it stumbles is one that it cannot read, and no other record's matter."""
+    """The task's example; a record on which it stumbles is one that it cannot read, and no other record's matter."""
     try:
         return task.read(record, pieces, plan)
     except Exception:  # whatever it is, it follows from this record alone
@@ -167,10 +167,10 @@ def _hiding(task: Task, plan: TaskPlan, model: SharedBert, pieces: WordPieces, t
     if task.MASKING == "never":
         return None
     assert plan.mask_rate is not None
-    masking, network = Masking.of(tokenizer, float(plan.mask_rate)), model.network
+    masking, trainable = Masking.of(tokenizer, float(plan.mask_rate)), model.trainable
 
     def corrupt(batch: dict[str, Tensor], rows: Sequence[int]) -> dict[str, Tensor]:
-        if network.training:
+        if trainable.training:
             return masking.hide(batch, fresh_draws(batch))
         return unhidden(batch) if task.MASKING == "training" else masking.hide(batch, fixed_draws(pieces, rows, batch))
 
@@ -210,14 +210,14 @@ def run_round(
     size_bucket: int,
     on_step: OnStep,
 ) -> None:
-    """Train `model.network` in place as the plan says. The ledger was charged before.
+    """Train `model.trainable` in place as the plan says. The ledger was charged before.
 
     With `plan.privacy` the result is private as its event says; without it nothing is private. Raises
-    what privacy.dp.training raises; the network is then to be thrown away.
+    what privacy.dp.training raises; the model is then to be thrown away.
     """
     training = plan.training
     steps = StepsOfRun((plan.server_round - 1) * plan.num_steps, plan.planned_rounds * plan.num_steps)
-    make_optimizer = build_optimizer(training, model.network.head_parameters(), steps)
+    make_optimizer = build_optimizer(training, model.trainable.head_parameters(), steps)
     loop = TrainingLoop(make_optimizer, size_bucket, training.physical_batch_size, on_step)
     data = TrainingData(
         examples,
@@ -226,9 +226,9 @@ def run_round(
         longest=1 if model.entry == "pooled" else plan.task.max_tokens,
     )
     if plan.privacy is not None:
-        train(model.network, data, plan.privacy, loop, seed=seed)
+        train(model.trainable, data, plan.privacy, loop, seed=seed)
     else:
-        train_plain(model.network, data, PlainParams(plan.sample_rate, plan.num_steps, plan.unit), loop, seed=seed)
+        train_plain(model.trainable, data, PlainParams(plan.sample_rate, plan.num_steps, plan.unit), loop, seed=seed)
 
 
 def predict(
@@ -237,15 +237,15 @@ def predict(
     """What the model says of each of `rows` (None: of all), in their order, without dropout, as its task says it."""
     chosen = list(range(len(examples)) if rows is None else rows)
     predicted: dict[int, NDArray[Any]] = {}
-    was_training = model.network.training
-    model.network.eval()
+    was_training = model.trainable.training
+    model.trainable.eval()
     try:
         with torch.no_grad():
             for places in by_length([examples.lengths[row] for row in chosen], batch_tokens):
                 batch = examples.batch([chosen[place] for place in places])
-                predicted.update(zip(places, examples.task.predictions(model.network(batch), batch), strict=True))
+                predicted.update(zip(places, examples.task.predictions(model.trainable(batch), batch), strict=True))
     finally:
-        model.network.train(was_training)
+        model.trainable.train(was_training)
     return [predicted[place] for place in range(len(chosen))]
 
 
@@ -258,18 +258,18 @@ def count(
     a model can be made so that those bits decide: one row more would then change what all others count for.
     """
     chosen = range(len(examples)) if rows is None else rows
-    summed = np.zeros((3, examples.plan.places), np.int64)
+    summed = np.zeros((3, examples.plan.num_outputs), np.int64)
     for row, prediction in zip(chosen, predict(model, examples, chosen, batch_tokens=batch_tokens), strict=True):
-        summed += _tally(examples, row, prediction)
+        summed += _count_one(examples, row, prediction)
     right, actual, predicted = (tuple(int(one) for one in vector) for vector in summed)
     return Counts(right=right, actual=actual, predicted=predicted)
 
 
-def _tally(examples: TextExamples, row: int, prediction: NDArray[Any]) -> NDArray[np.int64]:
-    """What a row counts for, (3, places): within the plan's bound, for which the noise is made, or nothing at all."""
-    nothing = np.zeros((3, examples.plan.places), np.int64)
+def _count_one(examples: TextExamples, row: int, prediction: NDArray[Any]) -> NDArray[np.int64]:
+    """What a row counts for, (3, num_outputs): within the bound for which the noise is made, or nothing at all."""
+    nothing = np.zeros((3, examples.plan.num_outputs), np.int64)
     try:
-        added = np.array(examples.task.tally(prediction, examples.readings[row], examples.plan), np.int64)
+        added = np.array(examples.task.count(prediction, examples.task_examples[row], examples.plan), np.int64)
     except Exception:  # whatever it is, it follows from this row alone
         return nothing
     return added if added.shape == nothing.shape and _is_bounded(added, examples.plan) else nothing

@@ -7,11 +7,12 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from client.learning.tasks import Batch, Outputs
-from client.learning.tasks.classification import INPUTS, MASKING, check, heads, predictions, read, tally
+from client.learning.model.heads import Batch
+from client.learning.tasks import Outputs
+from client.learning.tasks.classification import INPUTS, MASKING, check, count, heads, predictions, read
 from privacy.protocol.plans import TaskPlan
 
-__all__ = ["INPUTS", "MASKING", "check", "heads", "losses", "predictions", "read", "tally"]
+__all__ = ["INPUTS", "MASKING", "check", "count", "heads", "losses", "predictions", "read"]
 
 SMOOTHING: Final = 0.1
 """Share of a target that is spread evenly over all labels."""

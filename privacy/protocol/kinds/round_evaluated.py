@@ -40,7 +40,7 @@ class RoundEvaluated(EntryBody):
         received = run.rounds[number].metrics
         yield from unless(self.sites == tuple(sorted(received)), "what is scored is not what was received")
         try:
-            scores = federation_scores(plan.task.places, [received[site] for site in sorted(received)])
+            scores = federation_scores(plan.task.num_outputs, [received[site] for site in sorted(received)])
         except ContractError as error:
             yield Fault(error.message)
             return

@@ -97,8 +97,8 @@ def test_counts_that_move_by_more_than_the_noise_is_made_for_would_be_seen(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = replace(PLAIN, phase="evaluate", target="plain")
-    tripled = lambda examples, row, prediction: 3 * np.eye(3, examples.plan.places, dtype=np.int64)  # noqa: E731
-    monkeypatch.setattr("client.learning.training.training._tally", tripled)
+    tripled = lambda examples, row, prediction: 3 * np.eye(3, examples.plan.num_outputs, dtype=np.int64)  # noqa: E731
+    monkeypatch.setattr("client.learning.training.training._count_one", tripled)
     assert [one for one in tried(world, case) if "counts moved" in one]
 
 

@@ -70,8 +70,11 @@ def test_entity_f1_counts_what_lies_behind_the_cut_as_not_found(benchmarks: None
     from simulations.benchmarks.experiments import score_spans
 
     plan = TaskPlan(name="token_classification", labels=("a", "b"), max_tokens=64)
-    readings = [TaskExample(np.array([-100, 1, 2, 0, -100])), TaskExample(np.array([-100, 3, 0, -100]), beyond=(0, 2))]
-    examples = SimpleNamespace(task=token_classification, readings=readings)
+    task_examples = [
+        TaskExample(np.array([-100, 1, 2, 0, -100])),
+        TaskExample(np.array([-100, 3, 0, -100]), beyond=(0, 2)),
+    ]
+    examples = SimpleNamespace(task=token_classification, task_examples=task_examples)
     scores = score_spans([np.array([0, 1, 2, 3, 0]), np.array([0, 3, 0, 0])], examples, plan)
     assert scores.accuracy == pytest.approx(2 / 4)  # recall: two of one entity, one, and two behind the cut
     assert scores.entity_f1 == pytest.approx(2 * 2 / (4 + 3))

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import BertModel
 
 from client.learning.model import pretrained as pretrained_room
-from client.learning.model.model import SharedBert, build, load_arrays, trainable, trainable_arrays
+from client.learning.model.model import SharedBert, build, load_arrays, trainable_arrays, trainable_parameters
 from client.learning.model.pretrained import (
     Pretrained,
     find_pretrained,
@@ -70,7 +70,7 @@ def tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> WordPieces:
 def logits(model: SharedBert, tiny: Pretrained, texts: Sequence[str] = TEXTS) -> Tensor:
     pieces = tokenize(texts, tiny.tokenizer(24))
     with torch.no_grad():
-        result: Tensor = model.network.eval()(compute_features(model, pieces).batch(range(len(texts))))["text"]
+        result: Tensor = model.trainable.eval()(compute_features(model, pieces).batch(range(len(texts))))["text"]
     return result
 
 
@@ -82,7 +82,7 @@ def whole(model: SharedBert, folder: Path, tiny: Pretrained) -> Tensor:
         for text in TEXTS:
             ids = torch.tensor([tiny.tokenizer(24).encode(text).ids])
             hidden = bert(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-            rows.append(model.network.classifier(hidden.mean(1))[0])
+            rows.append(model.trainable.classifier(hidden.mean(1))[0])
     return torch.stack(rows)
 
 
@@ -110,7 +110,7 @@ def test_the_split_model_starts_as_the_whole_bert_in_every_scope(
 def test_a_scope_trains_its_arrays_under_their_hugging_face_names_and_no_others(
     tiny: Pretrained, training_plan: Plan, scope: str, layers: int, first: str, count: int
 ) -> None:
-    names = list(trainable(made(tiny, training_plan(scope, top_layers=layers)).network))
+    names = list(trainable_parameters(made(tiny, training_plan(scope, top_layers=layers)).trainable))
     assert names[0] == first
     assert names[-2:] == ["classifier.weight", "classifier.bias"]
     assert len(names) == count
@@ -126,13 +126,13 @@ def test_clipped_gradients_equal_a_loop_over_single_examples(
     model = made(tiny, training_plan(scope, top_layers=layers))
     features = compute_features(model, tokenize(TEXTS, tiny.tokenizer(24)))
     targets = torch.tensor([0, 1, 2, 1])
-    model.network.train()
+    model.trainable.train()
 
     def losses(rows: Sequence[int]) -> Tensor:
-        found = model.network(features.batch(rows))["text"]
+        found = model.trainable(features.batch(rows))["text"]
         return torch.nn.functional.cross_entropy(found, targets[list(rows)], reduction="none")
 
-    parameters = list(trainable(model.network).values())
+    parameters = list(trainable_parameters(model.trainable).values())
     expected = [torch.zeros_like(parameter) for parameter in parameters]
     norms = []
     for row in range(4):
@@ -141,7 +141,7 @@ def test_clipped_gradients_equal_a_loop_over_single_examples(
         factor = float(clipping.clip_factors(norms[-1][None], 0.5)[0])
         for total, gradient in zip(expected, gradients, strict=True):
             total += factor * gradient
-    clipper = clipping.attach(method, model.network, 0.5)
+    clipper = clipping.attach(method, model.trainable, 0.5)
     measured = [clipper.accumulate(lambda part=part: losses(part), len(part)) for part in ([1, 3, 0], [2])]
     torch.testing.assert_close(
         torch.cat([found for _, found in measured]),
@@ -208,7 +208,7 @@ def test_features_that_are_not_kept_are_computed_again_to_the_same(
     kept = compute_features(model, pieces, lambda done, of: calls.append((done, of)))
     again = compute_features(model, pieces, max_bytes=0)
     assert again.values is None
-    if model.lower is not None:
+    if model.frozen_encoder is not None:
         assert calls[-1] == (4, 4)
         assert kept.values is not None
         assert kept.values.dtype == torch.float32
@@ -222,25 +222,25 @@ def test_features_that_are_not_kept_are_computed_again_to_the_same(
 
 def test_what_is_frozen_is_the_same_in_training_mode(tiny: Pretrained, training_plan: Plan) -> None:
     model = made(tiny, training_plan("lora", top_layers=0, dropout="0.5"))
-    model.network.train()
+    model.trainable.train()
     batch = token_batch(tokenize(TEXTS, tiny.tokenizer(24)), [0, 1], CPU)
-    assert model.network.embeddings is not None
+    assert model.trainable.embeddings is not None
     embedded = [
-        model.network.embeddings(**{name: batch[name] for name in ("input_ids", "position_ids", "token_type_ids")})
+        model.trainable.embeddings(**{name: batch[name] for name in ("input_ids", "position_ids", "token_type_ids")})
         for _ in range(2)
     ]
     assert torch.equal(*embedded)
     draws, outputs = RowDraws(SecretSeed(bytes(32)), [[0], [1]], tags_by_place(2)), []
     for step in (0, 0, 1):
         with using(draws.of(step, [0, 1])):
-            outputs.append(model.network(batch)["text"])
+            outputs.append(model.trainable(batch)["text"])
     assert torch.equal(*outputs[:2])
     assert not torch.equal(*outputs[1:])
 
 
 def test_lora_fixes_a_by_the_public_seed_and_starts_b_at_zero(tiny: Pretrained, training_plan: Plan) -> None:
     one, same, other = (
-        made(tiny, training_plan("lora"), seed).network for seed in (SEED, SEED, PublicSeed.from_integer(12))
+        made(tiny, training_plan("lora"), seed).trainable for seed in (SEED, SEED, PublicSeed.from_integer(12))
     )
     name = "encoder.layer.2.attention.self.value.lora_A.weight"
     a, again, foreign = (network.get_parameter(name) for network in (one, same, other))
@@ -256,8 +256,8 @@ def test_lora_fixes_a_by_the_public_seed_and_starts_b_at_zero(tiny: Pretrained, 
 
 def test_arrays_go_out_and_in_and_ones_that_do_not_fit_change_nothing(tiny: Pretrained, training_plan: Plan) -> None:
     model, other = made(tiny, training_plan()), made(tiny, training_plan(), PublicSeed.from_integer(5))
-    arrays = trainable_arrays(model.network)
-    before = trainable_arrays(other.network)
+    arrays = trainable_arrays(model.trainable)
+    before = trainable_arrays(other.trainable)
     wrong = [
         {key: value for key, value in arrays.items() if key != "classifier.bias"},
         arrays | {"classifier.bias": np.zeros(4, np.float32)},
@@ -266,19 +266,19 @@ def test_arrays_go_out_and_in_and_ones_that_do_not_fit_change_nothing(tiny: Pret
     ]
     for bad in wrong:
         with pytest.raises(ContractError) as caught:
-            load_arrays(other.network, bad)
+            load_arrays(other.trainable, bad)
         assert caught.value.reason == "wrong_shape"
-    assert all(np.array_equal(value, before[key]) for key, value in trainable_arrays(other.network).items())
-    load_arrays(other.network, arrays)
-    assert all(np.array_equal(value, arrays[key]) for key, value in trainable_arrays(other.network).items())
+    assert all(np.array_equal(value, before[key]) for key, value in trainable_arrays(other.trainable).items())
+    load_arrays(other.trainable, arrays)
+    assert all(np.array_equal(value, arrays[key]) for key, value in trainable_arrays(other.trainable).items())
     arrays["classifier.bias"][:] = 9
-    assert not trainable_arrays(other.network)["classifier.bias"].any()
+    assert not trainable_arrays(other.trainable)["classifier.bias"].any()
 
 
 def test_two_models_of_one_pretrained_file_share_nothing_that_is_trained(tiny: Pretrained, training_plan: Plan) -> None:
     first, second = made(tiny, training_plan("full")), made(tiny, training_plan("full"))
     with torch.no_grad():
-        for parameter in first.network.parameters():
+        for parameter in first.trainable.parameters():
             parameter.add_(1)
     fresh = made(tiny, training_plan("full"))
     assert torch.equal(logits(second, tiny), logits(fresh, tiny))

@@ -43,10 +43,10 @@ def test_the_initial_model_is_what_a_site_builds_by_itself(
     contract, initial = describe(tiny_task, training_plan(scope), tiny_folder, SEED)
     arrays = unflatten(contract, model_vector(contract, initial))
     model = build(load_pretrained(tiny_folder), training_plan(scope), {"text": 3}, SEED, torch.device("cpu"))
-    own = trainable_arrays(model.network)
+    own = trainable_arrays(model.trainable)
     assert list(own) == [spec.name for spec in contract.arrays]
     assert all((own[name] == arrays[name]).all() for name in own)
-    load_arrays(model.network, arrays)
+    load_arrays(model.trainable, arrays)
 
 
 def test_the_packaged_models_initial_bytes_are_the_same_on_every_machine(training_plan: Plan) -> None:
@@ -60,7 +60,7 @@ def test_the_packaged_models_initial_bytes_are_the_same_on_every_machine(trainin
         "head": "77126cb194570e7cbfcfc5f2fed85081edbffc92d340d51cb9d847315ce332f8",
         "top": "9fcf6bef854ccae640d765d30233620c5522bc76508ed34813024ff7a2a0d97b",
     }
-    lora = build(minilm, training_plan("lora"), {"text": 4}, SEED, torch.device("cpu")).network
+    lora = build(minilm, training_plan("lora"), {"text": 4}, SEED, torch.device("cpu")).trainable
     fixed = lora.get_parameter("encoder.layer.5.attention.self.query.lora_A.weight").detach().numpy()
     assert sha256(fixed.tobytes()) == "54118fcd35b3f88ad088ae2e58e1d7bd4a085abfb4b23a84341167ececeb2c3a"
 

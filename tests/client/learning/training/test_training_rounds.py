@@ -90,7 +90,7 @@ def trained(
     model, examples = made(tiny, task, training, records)
     steps: list[StepRecord] = []
     run_round(round_plan(task, training), model, examples, seed=seed, size_bucket=8, on_step=steps.append)
-    return trainable_arrays(model.network), steps
+    return trainable_arrays(model.trainable), steps
 
 
 @pytest.mark.parametrize("scope", ["head", "top", "lora", "bitfit", "full"])
@@ -98,7 +98,7 @@ def test_a_round_moves_every_trained_array_the_same_way_each_time(
     tiny: Pretrained, tiny_task: TaskPlan, training_plan: Plan, records: Records, scope: str
 ) -> None:
     training = training_plan(scope, dropout="0.1")
-    start = trainable_arrays(made(tiny, tiny_task, training, records)[0].network)
+    start = trainable_arrays(made(tiny, tiny_task, training, records)[0].trainable)
     frozen_before = {name: tensor.clone() for name, tensor in tiny.tensors.items()}
     one, steps = trained(tiny, tiny_task, training, records)
     again, _ = trained(tiny, tiny_task, training, records)
@@ -162,13 +162,13 @@ def test_the_head_and_the_body_learn_at_their_own_rates_and_only_matrices_decay(
     tiny: Pretrained, tiny_task: TaskPlan, training_plan: Plan, records: Records, optimizer: str
 ) -> None:
     training = training_plan("top", optimizer=optimizer, learning_rate="0", weight_decay="0.1", momentum="0.9")
-    start = trainable_arrays(made(tiny, tiny_task, training, records)[0].network)
+    start = trainable_arrays(made(tiny, tiny_task, training, records)[0].trainable)
     moved, _ = trained(tiny, tiny_task, training, records)
     assert {name for name in start if not np.array_equal(start[name], moved[name])} == {
         "classifier.weight",
         "classifier.bias",
     }
-    network = made(tiny, tiny_task, training, records)[0].network
+    network = made(tiny, tiny_task, training, records)[0].trainable
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     for group in build_optimizer(training, network.head_parameters(), StepsOfRun(0, 1))(parameters).param_groups:
         for parameter in group["params"]:
@@ -179,9 +179,9 @@ def test_predictions_come_in_the_order_asked_and_without_dropout(
     tiny: Pretrained, tiny_task: TaskPlan, training_plan: Plan, records: Records
 ) -> None:
     model, examples = made(tiny, tiny_task, training_plan("top", dropout="0.5"), records)
-    model.network.train()
+    model.trainable.train()
     everything = predict(model, examples)
-    assert model.network.training
+    assert model.trainable.training
     assert np.array_equal(everything, predict(model, examples))
     picked = [17, 3, 3, 0]
     assert predict(model, examples, picked) == [everything[at] for at in picked]
