@@ -12,6 +12,7 @@ not by the caller, which may have threads.
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -34,6 +35,8 @@ _AHEAD: Final = 32
 """Rows a worker that may be under way at once: what is held in memory while an earlier row is slow."""
 _STARTUP_SECONDS: Final = 180
 _GRACE_SECONDS: Final = 2
+_LOOK_SECONDS: Final = 0.2
+"""How often it is asked whether the pool still lives, while a row is waited for."""
 
 Keep = Callable[[str, Outcome], None]
 """Called in the calling thread with a text and its outcome as soon as that is known; again if it was interrupted."""
@@ -93,15 +96,24 @@ class _Crew:
         while True:
             text, future = self._rows[0]
             try:
-                future.exception(timeout=_STARTUP_SECONDS + self._limit)
+                self._wait_for(future)
                 outcome = _outcome(future)
-            except (BrokenProcessPool, TimeoutError):
+            except BrokenProcessPool:
                 self._replace()
                 continue
             self._keep(text, outcome)
             self._rows.popleft()
             self._has_answered = True
             return outcome
+
+    def _wait_for(self, future: ProcessFuture[_Answer]) -> None:
+        """Until a row is done. Raises BrokenProcessPool when it never will be: pebble forgets what it had not begun."""
+        end = time.monotonic() + _STARTUP_SECONDS + self._limit
+        while not future.done():
+            if not self._pool.active or time.monotonic() > end:
+                raise BrokenProcessPool("this row was forgotten")
+            with suppress(TimeoutError):
+                future.exception(timeout=_LOOK_SECONDS)
 
     def _schedule(self, text: str) -> ProcessFuture[_Answer]:
         try:

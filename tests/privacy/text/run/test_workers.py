@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
-from pebble import ProcessPool
+from pebble import ProcessFuture, ProcessPool
 
 from privacy.base.errors import AnonymizationError
 from privacy.text.find.checks import Outcome
@@ -139,11 +139,15 @@ def test_a_consumer_that_stops_loses_nothing_that_was_finished(hostile, tmp_path
 def test_a_pool_that_breaks_is_replaced_and_costs_no_row(hostile, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     schedule, given = ProcessPool.schedule, []
 
+    def broken() -> None:
+        raise BrokenProcessPool("as pebble does when all workers expired")
+
     def break_once(pool: ProcessPool, *arguments: object, **named: object) -> object:
         given.append(pool)
-        if len(given) == 20:
-            pool._pool_manager.handle_broken_pool(BrokenProcessPool("as pebble does when all workers expired"))
-        return schedule(pool, *arguments, **named)  # type: ignore[arg-type]
+        if len(given) != 20:
+            return schedule(pool, *arguments, **named)  # type: ignore[arg-type]
+        pool._pool_manager.update_status = broken
+        return ProcessFuture()  # and forgets a row that it had not begun, as pebble does
 
     monkeypatch.setattr(workers, "_AHEAD", 8)
     monkeypatch.setattr(ProcessPool, "schedule", break_once)
