@@ -6,6 +6,7 @@ One place for each list. A page that names one of these things elsewhere is held
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import tomllib
@@ -33,6 +34,7 @@ from privacy.protocol.plans import Scope
 from privacy.text.reading.modes import MODES
 
 ROOT = Path(__file__).resolve().parents[2]
+TOPS = ("client", "coordinator", "privacy", "simulations", "tests", "docs")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 LEAVES = (
@@ -79,9 +81,8 @@ def bullets(text: str) -> Iterator[list[str]]:
 
 
 def test_the_tasks() -> None:
-    assert sorted(first_column(text_of("docs/tasks.md").split("`spans_column` holds")[0])) == sorted(
-        ["task.name", *parts.names("client.learning.tasks")][1:]
-    )
+    table = section("docs/tasks.md", "Tasks").split("`regression` needs")[0]
+    assert sorted(first_column(table)) == sorted(parts.names("client.learning.tasks"))
 
 
 def test_the_scopes() -> None:
@@ -94,11 +95,15 @@ def test_the_entry_kinds() -> None:
 
 
 def test_the_reason_codes() -> None:
-    listed = codes(section("docs/audit-log.md", "Reason codes"))
-    known = set(get_args(messages.ReasonCode))
-    assert known - set(listed) == set()
-    assert {code for code in listed if "_" in code} - known <= {"reply_refused"}
-    assert len(listed) == len(set(listed))
+    table = section("docs/audit-log.md", "Reason codes")
+    table = table[table.index("|") : table.rindex("|")]
+    assert sorted(first_column(table)) == sorted(get_args(messages.ReasonCode))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_refusal_that_a_page_quotes_has_a_known_reason(name: str) -> None:
+    quoted = re.findall(r"\((?:hello|update|evaluate): (\w+)\)", text_of(name))
+    assert set(quoted) <= set(get_args(messages.ReasonCode))
 
 
 def tree(error: type[errors.CollabError]) -> set[int]:
@@ -189,7 +194,13 @@ def test_the_dependencies() -> None:
     assert declared - set(codes(text_of("docs/adr/0010-dependencies.md"))) == set()
 
 
-DOTTED = re.compile(r"`((?:client|coordinator|privacy|simulations)(?:\.\w+)+)`")
+DOTTED = re.compile(r"`((?:client|coordinator|privacy|simulations)(?:\.\w+)+)[`(]")
+FILE = re.compile(r"`([\w-]+(?:/[\w-]+)+\.\w+)`")
+"""A file in code, as its path in the repository or the end of one: `privacy/dp/noise.py`, `recognizers/names.py`."""
+
+LAYOUT = re.compile(r"^(client|coordinator|privacy|privacy/text|simulations) {2,}(\S.*)$", re.M)
+NOT_OURS = {"Dataset"}
+"""Classes of other people's that a page names."""
 
 
 def resolves(dotted: str) -> bool:
@@ -212,3 +223,54 @@ def resolves(dotted: str) -> bool:
 def test_every_module_and_function_that_a_page_names_exists(name: str) -> None:
     named = {dotted for dotted in DOTTED.findall(text_of(name)) if dotted not in KEYS and not dotted.endswith(".key")}
     assert {dotted for dotted in named if not resolves(dotted)} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if FILE.search(text_of(name))])
+def test_every_file_that_a_page_names_in_code_exists(name: str) -> None:
+    """Of this repository: what lies in a site's or a coordinator's folder (`sites/...`) is made there."""
+    files = [path.relative_to(ROOT).as_posix() for top in TOPS for path in (ROOT / top).rglob("*.*")]
+    named = {path for path in FILE.findall(text_of(name)) if path.split("/")[0] in TOPS or path.endswith(".py")}
+    gone = {path for path in named if not any(f"/{file}".endswith(f"/{path}") for file in files)}
+    assert {path for path in gone if "NAME" not in path} == set()
+
+
+def members() -> dict[str, set[str]]:
+    """By class of ours: what it defines, and what its functions set on themselves."""
+    found: dict[str, set[str]] = {}
+    for path in (path for top in TOPS[:4] for path in (ROOT / top).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                inner = [one for one in ast.walk(node) if one is not node]
+                found.setdefault(node.name, set()).update(
+                    [one.name for one in inner if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))],
+                    [
+                        one.target.id
+                        for one in inner
+                        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+                    ],
+                    [one.attr for one in inner if isinstance(one, ast.Attribute)],
+                )
+    return found
+
+
+MEMBER = re.compile(r"`([A-Z]\w+)\.([a-z]\w+)[`(]")
+
+
+def test_every_method_that_a_page_names_is_of_a_class_of_ours() -> None:
+    named = {pair for name in NAMES for pair in MEMBER.findall(text_of(name)) if pair[0] not in NOT_OURS}
+    ours = members()
+    assert {f"{kind}.{member}" for kind, member in named if member not in ours.get(kind, ())} == set()
+    assert named
+
+
+def test_the_map_names_rooms_that_are_there_and_leaves_none_out() -> None:
+    (block,) = re.findall(r"```text\n(.*?)```", section("docs/index.md", "The house"), re.S)
+    lines = dict(LAYOUT.findall(block))
+    assert set(lines) == {"client", "coordinator", "privacy", "privacy/text"}
+    for place, line in lines.items():
+        words = re.findall(r"[\w]+/?", line)
+        rooms = {word.rstrip("/") for word in words}
+        here = [path for path in (ROOT / place).rglob("*") if path.is_dir() or path.suffix == ".py"]
+        assert rooms <= {path.stem for path in here}, place
+        folders = {path.name for path in (ROOT / place).iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+        assert folders - rooms - {"text"} == set(), place
