@@ -98,12 +98,7 @@ class Anonymizer:
         """
         known = [[self._known(text) for text in _texts(row)] for row in rows]
         from_cache = sum(all(isinstance(one, tuple) for one in of_row) for of_row in known)
-        unknown = [
-            text
-            for row, of_row in zip(rows, known, strict=True)
-            for text, one in zip(_texts(row), of_row, strict=True)
-            if one is None
-        ]
+        unknown = _unknown(rows, known)
         outcomes: list[_Found | Reason] = []
         try:
             with closing(analysis.analyze_all(self._engine, unknown, self._settings, self._keep)) as fresh:
@@ -141,6 +136,13 @@ class Anonymizer:
 
 def _texts(row: TextRow) -> tuple[str, ...]:
     return (row.text,) if row.pair is None else (row.text, row.pair)
+
+
+def _unknown(rows: Sequence[TextRow], known: Sequence[Sequence[Outcome | None]]) -> list[str]:
+    """The texts that are still to be analyzed."""
+    outcomes = [one for of_row in known for one in of_row]
+    texts = [text for row in rows for text in _texts(row)]
+    return [text for text, one in zip(texts, outcomes, strict=True) if one is None]
 
 
 def _of_row(outcomes: Sequence[Outcome]) -> _Found | Reason:
@@ -188,11 +190,7 @@ def _report(run: _RunResult, fingerprint: Digest, replacement: Digest) -> Anonym
 
 def _kept_fractions(originals: Sequence[TextRow], records: Sequence[AnonymizedRecord]) -> tuple[float, float]:
     """Which share of the characters, and of the words, no finding touches; 1 where there are none."""
-    texts = [
-        (text, findings)
-        for row, record in zip(originals, records, strict=True)
-        for text, findings in ((row.text, record.findings), (row.pair or "", record.pair_findings))
-    ]
+    texts = _with_findings(originals, records)
     characters = sum(len(text) for text, _ in texts)
     removed = sum(finding.end - finding.start for _, findings in texts for finding in findings)
     words = sum(len(text.split()) for text, _ in texts)
@@ -201,6 +199,17 @@ def _kept_fractions(originals: Sequence[TextRow], records: Sequence[AnonymizedRe
         round(1 - removed / characters, 6) if characters else 1.0,
         round(kept_words / words, 6) if words else 1.0,
     )
+
+
+def _with_findings(
+    originals: Sequence[TextRow], records: Sequence[AnonymizedRecord]
+) -> list[tuple[str, tuple[Finding, ...]]]:
+    """Each original text, pairs among them, and what was replaced in it."""
+    return [
+        (text, findings)
+        for row, record in zip(originals, records, strict=True)
+        for text, findings in ((row.text, record.findings), (row.pair or "", record.pair_findings))
+    ]
 
 
 def _kept_words(text: str, findings: Sequence[Finding]) -> int:

@@ -165,23 +165,26 @@ def _exists(written: Written) -> bool:
 
 
 def _moved(written: Written, days: int) -> list[str]:
-    """The text moved by `days`; after it, for a partial date, moved by one step more than that."""
+    """The text moved by `days`; after it, for a partial date, moved by the least step that changes what it says."""
     weekday = None if written.weekday is None else (written.weekday + days) % 7
     if written.year is None and written.month is None:
         return [_write(written, date(2001, 1, 1), weekday)]
-    middle = date(
+    middle = _middle(written)
+    moved = middle + timedelta(days)
+    if written.full is not None:
+        return [_write(written, moved, weekday)]
+    step = timedelta(1 if days > 0 else -1)
+    further = moved + step if written.day else middle + step * (31 if written.month else 366)
+    return [_write(written, moved, weekday), _write(written, further, weekday)]
+
+
+def _middle(written: Written) -> date:
+    """The day itself, or the middle of what was written; a year that was not is one that has the day."""
+    return date(
         written.year or (2000 if written.month == 2 and written.day == 29 else 2001),
         written.month or 7,
         written.day or (15 if written.month else 1),
     )
-    moved = middle + timedelta(days)
-    if written.full is not None:
-        return [_write(written, moved, weekday)]
-    direction = 1 if days > 0 else -1
-    next_one = (
-        moved + timedelta(direction) if written.day else middle + timedelta(direction * (31 if written.month else 366))
-    )
-    return [_write(written, moved, weekday), _write(written, next_one, weekday)]
 
 
 def _shift_span(span: re.Match[str], days: int) -> str | None:

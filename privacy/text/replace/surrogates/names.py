@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Literal
 
@@ -29,7 +29,11 @@ AFTER_NAME = frozenset(
 )
 _PART = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\s,]+")
+_LAST_FIRST = re.compile(r"\s*[^\s,]+,\s*[^\W\d_]")
 _BETWEEN = frozenset(" \t\r\n.,'-()/&\"")
+
+_Part = tuple[re.Match[str], Literal["name", "kept"]]
+"""A word of a finding, and whether it is replaced."""
 
 
 class Names:
@@ -66,17 +70,17 @@ class Names:
         return surrogate.lower() if word.islower() else surrogate
 
 
-def _parts(text: str) -> list[tuple[re.Match[str], Literal["name", "kept"]]] | None:
+def _parts(text: str) -> list[_Part] | None:
     """The words of a finding and whether each is replaced; None if there is more than words of Latin letters."""
     matches = list(_PART.finditer(text))
     gaps = _PART.sub("", text)
     if not (_BETWEEN.issuperset(gaps) and all(map(_is_latin, matches))):
         return None
-    found: list[tuple[re.Match[str], Literal["name", "kept"]]] = []
+    parts: list[_Part] = []
     for index, match in enumerate(matches):
         follows = index + 1 < len(matches)
-        found.append((match, "kept" if _is_kept(text, match, first=index == 0, follows=follows) else "name"))
-    return found
+        parts.append((match, "kept" if _is_kept(text, match, first=index == 0, follows=follows) else "name"))
+    return parts
 
 
 def _is_latin(part: re.Match[str]) -> bool:
@@ -87,13 +91,16 @@ def _is_kept(text: str, match: re.Match[str], *, first: bool, follows: bool) -> 
     word, lower = match.group(), match.group().lower()
     if len(word) == 1:
         return True  # an initial, or the s of a possessive
-    if first and lower in TITLES:
-        return True
-    if len(word) == 2 and word.isupper() and first and follows and not text.isupper():
-        return True  # initials without points: "JK Lopez"
-    if word.islower() and lower in PARTICLES:
+    if word in PARTICLES:
         return any(part.group()[0].isupper() for part in _PART.finditer(text, match.end()))
-    return not first and lower in AFTER_NAME and not word.islower()
+    if first:
+        return lower in TITLES or (follows and _are_initials(word, text))
+    return lower in AFTER_NAME and not word.islower()
+
+
+def _are_initials(word: str, text: str) -> bool:
+    """Initials without points: "JK Lopez"."""
+    return len(word) == 2 and word.isupper() and not text.isupper()
 
 
 # Who is who ----------------------------------------------------------------------------------------------------------
@@ -108,26 +115,34 @@ def _votes(texts: Iterable[str]) -> dict[str, int]:
     return dict(votes)
 
 
-def _positions(text: str) -> list[tuple[str, int]]:
-    parts = _parts(text)
-    if parts is None:
-        return []
+def _positions(text: str) -> Iterator[tuple[str, int]]:
+    """Each part of a name in `text` and its vote: 1 if it stands as a family name, -1 as a first name, 0 unknown."""
+    parts = _parts(text) or []
+    words = _words(text, parts)
+    if len(words) < 2:
+        votes = [int(_announces_family(parts))] * len(words)
+    elif _LAST_FIRST.match(text):
+        votes = [1, -1, *[0] * (len(words) - 2)]
+    else:
+        votes = [-1, *[0] * (len(words) - 2), 1]
+    for word, vote in zip(words, votes, strict=True):
+        yield from ((name, vote) for name in word)
+
+
+def _words(text: str, parts: list[_Part]) -> list[list[str]]:
+    """The parts to replace, together where no white space and no comma parts them: "Lopez-Diaz" is one word."""
     names = {match.start(): match.group() for match, kind in parts if kind == "name"}
-    titled = bool(parts) and parts[0][0].group().lower() in TITLES
-    words = [
+    words = (
         [name for start, name in names.items() if word.start() <= start < word.end()] for word in _WORD.finditer(text)
-    ]
-    initials = any(len(match.group()) == 1 and match.group().isupper() for match, _ in parts)
-    words = [word for word in words if word]
-    last_first = bool(re.match(r"\s*[^\s,]+,\s*[^\W\d_]", text)) and len(words) > 1
-    found = []
-    for index, word in enumerate(words):
-        at_end = index == (0 if last_first else len(words) - 1)
-        at_start = index == (1 if last_first else 0)
-        family = at_end and (len(words) > 1 or titled or initials)
-        given = at_start and len(words) > 1 and not family
-        found += [(name, 1 if family else -1 if given else 0) for name in word]
-    return found
+    )
+    return [word for word in words if word]
+
+
+def _announces_family(parts: list[_Part]) -> bool:
+    """Whether a name of one word is a family name: behind a title, or beside an initial."""
+    words = [match.group() for match, _ in parts]
+    titled = bool(words) and words[0].lower() in TITLES
+    return titled or any(len(word) == 1 and word.isupper() for word in words)
 
 
 def _role(word: str, votes: int) -> Role:

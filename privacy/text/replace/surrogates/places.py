@@ -31,6 +31,8 @@ JOINING = frozenset(
 )  # fmt: skip
 _TOKEN = re.compile(r"(?P<number>\d+)|(?P<word>[^\W\d_]+(?:['-][^\W\d_]+)*)")
 _BETWEEN = frozenset(" \t\r\n.,;:'-()/&#\"")
+_ORDINALS = frozenset(("st", "nd", "rd", "th"))
+_BEHIND_STATE = re.compile(r"[,.\s]*(?:\d|$)")
 
 
 def write(key: UnitKey, entity_type: str, text: str) -> str | None:
@@ -59,14 +61,14 @@ def _kind(match: re.Match[str], text: str) -> str:
         return "number"
     if word in STATES and not text.isupper():
         return "state"
-    if len(word) == 2 and match.start() > 0 and text[match.start() - 1].isdigit() and word.lower() in _ORDINALS:
+    if _ends_ordinal(match, text) or plain(word) in lists.words("kinds_of_place") or word in JOINING:
         return "kept"
-    if plain(word) in lists.words("kinds_of_place") or (word.islower() and word in JOINING):
-        return "kept"
-    return "state" if word in STATES and re.match(r"[,.\s]*(?:\d|$)", text[match.end() :]) else "name"
+    return "state" if word in STATES and _BEHIND_STATE.match(text, match.end()) else "name"
 
 
-_ORDINALS = frozenset(("st", "nd", "rd", "th"))
+def _ends_ordinal(match: re.Match[str], text: str) -> bool:
+    """The "th" of "5th Avenue"."""
+    return match.group().lower() in _ORDINALS and text[max(0, match.start() - 1) : match.start()].isdigit()
 
 
 def _end_of_run(text: str, tokens: list[tuple[re.Match[str], str]], index: int) -> int:
@@ -113,9 +115,15 @@ def _firms() -> tuple[str, ...]:
 @cache
 def _towns(size: Literal["one", "several"]) -> tuple[str, ...]:
     """Towns of letters and spaces alone, without words that say a kind of place: of one word, or of several."""
-    towns = [
-        town for town in lists.entries("places") if town.isascii() and town.replace(" ", "").isalpha() and len(town) > 3
-    ]
     barred = lists.no_name() | lists.words("kinds_of_place")
-    fit = [town for town in towns if all(len(word) > 2 and plain(word) not in barred for word in town.split())]
-    return tuple(town for town in fit if (" " in town) == (size == "several"))
+    of_size = (town for town in lists.entries("places") if (" " in town) == (size == "several"))
+    return tuple(town for town in of_size if _is_simple(town) and not _speaks(town, barred))
+
+
+def _is_simple(town: str) -> bool:
+    return town.isascii() and town.replace(" ", "").isalpha() and len(town) > 3
+
+
+def _speaks(town: str, barred: frozenset[str]) -> bool:
+    """Whether one of its words is a short or an ordinary one."""
+    return any(len(word) <= 2 or plain(word) in barred for word in town.split())
