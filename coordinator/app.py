@@ -151,7 +151,7 @@ def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lam
 
     Raises SettingsError when the port is taken or the certificate has expired, Unreachable when too few sites come.
     """
-    from coordinator.wire.superlink import flower_grid
+    from coordinator.wire.superlink import Entrance, flower_grid
 
     folder = FederationFolder(root)
     settings = folder.settings
@@ -162,20 +162,20 @@ def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lam
         on_event(f"waiting for {settings.rounds.min_sites} sites, {waiting:.0f} s at most")
         message_exchange.wait_online(settings.rounds.min_sites, waiting)
 
+    entrance = Entrance(
+        host=settings.network.host,
+        port=settings.network.port,
+        pki=folder.pki,
+        door=folder.door,
+        node_keys={site: enrolment.keys.node for site, enrolment in roster(folder).items()},
+        max_payload_bytes=contract.payload_bytes + HEADROOM,
+    )
     private_folder(folder.root / "superlink")
     with (
-        flower_grid(
-            folder.root / "superlink",
-            host=settings.network.host,
-            port=settings.network.port,
-            pki=folder.pki,
-            door=folder.door,
-            node_keys={site: enrolment.keys.node for site, enrolment in roster(folder).items()},
-            max_payload_bytes=contract.payload_bytes + HEADROOM,
-        ) as (grid, nodes),
+        flower_grid(folder.root / "superlink", entrance) as (grid, nodes, superlink),
         certificates_kept_fresh(folder),
     ):
         closed = run_on(folder, grid, nodes, progress=progress, before=wait)
         if closed.outcome != "stopped":
-            grid.superlink.end()
+            superlink.end()
         return closed

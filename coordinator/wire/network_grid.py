@@ -11,12 +11,11 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 os.environ["FLWR_TELEMETRY_ENABLED"] = "0"  # read when flwr is imported: nothing here calls home
 os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
 
-import httpx
 from flwr.app import DEFAULT_TTL, Error, Message, Metadata, RecordDict
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode, SubStatus
 from flwr.common.serde import message_to_proto, run_from_proto
@@ -40,16 +39,10 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 
-from coordinator.wire.gate import SECRET_HEADER
+from coordinator.wire.loopback import LocalEntry
 from privacy.base.errors import ContractError, Unreachable
 from privacy.protocol.flower import in_two_lanes, inflate_message, object_limit
-from privacy.protocol.retry import RetryPolicy
 
-if TYPE_CHECKING:
-    from coordinator.wire.superlink import SuperLink
-
-RETRY_SECONDS: Final = 60.0
-"""How long the coordinator waits for a SuperLink that is being restarted: Flower ends the run after 60 s of silence."""
 HEARTBEAT_SECONDS: Final = 10.0
 GIVE_UP_SECONDS: Final = 30.0
 """How long before a message expires its reply is no longer waited for, so that other replies stay valid."""
@@ -59,39 +52,18 @@ class _NotUploaded(Unreachable):
     """A site announced a reply and was gone before all of it was there."""
 
 
-class SecretInterceptor:
-    """Shows the gate on loopback that it is the coordinator who calls."""
-
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
-
-    def intercept(self, context: Any, call_next: Any) -> Any:
-        context.request.headers[SECRET_HEADER] = self._secret
-        return call_next(context)
-
-
-def local_client(kind: Any, address: str, interceptors: Sequence[Any]) -> Any:
-    """One of Flower's HTTP clients for a loopback address: patient, and never through a proxy of the environment."""
-    client = kind(f"http://{address}", interceptors=interceptors, retry_invoker=RetryPolicy(RETRY_SECONDS))
-    client._client.close()
-    client._client = httpx.Client(timeout=30.0, trust_env=False)
-    return client
-
-
 class FlowerGrid(Grid):
     """Flower's Grid over the SuperLink on loopback: strict about what it pulls, two objects at a time either way.
 
     Where flwr's own HttpGrid interrupts the process on 401, returns [] on 413 and holds everything twice, this one
-    raises (Unreachable, ContractError) and shares memory with the payload.
+    raises (Unreachable, ContractError) and shares memory with the payload. `token` is that of the run's server task.
     """
 
-    def __init__(self, superlink: SuperLink, token: str) -> None:
-        self.superlink = superlink
+    def __init__(self, entry: LocalEntry, token: str, max_payload_bytes: int) -> None:
         version = RuntimeVersionHttpInterceptor(component_name="flwr-serverapp")
-        interceptors = [version, SecretInterceptor(superlink.secret), RuntimeTokenHttpInterceptor(token=token)]
-        self._client = local_client(RuntimeHttpClient, superlink.local_address, interceptors)
+        self._client = entry.client(RuntimeHttpClient, [version, RuntimeTokenHttpInterceptor(token=token)])
         self._node = Node(node_id=SUPERLINK_NODE_ID)
-        self._object_limit = object_limit(superlink.max_payload_bytes)
+        self._object_limit = object_limit(max_payload_bytes)
         self._expiry: dict[str, float] = {}
         self._sent: dict[str, int] = {}
         task = self._client.PullTaskInput(PullTaskInputRequest())
@@ -220,7 +192,7 @@ class FlowerGrid(Grid):
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterator[Message]:
         """Not for this grid: coordinator.wire.message_exchange keeps order and deadline."""
-        raise NotImplementedError("use coordinator.wire.message_exchange.Courier")
+        raise NotImplementedError("use coordinator.wire.message_exchange.MessageExchange")
 
     def close(self) -> None:
         """Tell Flower that the run is done."""

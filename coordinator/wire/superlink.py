@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Flower SuperLink of our own, and the grid over it: `with flower_grid(...) as (grid, nodes):`.
+"""A Flower SuperLink of our own, and the grid over it: `with flower_grid(...) as (grid, nodes, superlink):`.
 
 The coordinator holds two listening sockets and gives them to a process of its own that runs Flower's app behind the
 gates (`python -m coordinator.wire.superlink`, settings on its standard input). When that process dies it is started
@@ -23,13 +23,13 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 os.environ["FLWR_TELEMETRY_ENABLED"] = "0"  # read when flwr is imported: nothing here calls home
 os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
 
-import httpx
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
 from flwr.cli.build import build_fab_from_files
 from flwr.common.serde import fab_to_proto, user_config_to_proto
@@ -41,13 +41,13 @@ from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 
 from coordinator.certificates import CA_CERTIFICATE, SERVER_CERTIFICATE, SERVER_KEY
-from coordinator.wire.gate import END_PATH, NODES_PATH, SECRET_HEADER
-from coordinator.wire.network_grid import RETRY_SECONDS, FlowerGrid, SecretInterceptor, local_client
+from coordinator.wire.gate import END_PATH, NODES_PATH
+from coordinator.wire.loopback import LocalEntry
+from coordinator.wire.network_grid import FlowerGrid
 from coordinator.wire.serving import EntrySettings, serve
 from coordinator.wire.supervisor import Supervised, listening_socket
 from privacy.base.errors import Unreachable
 from privacy.base.identifiers import SiteId
-from privacy.protocol.retry import RetryPolicy
 
 SLOTS: Final = "slots.jsonl"
 _STUB: Final = b"""[project]
@@ -93,33 +93,46 @@ def main() -> None:
     serve(flower_app(settings.database), settings)
 
 
-class SuperLink:
-    """A SuperLink on `host`:`port` (0: any free port) with its state in `folder`, which is made anew."""
+@dataclass(frozen=True)
+class Entrance:
+    """Where the sites come in, and which.
 
-    def __init__(
-        self, folder: Path, *, host: str, port: int, pki: Path, door: Path, node_keys: Mapping[SiteId, str], limit: int
-    ) -> None:
+    It listens on `host`:`port` (0: any free port). `pki` is the folder of the server's key and certificate and of the
+    CA's certificate, `door` that of the client certificates that are let in (coordinator.admissions). `node_keys`: each
+    site's P-384 public key, as an OpenSSH line. No message's payload may be longer than `max_payload_bytes`.
+    """
+
+    host: str
+    port: int
+    pki: Path
+    door: Path
+    node_keys: Mapping[SiteId, str]
+    max_payload_bytes: int
+
+
+class SuperLink:
+    """A SuperLink behind `entrance`, with its state in `folder`, which is made anew."""
+
+    def __init__(self, folder: Path, entrance: Entrance) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for old in (*folder.glob("state.sqlite*"), *folder.glob(SLOTS)):
             old.unlink()  # nothing of an earlier run is needed: our log says where we were
-        external, local = listening_socket(host, port), listening_socket("127.0.0.1", 0)
+        external, local = listening_socket(entrance.host, entrance.port), listening_socket("127.0.0.1", 0)
         self.port: int = external.getsockname()[1]
-        self.local_address = f"127.0.0.1:{local.getsockname()[1]}"
-        self.secret = secrets.token_hex(32)
-        self.max_payload_bytes = limit
-        self._node_keys = dict(node_keys)
+        self.local = LocalEntry(f"127.0.0.1:{local.getsockname()[1]}", secrets.token_hex(32))
+        self._entrance = entrance
         settings = EntrySettings(
             external_socket=external.fileno(),
             local_socket=local.fileno(),
-            certificate=str(pki / SERVER_CERTIFICATE),
-            private_key=str(pki / SERVER_KEY),
-            authority=str(pki / CA_CERTIFICATE),
-            door=str(door),
+            certificate=str(entrance.pki / SERVER_CERTIFICATE),
+            private_key=str(entrance.pki / SERVER_KEY),
+            authority=str(entrance.pki / CA_CERTIFICATE),
+            door=str(entrance.door),
             database=str(folder / "state.sqlite"),
             slots=str(folder / SLOTS),
-            secret=self.secret,
-            node_keys=self._node_keys,
-            max_payload_bytes=limit,
+            secret=self.local.secret,
+            node_keys=dict(entrance.node_keys),
+            max_payload_bytes=entrance.max_payload_bytes,
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FLWR_")}
         environment |= {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "FLWR_HOME": str(folder)}
@@ -136,30 +149,18 @@ class SuperLink:
         control = self._client(ControlHttpClient, "flwr CLI")
         known = {info.public_key: info.node_id for info in control.ListNodes(ListNodesRequest()).nodes_info}
         nodes = {}
-        for site, line in sorted(self._node_keys.items()):
+        for site, line in sorted(self._entrance.node_keys.items()):
             key = load_ssh_public_key(line.encode()).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
             request = RegisterNodeRequest(public_key=key, name=site)
             nodes[site] = known[key] if key in known else control.RegisterNode(request).node_id
         control.close()
-        self._tell(NODES_PATH, json.dumps(nodes).encode())
+        self.local.post(NODES_PATH, json.dumps(nodes).encode())
         return nodes
 
     def end(self) -> None:
         """Tell the sites that are there that the run is over, so that they do not wait for this process in vain."""
         with contextlib.suppress(Unreachable):
-            self._tell(END_PATH, b"")
-
-    def _tell(self, path: str, body: bytes) -> None:
-        """One of our own calls on loopback."""
-
-        def call() -> httpx.Response:
-            headers = {SECRET_HEADER: self.secret}
-            with httpx.Client(timeout=30.0, trust_env=False) as client:
-                return client.post(
-                    f"http://{self.local_address}{path}", content=body, headers=headers
-                ).raise_for_status()
-
-        RetryPolicy(RETRY_SECONDS).invoke(call)
+            self.local.post(END_PATH, b"")
 
     def open_run(self) -> FlowerGrid:
         """Start a Flower run with an empty app, take its server task ourselves, and give the grid to it."""
@@ -172,48 +173,28 @@ class SuperLink:
             time.sleep(0.05)
         control.close()
         runtime.close()
-        return FlowerGrid(self, task.token)
+        return FlowerGrid(self.local, task.token, self._entrance.max_payload_bytes)
 
     def close(self) -> None:
         self.process.close()
 
     def _client(self, kind: Any, component: str) -> Any:
-        interceptors = [RuntimeVersionHttpInterceptor(component_name=component), SecretInterceptor(self.secret)]
-        return local_client(kind, self.local_address, interceptors)
+        return self.local.client(kind, [RuntimeVersionHttpInterceptor(component_name=component)])
 
 
 @contextlib.contextmanager
-def flower_grid(
-    folder: Path,
-    *,
-    host: str,
-    port: int,
-    pki: Path,
-    door: Path,
-    node_keys: Mapping[SiteId, str],
-    max_payload_bytes: int,
-) -> Iterator[tuple[FlowerGrid, dict[SiteId, int]]]:
-    """A grid to the sites of `node_keys` (site -> P-384 public key, OpenSSH line) and each site's Flower node id.
+def flower_grid(folder: Path, entrance: Entrance) -> Iterator[tuple[FlowerGrid, dict[SiteId, int], SuperLink]]:
+    """A grid to the sites that come through `entrance`, each site's Flower node id, and the SuperLink that serves both.
 
-    `folder` (0700) holds state.sqlite, slots.jsonl and superlink.log. `pki` holds the server's key and certificate and
-    the CA's certificate, `door` the client certificates that are let in (coordinator.admissions). No message's payload
-    may be longer than `max_payload_bytes`.
+    `folder` (0700) holds state.sqlite, slots.jsonl and superlink.log.
     Raises SettingsError when the port is taken, Unreachable when the SuperLink does not come up. All is ended on exit.
     """
-    superlink = SuperLink(
-        folder,
-        host=host,
-        port=port,
-        pki=pki,
-        door=door,
-        node_keys=node_keys,
-        limit=max_payload_bytes,
-    )
+    superlink = SuperLink(folder, entrance)
     try:
         nodes = superlink.register()
         grid = superlink.open_run()
         try:
-            yield grid, nodes
+            yield grid, nodes, superlink
         finally:
             grid.close()
     finally:

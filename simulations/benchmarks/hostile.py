@@ -83,14 +83,14 @@ def door(size: Size, folder: Path) -> list[Row]:
     """Strangers without a certificate beside honest sites."""
     from simulations.benchmarks.hostile_door import connections
 
-    return [_row(one) for one in connections(size.connections)]
+    return connections(size.connections)
 
 
 def site(size: Size, folder: Path) -> list[Row]:
     """One admitted site that sends what nobody asked for, beside honest ones."""
     from simulations.benchmarks.hostile_door import messages
 
-    return [_row(one) for one in messages(size.messages)]
+    return messages(size.messages)
 
 
 def noise(size: Size, folder: Path) -> list[Row]:

@@ -22,17 +22,28 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from simulations.benchmarks.report import Row
+from simulations.benchmarks.rounds import message as signed_message
 from simulations.benchmarks.small_federation import SmallFederation, credentials
+
+if TYPE_CHECKING:
+    from coordinator.wire.message_exchange import MessageExchange
+    from coordinator.wire.network_grid import FlowerGrid
+    from coordinator.wire.superlink import SuperLink
+    from privacy.protocol.messages import SignedMessage
+    from privacy.protocol.reasons import ReasonCode
 
 MIB = 1 << 20
 HONEST = ("hospital_a", "hospital_b")
 EVIL = "hospital_x"
 LIMIT = 8 * MIB
-Row = dict[str, Any]
+LINES = 8
+"""On which one hostile site speaks at once."""
 
 
 def resident_mib(pid: int) -> float:
@@ -43,7 +54,7 @@ def resident_mib(pid: int) -> float:
     raise OSError("no VmRSS in /proc")
 
 
-class Site:
+class SiteCalls:
     """A site's calls with Flower's own client, one line."""
 
     def __init__(self, federation: SmallFederation, address: str, name: str, run_id: int) -> None:
@@ -102,22 +113,31 @@ class Site:
             )
 
 
-@contextlib.contextmanager
-def door(folder: Path) -> Iterator[tuple[SmallFederation, Any, dict[str, int], str]]:
-    """The real SuperLink with three admitted sites."""
-    from coordinator.wire.superlink import flower_grid
+@dataclass(frozen=True)
+class Door:
+    """The real SuperLink with three admitted sites, their node ids, and its address."""
 
-    federation = SmallFederation(folder, (*HONEST, EVIL))
-    with flower_grid(
-        folder / "superlink",
-        host="127.0.0.1",
-        port=0,
-        pki=federation.pki,
-        door=federation.door,
-        node_keys=federation.lines,
-        max_payload_bytes=LIMIT,
-    ) as (grid, nodes):
-        yield federation, grid, nodes, f"127.0.0.1:{grid.superlink.port}"
+    federation: SmallFederation
+    grid: FlowerGrid
+    nodes: Mapping[str, int]
+    superlink: SuperLink
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.superlink.port}"
+
+    def line(self, site: str) -> SiteCalls:
+        """A new line of `site`."""
+        return SiteCalls(self.federation, self.address, site, self.grid.run.run_id)
+
+
+@contextlib.contextmanager
+def door() -> Iterator[Door]:
+    """A door in a folder of its own, while it is open."""
+    with tempfile.TemporaryDirectory() as folder:
+        federation = SmallFederation(Path(folder), (*HONEST, EVIL))
+        with federation.superlink(LIMIT) as (grid, nodes, superlink):
+            yield Door(federation, grid, nodes, superlink)
 
 
 def _silent(address: tuple[str, int], context: ssl.SSLContext) -> socket.socket:
@@ -151,50 +171,62 @@ def _noise(address: tuple[str, int], context: ssl.SSLContext) -> socket.socket:
 KINDS: tuple[Callable[[tuple[str, int], ssl.SSLContext], socket.socket], ...] = (_silent, _stalled, _without, _noise)
 
 
+class HonestCalls:
+    """Calls of two honest sites, on kept lines and on new ones: how many, how many failed, and the SuperLink's memory.
+
+    `growth` is the most resident memory that was seen, above that of the beginning, in MiB.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._lines = [door.line(site) for site in HONEST]
+        for line in self._lines:
+            line.come()
+        self._before = self._peak = resident_mib(door.superlink.process.pid)
+        self.made = self.failed = 0
+
+    @property
+    def growth(self) -> float:
+        return self._peak - self._before
+
+    def call(self) -> None:
+        """One call on each kept line and one on a new line."""
+        new = self._door.line(HONEST[0])
+        new.node = self._lines[0].node
+        for line in (*self._lines, new):
+            self.made += 1
+            try:
+                line.pull()
+            except Exception:  # whatever it was, an honest call failed
+                self.failed += 1
+        new.calls.close()
+        self._peak = max(self._peak, resident_mib(self._door.superlink.process.pid))
+
+
 def connections(count: int = 1000) -> list[Row]:
     """(a): `count` hostile connections of each kind; what the honest calls and the SuperLink's memory say."""
-    with tempfile.TemporaryDirectory() as temporary, door(Path(temporary)) as (federation, grid, _, address):
-        host, port = address.split(":")
-        context = ssl.create_default_context(cafile=str(federation.pki / "ca.crt"))
-        kept = [Site(federation, address, site, 0) for site in HONEST]
-        for site in kept:
-            site.come()
-        pid = grid.superlink.process.pid
-        before, peak = resident_mib(pid), 0.0
-        calls = failed = 0
-        held: list[socket.socket] = []
+    with door() as opened:
+        host, port = opened.address.split(":")
+        context = ssl.create_default_context(cafile=str(opened.federation.pki / "ca.crt"))
+        honest = HonestCalls(opened)
         for kind in KINDS:
+            held: list[socket.socket] = []
             for number in range(count):
                 with contextlib.suppress(OSError):
                     held.append(kind((host, int(port)), context))
                 if number % 20 == 0:
-                    new = Site(federation, address, HONEST[0], 0)
-                    new.node = kept[0].node
-                    for site in (*kept, new):
-                        calls += 1
-                        try:
-                            site.pull()
-                        except Exception:  # whatever it was, an honest call failed
-                            failed += 1
-                    new.calls.close()
-                    peak = max(peak, resident_mib(pid))
+                    honest.call()
             for made in held:
                 made.close()
-            held.clear()
-        note = f"{count} connections of each of {len(KINDS)} kinds, {calls} honest calls, a third on new lines"
+    note = f"{count} connections of each of {len(KINDS)} kinds, {honest.made} honest calls, a third on new lines"
+    of_memory = "the SuperLink's process, the most that was seen"
     return [
-        {"name": "honest_calls_failed", "value": failed, "unit": "calls", "reach": 0, "note": note},
-        {
-            "name": "coordinator_growth_mib",
-            "value": round(max(0.0, peak - before), 1),
-            "unit": "MiB",
-            "reach": 64,
-            "note": "the SuperLink's process, the most that was seen",
-        },
+        Row("honest_calls_failed", honest.failed, "calls", "0", note=note),
+        Row("coordinator_growth_mib", round(honest.growth, 1), "MiB", "64", note=of_memory),
     ]
 
 
-def _lies(asked: Any, honest_nodes: list[int]) -> Iterator[Any]:
+def _lies(pushed: Any, honest_nodes: list[int]) -> Iterator[Any]:
     """Replies that the site was not asked for, without end."""
     from flwr.app import ConfigRecord, Message, RecordDict
 
@@ -210,12 +242,12 @@ def _lies(asked: Any, honest_nodes: list[int]) -> Iterator[Any]:
     ]
     for number in itertools.count():
         head = {"envelope": b"x", "body": number.to_bytes(8, "big") * 512, "payload_bytes": 0}
-        made = Message(content=RecordDict({"parcel": ConfigRecord(head)}), reply_to=asked)
+        made = Message(content=RecordDict({"parcel": ConfigRecord(head)}), reply_to=pushed)
         made.metadata.__dict__.update(changes[number % len(changes)])
         yield made
 
 
-def _kept(database: Path, honest: int) -> int:
+def _stored_bytes(database: Path) -> int:
     """Bytes of all objects in Flower's store."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as store:
         (table,) = [
@@ -225,91 +257,102 @@ def _kept(database: Path, honest: int) -> int:
             <= {row[1] for row in store.execute(f"PRAGMA table_info({name})")}
         ]
         (total,) = store.execute(f"SELECT COALESCE(SUM(LENGTH(content)), 0) FROM {table}").fetchone()
-    return max(0, int(total) - honest)
+    return int(total)
+
+
+class Liar:
+    """The hostile site: it lies on eight lines at once until `count` messages were sent or it is told to stop."""
+
+    def __init__(self, door: Door, count: int, stop: threading.Event) -> None:
+        self._door, self._count, self._stop = door, count, stop
+        self._first = door.line(EVIL)
+        self._first.come()
+        self._mutex = threading.Lock()
+        self.sent = 0
+        self.threads: list[threading.Thread] = []
+
+    def start(self, seconds: float) -> None:
+        """Take one true message, valid for `seconds`, and begin to lie about it."""
+        from flwr.common.serde import message_from_proto
+
+        from privacy.protocol.flower import to_content
+
+        content = to_content(signed_message("coordinator", b"model", 1))
+        message = self._door.grid.create_message(content, "train", self._door.nodes[EVIL], "0", seconds)
+        self._door.grid.push_messages([message])
+        pushed = message_from_proto(self._first.pull().messages_list[0])
+        self.threads = [threading.Thread(target=self._lie, args=(pushed, at)) for at in range(LINES)]
+        for thread in self.threads:
+            thread.start()
+
+    @property
+    def lies(self) -> bool:
+        return any(thread.is_alive() for thread in self.threads)
+
+    def _lie(self, pushed: Any, at: int) -> None:
+        line = self._door.line(EVIL)
+        line.node = self._first.node
+        honest_nodes = [self._door.nodes[site] for site in HONEST]
+        for reply in itertools.islice(_lies(pushed, honest_nodes), at, None):
+            if self._stop.is_set():
+                return
+            with contextlib.suppress(Exception):  # refused, as it should be
+                line.push(reply)
+            with self._mutex:
+                self.sent += 1
+                if self.sent >= self._count:
+                    return
 
 
 def messages(count: int = 100_000, seconds: float = 600.0) -> list[Row]:
     """(b): up to `count` hostile messages in at most `seconds`, while two honest sites answer rounds."""
-    from flwr.common.serde import message_from_proto
-
     from coordinator.wire.message_exchange import MessageExchange
     from coordinator.wire.slots import Slots
-    from simulations.benchmarks.rounds import message as signed_message
 
-    with tempfile.TemporaryDirectory() as temporary, door(Path(temporary)) as (federation, grid, nodes, address):
-        run_id = grid.run.run_id
-        evil = Site(federation, address, EVIL, run_id)
-        evil.come()
-        message_exchange = MessageExchange(grid, nodes)
-        stop, sent, mutex = threading.Event(), [0], threading.Lock()
-        honest = [threading.Thread(target=_work, args=(federation, address, site, run_id, stop)) for site in HONEST]
+    stop = threading.Event()
+    with door() as opened:
+        liar, exchange = Liar(opened, count, stop), MessageExchange(opened.grid, opened.nodes)
+        honest = [threading.Thread(target=_work, args=(opened, site, stop)) for site in HONEST]
         for thread in honest:
             thread.start()
-        message_exchange.wait_online(3, 30)
-        first = grid.create_message(_content(signed_message, b"model"), "train", nodes[EVIL], "0", seconds + 300)
-        grid.push_messages([first])
-        asked = message_from_proto(evil.pull().messages_list[0])
-
-        def lie(line: int) -> None:
-            site = Site(federation, address, EVIL, run_id)
-            site.node = evil.node
-            for reply in itertools.islice(_lies(asked, [nodes[each] for each in HONEST]), line, None):
-                if stop.is_set():
-                    return
-                with contextlib.suppress(Exception):  # refused, as it should be
-                    site.push(reply)
-                with mutex:
-                    sent[0] += 1
-                    if sent[0] >= count:
-                        return
-
-        liars = [threading.Thread(target=lie, args=(line,)) for line in range(8)]
+        exchange.wait_online(3, 30)
+        liar.start(seconds + 300)
         start = time.monotonic()
-        for thread in liars:
-            thread.start()
         refused = lost = rounds = 0
-        while (any(thread.is_alive() for thread in liars) and time.monotonic() - start < seconds) or rounds < 3:
+        while (liar.lies and time.monotonic() - start < seconds) or rounds < 3:
             rounds += 1
-            payload = b"model of round %d" % rounds * 1000
-            signed_messages = {site: signed_message("coordinator", payload, rounds) for site in HONEST}
-            got = dict(
-                message_exchange.send_and_receive(
-                    signed_messages, phase="update", server_round=rounds, deadline_seconds=60, max_payload_bytes=LIMIT
-                )
-            )
-            refused += sum(reply == "malformed" for reply in got.values())
-            lost += any(isinstance(reply, str) for reply in got.values())
+            replies = _round(exchange, rounds)
+            refused += replies.count("malformed")
+            lost += any(isinstance(reply, str) for reply in replies)
         took = time.monotonic() - start
         stop.set()
-        for thread in (*liars, *honest):
+        for thread in (*liar.threads, *honest):
             thread.join(30)
-        left = _kept(Path(temporary) / "superlink" / "state.sqlite", 0)
-        quota = Slots(LIMIT).quota("train")
-    note = f"{sent[0]} messages in {took:.0f} s, {rounds} rounds meanwhile"
+        left = _stored_bytes(opened.federation.folder / "superlink" / "state.sqlite")
+    quota = Slots(LIMIT).quota("train")
+    note = f"{liar.sent} messages in {took:.0f} s, {rounds} rounds meanwhile"
+    of_bytes = f"{left} bytes in Flower's store at the end, of all sites; the quota is {quota}"
     return [
-        {"name": "honest_sites_refused", "value": refused, "unit": "replies", "reach": 0, "note": note},
-        {"name": "hostile_site_rounds_lost", "value": lost, "unit": "rounds", "reach": 0, "note": note},
-        {
-            "name": "hostile_site_bytes_over_quota",
-            "value": max(0, left - quota),
-            "unit": "bytes",
-            "reach": 0,
-            "note": f"{left} bytes in Flower's store at the end, of all sites; the quota is {quota}",
-        },
+        Row("honest_sites_refused", refused, "replies", "0", note=note),
+        Row("hostile_site_rounds_lost", lost, "rounds", "0", note=note),
+        Row("hostile_site_bytes_over_quota", max(0, left - quota), "bytes", "0", note=of_bytes),
     ]
 
 
-def _content(signed_message: Any, payload: bytes) -> Any:
-    from privacy.protocol.flower import to_content
+def _round(exchange: MessageExchange, server_round: int) -> list[SignedMessage | ReasonCode]:
+    """What the honest sites answer in one round."""
+    payload = b"model of round %d" % server_round * 1000
+    sent = {site: signed_message("coordinator", payload, server_round) for site in HONEST}
+    replies = exchange.send_and_receive(
+        sent, phase="update", server_round=server_round, deadline_seconds=60, max_payload_bytes=LIMIT
+    )
+    return [reply for _, reply in replies]
 
-    return to_content(signed_message("coordinator", payload, 1))
 
-
-def _work(federation: SmallFederation, address: str, site: str, run_id: int, stop: threading.Event) -> None:
+def _work(door: Door, site: str, stop: threading.Event) -> None:
     """An honest site: the real transport and app, answering at once."""
     from client.wire.app import make_app
     from client.wire.transport import serve
-    from simulations.benchmarks.rounds import message as signed_message
 
     class Echo:
         def answer(self, received: Any) -> Any:
@@ -317,9 +360,9 @@ def _work(federation: SmallFederation, address: str, site: str, run_id: int, sto
 
     serve(
         make_app(lambda config: Echo()),
-        address=address,
-        credentials=credentials(federation.folder, site),
-        node_key=federation.folder / f"{site}.key",
+        address=door.address,
+        credentials=credentials(door.federation.folder, site),
+        node_key=door.federation.folder / f"{site}.key",
         site=site,
         stop=stop,
         on_event=lambda event: None,
@@ -337,7 +380,8 @@ def main() -> None:
     options.add_argument("--messages", type=int, default=100_000)
     options.add_argument("--seconds", type=float, default=600.0)
     chosen = options.parse_args()
-    json.dump(measure(chosen.connections, chosen.messages, chosen.seconds), sys.stdout, indent=1)
+    rows = measure(chosen.connections, chosen.messages, chosen.seconds)
+    json.dump([asdict(row) for row in rows], sys.stdout, indent=1)
 
 
 if __name__ == "__main__":

@@ -13,22 +13,25 @@ same run, with TLS and on SQLite like ours.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-HERE = Path(__file__).resolve().parent
-SITES = ("hospital_a", "hospital_b")
-MEGABYTE = 1_000_000
+from simulations.benchmarks.report import Row, of_repeats, write_report
+from simulations.benchmarks.stock_rounds import MEGABYTE, SITES, stock_seconds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from coordinator.wire.message_exchange import MessageExchange
 
 
 def peak_megabytes(pid: int | str = "self") -> float:
@@ -91,59 +94,55 @@ def coordinate(arguments: Sequence[str]) -> None:
     """The coordinator's process: megabytes and rounds. Prints its measurements as JSON."""
     import numpy as np
 
-    from coordinator.blobs import BlobStore
     from coordinator.wire.message_exchange import MessageExchange
-    from coordinator.wire.superlink import flower_grid
-    from privacy.aggregation import weighted_sum
     from simulations.benchmarks.small_federation import SmallFederation
 
     size, rounds = int(float(arguments[0]) * MEGABYTE) // 4, int(arguments[1])
-    found: dict[str, Any] = {"rounds": []}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        federation = SmallFederation(folder, SITES)
-        with flower_grid(
-            folder / "superlink",
-            host="127.0.0.1",
-            port=0,
-            pki=federation.pki,
-            door=federation.door,
-            node_keys=federation.lines,
-            max_payload_bytes=4 * size,
-        ) as (grid, nodes):
-            address = f"127.0.0.1:{grid.superlink.port}"
+        with SmallFederation(folder, SITES).superlink(4 * size) as (grid, nodes, superlink):
+            address = f"127.0.0.1:{superlink.port}"
             command = [sys.executable, "-m", "simulations.benchmarks.rounds", "answer", address, temporary]
             processes = {site: subprocess.Popen([*command, site]) for site in SITES}
             message_exchange = MessageExchange(grid, nodes)
             message_exchange.wait_online(len(SITES), 60)
             model = np.random.Generator(np.random.Philox(1)).standard_normal(size, dtype=np.float32)
-            pids: dict[str, int | str] = {"coordinator": "self", "superlink": grid.superlink.process.pid}
+            pids: dict[str, int | str] = {"coordinator": "self", "superlink": superlink.process.pid}
             pids |= {site: process.pid for site, process in processes.items()}
             before = {name: peak_megabytes(pid) for name, pid in pids.items()}
             before["coordinator"] -= model.nbytes / MEGABYTE  # the model in hand belongs to the round
+            seconds = []
             for server_round in range(1, rounds + 1):
                 start = time.perf_counter()
-                blobs = BlobStore(folder / "blobs")
-                sent = dict.fromkeys(SITES, message("coordinator", model.tobytes(), server_round))
-                stored = []
-                for _, reply in message_exchange.send_and_receive(
-                    sent, phase="update", server_round=server_round, deadline_seconds=600, max_payload_bytes=4 * size
-                ):
-                    stored.append(blobs.put(reply.payload))  # type: ignore[union-attr]
-                    del reply
-                del sent
-                total = weighted_sum.start(size)
-                for digest in stored:
-                    weighted_sum.fold(total, blobs.open_array(digest))
-                model = weighted_sum.finish(model, total, 2, 30)
-                del total
-                found["rounds"].append(time.perf_counter() - start)
+                model = next_model(message_exchange, model, server_round, folder / "blobs")
+                seconds.append(time.perf_counter() - start)
                 shutil.rmtree(folder / "blobs")
-            found["peaks"] = {name: peak_megabytes(pid) - before[name] for name, pid in pids.items()}
+            peaks = {name: peak_megabytes(pid) - before[name] for name, pid in pids.items()}
             for process in processes.values():
                 process.terminate()
                 process.wait()
-    print(json.dumps(found))
+    print(json.dumps({"rounds": seconds, "peaks": peaks}))
+
+
+def next_model(
+    message_exchange: MessageExchange, model: NDArray[np.float32], server_round: int, folder: Path
+) -> NDArray[np.float32]:
+    """One round as the coordinator makes it: send the model, store each update in `folder`, fold what is stored."""
+    from coordinator.blobs import BlobStore
+    from privacy.aggregation import weighted_sum
+
+    blobs, stored = BlobStore(folder), []
+    sent = dict.fromkeys(SITES, message("coordinator", model.tobytes(), server_round))
+    for _, reply in message_exchange.send_and_receive(
+        sent, phase="update", server_round=server_round, deadline_seconds=600, max_payload_bytes=model.nbytes
+    ):
+        stored.append(blobs.put(reply.payload))  # type: ignore[union-attr]
+        del reply
+    del sent
+    total = weighted_sum.start(model.size)
+    for digest in stored:
+        weighted_sum.fold(total, blobs.open_array(digest))
+    return weighted_sum.finish(model, total, 2, 30)
 
 
 def ours(megabytes: float, rounds: int) -> dict[str, Any]:
@@ -154,166 +153,46 @@ def ours(megabytes: float, rounds: int) -> dict[str, Any]:
     return found
 
 
-STOCK_PROJECT = """[project]
-name = "stock"
-version = "1.0.0"
-description = "the same bytes through Flower's own way"
-[tool.flwr.app]
-publisher = "bench"
-[tool.flwr.app.components]
-serverapp = "stock:server"
-clientapp = "stock:client"
-"""
-STOCK_APP = """
-import os, time
-import numpy as np
-from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
-from flwr.serverapp import ServerApp
-from flwr.serverapp.strategy import FedAvg
-
-server = ServerApp()
-client = ClientApp()
-
-class Timed(FedAvg):
-    def aggregate_train(self, server_round, replies):
-        result = super().aggregate_train(server_round, replies)
-        with open(os.environ["BENCH_TIMES"], "a") as file:
-            file.write(f"{time.time()}\\n")
-        return result
-
-@server.main()
-def main(grid, context):
-    model = np.random.default_rng(1).standard_normal(SIZE, dtype=np.float32)
-    strategy = Timed(fraction_evaluate=0.0, min_train_nodes=2, min_available_nodes=2)
-    strategy.start(grid=grid, initial_arrays=ArrayRecord({"update": Array(model)}), num_rounds=ROUNDS)
-
-@client.train()
-def train(message, context):
-    update = np.random.default_rng().standard_normal(SIZE, dtype=np.float32)
-    content = {"arrays": ArrayRecord({"update": Array(update)}), "metrics": MetricRecord({"num-examples": 1})}
-    return Message(RecordDict(content), reply_to=message)
-"""
-
-
-def stock(megabytes: float, rounds: int) -> list[float]:
-    """Seconds of each of `rounds` rounds of stock Flower (the first, which starts everything, is left out)."""
-    from simulations.benchmarks.small_federation import SmallFederation
-
-    size, binaries = int(megabytes * MEGABYTE) // 4, Path(sys.executable).parent
-    running: list[subprocess.Popen[bytes]] = []
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        pki = SmallFederation(folder, SITES).pki
-        port, times = 18000 + os.getpid() % 1000, folder / "times"
-        (folder / "app").mkdir()
-        (folder / "app" / "pyproject.toml").write_text(STOCK_PROJECT)
-        app = STOCK_APP.replace("SIZE", str(size)).replace("ROUNDS", str(rounds + 1))
-        (folder / "app" / "stock.py").write_text(app)
-        (folder / "config.toml").write_text(
-            f'[superlink]\ndefault = "local"\n[superlink.local]\naddress = "127.0.0.1:{port}"\n'
-            f'root-certificates = "{pki / "ca.crt"}"\n'
-        )
-        environment = os.environ | {"FLWR_HOME": temporary, "BENCH_TIMES": str(times)}
-        environment |= {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
-        environment["PATH"] = f"{binaries}{os.pathsep}{environment['PATH']}"
-
-        def start(*command: str) -> None:
-            with (folder / f"{len(running)}.log").open("wb") as log:
-                running.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-
-        def flwr(*command: str) -> None:
-            done = subprocess.run(["flwr", *command], env=environment, capture_output=True, text=True, cwd=folder)
-            if done.returncode != 0:
-                raise RuntimeError(f"flwr {command[0]} failed: {done.stdout[-2000:]} {done.stderr[-2000:]}")
-
-        try:
-            pair = ("--ssl-certfile", pki / "server.crt", "--ssl-keyfile", pki / "server.key")
-            tls = ("--ssl-ca-certfile", pki / "ca.crt", *pair)
-            listen = ("--host", "127.0.0.1", "--port", port, "--database", folder / "state.sqlite")
-            flags = ("--enable-supernode-auth", "--disable-runtime-dependency-installation")
-            start("flower-superlink", *map(str, (*tls, *listen, *flags)))
-            wait_for_port(port)
-            for at, site in enumerate(SITES):
-                flwr("supernode", "register", str(folder / f"{site}.pub"), "local", "--name", site)
-                line = ("--superlink", f"127.0.0.1:{port}", "--root-certificates", pki / "ca.crt")
-                own = ("--auth-supernode-private-key", folder / f"{site}.key", "--port", port + 1 + at)
-                start("flower-supernode", *map(str, (*line, *own)))
-            flwr("run", "app", "local")
-            end = time.monotonic() + 90 + 40 * rounds
-            while not times.exists() or len(times.read_text().splitlines()) <= rounds:
-                if time.monotonic() > end:
-                    raise TimeoutError("stock Flower did not finish its rounds")
-                time.sleep(0.1)
-            marks = [float(line) for line in times.read_text().split()]
-        finally:
-            for process in reversed(running):
-                process.terminate()
-            for process in running:
-                process.wait()
-    return [later - earlier for earlier, later in itertools.pairwise(marks)]
-
-
-def wait_for_port(port: int) -> None:
-    import socket
-
-    end = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
-        else:
-            return
-
-
 def main(quick: bool) -> None:
-    from simulations.benchmarks.report import Row, of_repeats, write_report
-
     start = time.perf_counter()
-    middle, large = (18, 36) if quick else (90, 440)
+    rows = [*small_rounds(quick), *large_rounds(quick)]
+    write_report("rounds", rows, seconds=time.perf_counter() - start, quick=quick)
+
+
+def small_rounds(quick: bool) -> Iterator[Row]:
+    """1 MB each way: ours, and beside stock Flower on the same machine."""
     first = ours(1, 3 if quick else 5)
-    slow = stock(1, 1 if quick else 3)
+    slow = stock_seconds(1, 1 if quick else 3)
     second = ours(1, 3 if quick else 5)
     small = first["rounds"][1:] + second["rounds"][1:]  # the first waits for a site's slowest poll
-    medium = ours(middle, 2 if quick else 5)
-    big = ours(large, 1)
+    seconds, stock = of_repeats("", small, ""), of_repeats("", slow, "")
+    assert seconds.value is not None
+    assert stock.value is not None
+    yield of_repeats("round_1mb_seconds", small, "s", note="2 sites, TLS, SQLite, random bytes, no training")
+    yield Row(
+        "round_1mb_to_stock",
+        seconds.value / stock.value,
+        "x stock Flower",
+        n=len(slow),
+        beside={"stock_seconds": stock.value},
+        note="ours before and after stock; stock: FedAvg, one array, TLS, SQLite",
+    )
+
+
+def large_rounds(quick: bool) -> Iterator[Row]:
+    """90 and 440 MB each way: seconds, and who holds how much."""
+    middle, large = (18, 36) if quick else (90, 440)
+    medium, big = ours(middle, 2 if quick else 5), ours(large, 1)
     shrunk = f"payload {middle} MB instead of 90" if quick else "payload 90 MB each way"
     shrunk_large = f"payload {large} MB instead of 440" if quick else "payload 440 MB each way, one round"
-    seconds, stock_seconds = of_repeats("", small, ""), of_repeats("", slow, "")
-    assert seconds.value is not None
-    assert stock_seconds.value is not None
-    site_peaks = {site: medium["peaks"][site] for site in SITES}
-    rows = [
-        of_repeats("round_1mb_seconds", small, "s", note="2 sites, TLS, SQLite, random bytes, no training"),
-        Row(
-            "round_1mb_to_stock",
-            seconds.value / stock_seconds.value,
-            "x stock Flower",
-            n=len(slow),
-            beside={"stock_seconds": stock_seconds.value},
-            note="ours before and after stock; stock: FedAvg, one array, TLS, SQLite",
-        ),
-        of_repeats(
-            "round_90mb_seconds",
-            medium["rounds"],
-            "s",
-            note=shrunk,
-            beside={"superlink_peak": medium["peaks"]["superlink"]},
-        ),
-        Row("coordinator_peak_90mb", medium["peaks"]["coordinator"], "MB", n=len(medium["rounds"]), note=shrunk),
-        Row(
-            "coordinator_peak_440mb",
-            big["peaks"]["coordinator"],
-            "MB",
-            beside={"seconds": big["rounds"][0], "superlink_peak": big["peaks"]["superlink"]},
-            note=shrunk_large,
-        ),
-        Row("site_peak_90mb", max(site_peaks.values()), "MB", n=len(medium["rounds"]), beside=site_peaks, note=shrunk),
-    ]
-    write_report("rounds", rows, seconds=time.perf_counter() - start, quick=quick)
+    peaks, big_peaks, n = medium["peaks"], big["peaks"], len(medium["rounds"])
+    beside = {"superlink_peak": peaks["superlink"]}
+    yield of_repeats("round_90mb_seconds", medium["rounds"], "s", note=shrunk, beside=beside)
+    yield Row("coordinator_peak_90mb", peaks["coordinator"], "MB", n=n, note=shrunk)
+    beside = {"seconds": big["rounds"][0], "superlink_peak": big_peaks["superlink"]}
+    yield Row("coordinator_peak_440mb", big_peaks["coordinator"], "MB", beside=beside, note=shrunk_large)
+    site_peaks = {site: peaks[site] for site in SITES}
+    yield Row("site_peak_90mb", max(site_peaks.values()), "MB", n=n, beside=site_peaks, note=shrunk)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -13,10 +15,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from client.wire.credentials import Credentials
 from coordinator import admissions, certificates
 from privacy.base.files import write_private
-from privacy.base.identifiers import sha256
+from privacy.base.identifiers import SiteId, sha256
 from privacy.log.keys import SigningKey
 from privacy.protocol.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
 from privacy.protocol.identity import make_request
+
+if TYPE_CHECKING:
+    from coordinator.wire.network_grid import FlowerGrid
+    from coordinator.wire.superlink import SuperLink
 
 
 class SmallFederation:
@@ -28,6 +34,15 @@ class SmallFederation:
         certificates.make_authority(self.pki, "bench", now=datetime.now(UTC))
         certificates.make_server(self.pki, ["127.0.0.1", "localhost"], now=datetime.now(UTC))
         self.lines = {site: self.admit(site) for site in sites}
+
+    def superlink(
+        self, max_payload_bytes: int
+    ) -> AbstractContextManager[tuple[FlowerGrid, dict[SiteId, int], SuperLink]]:
+        """The real SuperLink for these sites, on a free port."""
+        from coordinator.wire.superlink import Entrance, flower_grid
+
+        entrance = Entrance("127.0.0.1", 0, self.pki, self.door, self.lines, max_payload_bytes)
+        return flower_grid(self.folder / "superlink", entrance)
 
     def admit(self, site: str) -> str:
         """A site with keys of its own and a certificate; its node key's line."""

@@ -21,7 +21,7 @@ from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from coordinator import admissions, certificates
 from coordinator.wire.message_exchange import MessageExchange
 from coordinator.wire.network_grid import FlowerGrid
-from coordinator.wire.superlink import flower_grid
+from coordinator.wire.superlink import Entrance, SuperLink, flower_grid
 from privacy.base.files import write_private
 from privacy.base.identifiers import sha256
 from privacy.log.keys import SigningKey
@@ -40,19 +40,12 @@ class Loopback:
         self.pki = self.make_pki("pki")
         self.door = folder / "door"
         self.lines = {site: self.admit(site) for site in SITES}
-        grid = flower_grid(
-            folder / "superlink",
-            host="127.0.0.1",
-            port=0,
-            pki=self.pki,
-            door=self.door,
-            node_keys=self.lines,
-            max_payload_bytes=max_payload_bytes,
-        )
+        entrance = Entrance("127.0.0.1", 0, self.pki, self.door, self.lines, max_payload_bytes)
         self.grid: FlowerGrid
-        self.grid, self.nodes = stack.enter_context(grid)
+        self.superlink: SuperLink
+        self.grid, self.nodes, self.superlink = stack.enter_context(flower_grid(folder / "superlink", entrance))
         self.message_exchange = MessageExchange(self.grid, self.nodes)
-        self.address = f"127.0.0.1:{self.grid.superlink.port}"
+        self.address = f"127.0.0.1:{self.superlink.port}"
         self.log = folder / "superlink" / "superlink.log"
 
     def make_pki(self, name: str) -> Path:

@@ -189,15 +189,15 @@ def test_a_site_renews_its_certificate_over_the_connection(loopback: Any, wait_f
 
 def test_the_doors_on_loopback_ask_for_the_secret(loopback: Any) -> None:
     version = RuntimeVersionHttpInterceptor(component_name="flwr CLI")
-    local = loopback.grid.superlink.local_address
+    local = loopback.superlink.local.address
     control = ControlHttpClient.from_server_address(local, True, None, [version])
     runtime = RuntimeHttpClient.from_server_address(local, True, None, [version])
     refused(lambda: control.ListNodes(ListNodesRequest()), 401)
     refused(lambda: runtime.AcquireTask(AcquireTaskRequest(supported_task_types=["flwr-serverapp"])), 401)
     refused(lambda: control.ListRuns(ListRunsRequest()), 404)
-    secret = loopback.grid.superlink.secret
+    secret = loopback.superlink.local.secret
     assert secret not in loopback.log.read_text()
-    pid = loopback.grid.superlink.process.pid
+    pid = loopback.superlink.process.pid
     seen_by_others = [Path(f"/proc/{pid}/{what}").read_bytes() for what in ("cmdline", "environ")]
     assert not any(secret.encode() in text for text in seen_by_others)
     assert (loopback.folder / "superlink").stat().st_mode & 0o777 == 0o700
@@ -247,7 +247,7 @@ def test_a_site_of_another_federation_tells_us_nothing_and_waits(
 def test_no_process_of_ours_calls_home(loopback: Any) -> None:
     loopback.start_site("hospital_a")
     loopback.message_exchange.wait_online(1, 30)
-    pid = loopback.grid.superlink.process.pid
+    pid = loopback.superlink.process.pid
     environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     flower = sorted(entry.split(b"=")[0] for entry in environment if entry.startswith(b"FLWR_"))
     assert flower == [b"FLWR_DISABLE_UPDATE_CHECK", b"FLWR_HOME", b"FLWR_TELEMETRY_ENABLED"]

@@ -60,7 +60,7 @@ def is_open(line: socket.socket) -> bool:
 
 def test_strangers_displace_each_other_and_end_and_no_honest_call_fails(loopback: Any) -> None:
     honest, (host, port) = Calls(loopback), loopback.address.split(":")
-    pid = loopback.grid.superlink.process.pid
+    pid = loopback.superlink.process.pid
     before, begin = resident(pid), hello(ssl.create_default_context(cafile=str(loopback.pki / "ca.crt")))
     crowd, most = [], 0
     for number in range(600):

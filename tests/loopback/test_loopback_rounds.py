@@ -61,7 +61,7 @@ def test_a_superlink_that_is_killed_in_mid_round_changes_nothing(loopback: Any) 
     for site in SITES:
         loopback.start_site(site, seconds=3.0)
     loopback.message_exchange.wait_online(2, 30)
-    process = loopback.grid.superlink.process
+    process = loopback.superlink.process
 
     def kill(after: float) -> None:
         time.sleep(after)

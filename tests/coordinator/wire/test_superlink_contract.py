@@ -71,7 +71,7 @@ def test_neither_insider_lets_flower_call_home_or_loads_a_model_library(room: st
 def test_the_parts_of_flowers_clients_that_are_replaced_are_where_they_were() -> None:
     from flwr.supercore.runtime import RuntimeHttpClient
 
-    from coordinator.wire.network_grid import local_client
+    from coordinator.wire.loopback import local_client
     from privacy.protocol.retry import RetryPolicy
 
     client = local_client(RuntimeHttpClient, "127.0.0.1:1", [])
