@@ -35,7 +35,7 @@ from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIG
 from flwr.supercore.date import now as flower_now
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from coordinator.wire.slots import NONSENSE, NOT_ASKED, PASS, WITH_PAYLOAD, Announced, Asked, Children, Slots
+from coordinator.wire.slots import NONSENSE, NOT_ASKED, PASS, WITH_PAYLOAD, Announced, Children, PushedMessage, Slots
 from privacy.base.identifiers import SiteId
 from privacy.protocol.identity import Role
 
@@ -104,17 +104,17 @@ class Fleet:
             return
         request = PushAppMessagesRequest.FromString(body)
         for message, tree in zip(request.messages_list, request.message_object_trees, strict=True):
-            said = message.metadata
-            asked = Asked(
-                message_id=said.message_id,
-                run_id=said.run_id,
-                node=said.dst_node_id,
-                kind=said.message_type,
-                group=said.group_id,
-                expires=said.created_at + said.ttl,
+            head = message.metadata
+            pushed = PushedMessage(
+                message_id=head.message_id,
+                run_id=head.run_id,
+                node=head.dst_node_id,
+                kind=head.message_type,
+                group=head.group_id,
+                expires=head.created_at + head.ttl,
                 objects=tuple(_children_of(tree, None)),
             )
-            self.slots.ask(asked, now=self._clock())
+            self.slots.ask(pushed, now=self._clock())
 
     def _activate(self, site: SiteId, role: Role, node: int, body: bytes) -> int:
         request = ActivateNodeRequest.FromString(body)

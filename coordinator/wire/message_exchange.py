@@ -104,13 +104,7 @@ class MessageExchange:
         """
         end = self._clock() + deadline_seconds
         absent_end = end if absent_seconds is None else min(end, self._clock() + absent_seconds)
-        pieces: dict[int, ArrayRecord] = {}  # sites that get the same payload get the same objects
-        requests = {}
-        for site in sorted(signed_messages.keys() & self._nodes.keys()):
-            payload = signed_messages[site].payload
-            if id(payload) not in pieces:
-                pieces[id(payload)] = cut(payload)
-            requests[site] = _PendingRequest(self._nodes[site], signed_messages[site], pieces[id(payload)])
+        requests = self._pending(signed_messages)
         seen = self._deliver(requests, phase, server_round, end)
         for site in sorted(signed_messages):
             if site not in requests:
@@ -126,6 +120,17 @@ class MessageExchange:
             del requests[site]
             yield site, "no_reply" if reply is None else reply
             reply = None
+
+    def _pending(self, signed_messages: Mapping[SiteId, SignedMessage]) -> dict[SiteId, _PendingRequest]:
+        """A request for each site that has a node. Sites that get the same payload get the same objects."""
+        pieces: dict[int, ArrayRecord] = {}
+        requests = {}
+        for site in sorted(signed_messages.keys() & self._nodes.keys()):
+            payload = signed_messages[site].payload
+            if id(payload) not in pieces:
+                pieces[id(payload)] = cut(payload)
+            requests[site] = _PendingRequest(self._nodes[site], signed_messages[site], pieces[id(payload)])
+        return requests
 
     def _sessions(self) -> dict[SiteId, str]:
         """When each connected site last came: a site that was killed and is back has lost what it was given."""
@@ -185,5 +190,5 @@ class MessageExchange:
 
 def _answers(reply: Message, message_id: str, node: int) -> bool:
     """An error may also be the SuperLink's own: that the node is gone, that a message was lost."""
-    said = reply.metadata
-    return bool(said.reply_to_message_id == message_id and (said.src_node_id == node or reply.has_error()))
+    head = reply.metadata
+    return bool(head.reply_to_message_id == message_id and (head.src_node_id == node or reply.has_error()))

@@ -45,7 +45,7 @@ Children = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Asked:
+class PushedMessage:
     """A message that the coordinator pushed to one node. `expires` is in seconds since 1970."""
 
     message_id: str
@@ -73,7 +73,7 @@ class Announced:
 
 @dataclass
 class _Slot:
-    asked: Asked
+    pushed: PushedMessage
     closed: bool = False
     reply: Announced | None = None
     stored: dict[str, int] = field(default_factory=dict)
@@ -114,25 +114,25 @@ class Slots:
 
     def stored(self, node: int) -> tuple[int, int]:
         """Bytes that this node left in its slots, and the sum of their quotas."""
-        mine = [slot for slot in self._slots.values() if slot.asked.node == node]
-        return sum(sum(slot.stored.values()) for slot in mine), sum(self.quota(slot.asked.kind) for slot in mine)
+        mine = [slot for slot in self._slots.values() if slot.pushed.node == node]
+        return sum(sum(slot.stored.values()) for slot in mine), sum(self.quota(slot.pushed.kind) for slot in mine)
 
-    def ask(self, asked: Asked, *, now: float) -> None:
+    def ask(self, pushed: PushedMessage, *, now: float) -> None:
         """Open a slot. An older message of the same run, round, phase and site that has no reply yet is closed."""
         self._prune(now)
-        if asked.message_id not in self._slots:  # it is announced again after a call whose answer was lost
-            self._note("asked", asdict(asked))
-            self._open(asked)
+        if pushed.message_id not in self._slots:  # it is announced again after a call whose answer was lost
+            self._note("asked", asdict(pushed))
+            self._open(pushed)
 
-    def _open(self, asked: Asked) -> None:
-        before = self._slots.get(self._current.get(self._key(asked), ""))
+    def _open(self, pushed: PushedMessage) -> None:
+        before = self._slots.get(self._current.get(self._key(pushed), ""))
         if before is not None and before.reply is None:
             before.closed = True
-        self._current[self._key(asked)] = asked.message_id
-        self._slots[asked.message_id] = _Slot(asked)
-        self._held.update(asked.objects)
-        self._readable.update((asked.node, asked.run_id, one) for one in asked.objects)
-        self._owners.update(dict.fromkeys(asked.objects, (COORDINATOR_NODE, None)))
+        self._current[self._key(pushed)] = pushed.message_id
+        self._slots[pushed.message_id] = _Slot(pushed)
+        self._held.update(pushed.objects)
+        self._readable.update((pushed.node, pushed.run_id, one) for one in pushed.objects)
+        self._owners.update(dict.fromkeys(pushed.objects, (COORDINATOR_NODE, None)))
 
     def may_pull(self, node: int, run_id: int, object_id: str) -> int:
         """Whether a message that was sent to this node holds the object."""
@@ -141,31 +141,32 @@ class Slots:
     def may_confirm(self, node: int, run_id: int, message_id: str) -> int:
         """Whether the message was sent to this node: a confirmation deletes it."""
         slot = self._slots.get(message_id)
-        return PASS if slot is not None and (slot.asked.node, slot.asked.run_id) == (node, run_id) else NOT_ASKED
+        return PASS if slot is not None and (slot.pushed.node, slot.pushed.run_id) == (node, run_id) else NOT_ASKED
 
     def announce(self, node: int, reply: Announced, *, now: float) -> int:
         """A reply is announced by the site whose node this is."""
         slot = self._slots.get(reply.reply_to)
-        if slot is None or slot.asked.node != node:
+        if slot is None or slot.pushed.node != node:
             return NOT_ASKED
-        asked = slot.asked
-        if slot.closed or now > asked.expires:
+        if slot.closed or now > slot.pushed.expires:
             return TOO_LATE
-        said = (reply.run_id, reply.source, reply.target, reply.kind)
-        if said != (asked.run_id, node, COORDINATOR_NODE, asked.kind):
+        if not _answers(reply, slot.pushed):
             return NOT_ASKED
-        if not math.isfinite(reply.expires) or reply.expires > asked.expires + CLOCK_SKEW_SECONDS:
-            return NOT_ASKED
-        if next(iter(reply.children), None) != reply.message_id or len(reply.children) > self.limit(asked.kind):
+        if next(iter(reply.children), None) != reply.message_id or len(reply.children) > self.limit(slot.pushed.kind):
             return NONSENSE
-        if slot.reply is not None and slot.reply != reply:
-            return TWICE
-        if any(not self._free(node, object_id, below) for object_id, below in reply.children.items()):
+        if self._is_taken(slot, reply):
             return TWICE
         if slot.reply is None:
             self._note("announced", asdict(reply))
             self._take(slot, reply)
         return PASS
+
+    def _is_taken(self, slot: _Slot, reply: Announced) -> bool:
+        """Whether the slot holds another reply, or an object of this one belongs to somebody else."""
+        if slot.reply is not None and slot.reply != reply:
+            return True
+        node = slot.pushed.node
+        return not all(self._free(node, object_id, below) for object_id, below in reply.children.items())
 
     def _free(self, node: int, object_id: str, below: tuple[str, ...]) -> bool:
         return self._owners.get(object_id, (node, below)) == (node, below)
@@ -173,44 +174,44 @@ class Slots:
     def _take(self, slot: _Slot, reply: Announced) -> None:
         slot.reply = reply
         for object_id, below in reply.children.items():
-            self._owners[object_id] = (slot.asked.node, below)
-            self._uploads[slot.asked.node, object_id] = slot
+            self._owners[object_id] = (slot.pushed.node, below)
+            self._uploads[slot.pushed.node, object_id] = slot
 
     def may_push(self, node: int, run_id: int, object_id: str, content: bytes, *, now: float) -> int:
         """An object's bytes come from this node: only those of its own announced reply, whole, within its quota."""
         slot = self._uploads.get((node, object_id))
-        if slot is None or slot.reply is None or slot.asked.run_id != run_id:
+        if slot is None or slot.reply is None or slot.pushed.run_id != run_id:
             return NOT_ASKED
-        if now > slot.asked.expires:
+        if now > slot.pushed.expires:
             return TOO_LATE
         if sha256(content) != object_id or _children(content) != slot.reply.children[object_id]:
             return NONSENSE
         with self._counting:  # long objects are looked at in threads
             others = sum(size for known, size in slot.stored.items() if known != object_id)
-            if others + len(content) > self.quota(slot.asked.kind):
+            if others + len(content) > self.quota(slot.pushed.kind):
                 return TOO_LONG
             slot.stored[object_id] = len(content)
         return PASS
 
     def _prune(self, now: float) -> None:
         """Forget the slots whose time is over, and who owned their objects: ids are salted, and never come again."""
-        for message_id in [key for key, slot in self._slots.items() if now > slot.asked.expires]:
+        for message_id in [key for key, slot in self._slots.items() if now > slot.pushed.expires]:
             slot = self._slots.pop(message_id)
-            asked = slot.asked
-            if self._current.get(self._key(asked)) == message_id:
-                del self._current[self._key(asked)]
-            gone = _less(self._held, asked.objects)
-            _less(self._readable, [(asked.node, asked.run_id, one) for one in asked.objects])
+            pushed = slot.pushed
+            if self._current.get(self._key(pushed)) == message_id:
+                del self._current[self._key(pushed)]
+            gone = _less(self._held, pushed.objects)
+            _less(self._readable, [(pushed.node, pushed.run_id, one) for one in pushed.objects])
             for object_id in () if slot.reply is None else slot.reply.children:
-                if self._uploads.get((asked.node, object_id)) is slot:
-                    del self._uploads[asked.node, object_id]
+                if self._uploads.get((pushed.node, object_id)) is slot:
+                    del self._uploads[pushed.node, object_id]
                     gone.append(object_id)
             for object_id in gone:
                 self._owners.pop(object_id, None)
 
     @staticmethod
-    def _key(asked: Asked) -> tuple[int, str, str, int]:
-        return asked.run_id, asked.group, asked.kind, asked.node
+    def _key(pushed: PushedMessage) -> tuple[int, str, str, int]:
+        return pushed.run_id, pushed.group, pushed.kind, pushed.node
 
     def _note(self, what: str, value: Mapping[str, object]) -> None:
         if self._file is not None:
@@ -226,10 +227,18 @@ class Slots:
             if what == "nodes":
                 self.nodes.update(value)
             elif what == "asked":
-                self._open(Asked(**value | {"objects": tuple(value["objects"])}))
+                self._open(PushedMessage(**value | {"objects": tuple(value["objects"])}))
             elif (slot := self._slots.get(value["reply_to"])) is not None:
                 children = {key: tuple(below) for key, below in value["children"].items()}
                 self._take(slot, Announced(**value | {"children": children}))
+
+
+def _answers(reply: Announced, pushed: PushedMessage) -> bool:
+    """Whether a reply comes from the node that was asked, to the coordinator, of the same kind, for as long at most."""
+    head = (reply.run_id, reply.source, reply.target, reply.kind)
+    if head != (pushed.run_id, pushed.node, COORDINATOR_NODE, pushed.kind):
+        return False
+    return math.isfinite(reply.expires) and reply.expires <= pushed.expires + CLOCK_SKEW_SECONDS
 
 
 def _less(held: Counter[Counted], ones: Sequence[Counted]) -> list[Counted]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.wire.slots import NONSENSE, NOT_ASKED, PASS, TOO_LATE, TOO_LONG, TWICE, Announced, Asked, Slots
+from coordinator.wire.slots import NONSENSE, NOT_ASKED, PASS, TOO_LATE, TOO_LONG, TWICE, Announced, PushedMessage, Slots
 from privacy.base.identifiers import sha256
 
 RUN, A, B, NOW = 7, 11, 12, 1000.0
@@ -19,8 +19,8 @@ def content(kind: str, body: bytes, *children: str) -> bytes:
     return f"{kind} {','.join(children)} {len(body)}".encode() + b"\x00" + body
 
 
-def asked(message_id: str = "model-a", node: int = A, **changes: object) -> Asked:
-    facts = Asked(message_id, RUN, node, "train", "1", NOW + 60, (message_id, "model"))
+def asked(message_id: str = "model-a", node: int = A, **changes: object) -> PushedMessage:
+    facts = PushedMessage(message_id, RUN, node, "train", "1", NOW + 60, (message_id, "model"))
     return replace(facts, **changes)  # type: ignore[arg-type]
 
 
