@@ -9,7 +9,7 @@ figures is too high on average: what is kept is a choice, its figure no estimate
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
@@ -46,25 +46,21 @@ class Rule:
 
 @dataclass
 class Selection:
-    """The evaluated models of a run, in order of rounds."""
+    """The evaluated models of a run, in order of rounds. `best`: which evaluation had the greatest figure, counted from
+    1; the first of equals; None before there is one."""
 
     rule: Rule
-    _figures: dict[int, Decimal] = field(default_factory=dict)
-    _models: dict[int, Digest] = field(default_factory=dict)
+    best: int | None = None
+    _figure: Decimal = Decimal("-Infinity")
+    _model: Digest = ""
     _evaluations: int = 0
 
     def take(self, evaluated: RoundEvaluated, model: Digest) -> None:
         """The next evaluation, of `model`. One whose counts left nothing to count is no gain and chooses nothing."""
         self._evaluations += 1
         figure = evaluated.accuracy if self.rule.measure == "accuracy" else evaluated.macro_f1
-        if figure is not None:
-            self._figures[self._evaluations] = Decimal(figure)
-            self._models[self._evaluations] = model
-
-    @property
-    def best(self) -> int | None:
-        """Which evaluation had the greatest figure, counted from 1; the first of equals; None before there is one."""
-        return max(self._figures, key=lambda at: (self._figures[at], -at), default=None)
+        if figure is not None and Decimal(figure) > self._figure:
+            self.best, self._figure, self._model = self._evaluations, Decimal(figure), model
 
     @property
     def is_over(self) -> bool:
@@ -73,4 +69,4 @@ class Selection:
 
     def kept(self, newest: Digest) -> Digest:
         """The model that the run ends with."""
-        return newest if self.rule.keep == "last" or self.best is None else self._models[self.best]
+        return newest if self.rule.keep == "last" or self.best is None else self._model
