@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.commands.rehearsal import Records, Rehearsal, rehearse
-from client.data.corpus import SPLITS, Corpus, CorpusReport, Split, load_corpus
+from client.data.corpus import Corpus, CorpusReport, load_corpus
+from client.data.splits import SPLITS, Split
 from client.data.unit_table import unit_table
 from client.learning.model.pretrained import PACKAGED_DIGEST, load_packaged, load_pretrained, pretrained_digest
 from client.review import refused_rows

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from client.commands.budget_command import forecast, read_plan
-from client.data.corpus import SPLITS, Split
+from client.data.splits import SPLITS, Split
 from client.learning import tasks
 from client.learning.model import device
 from client.learning.model.pretrained import (

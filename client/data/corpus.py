@@ -1,57 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A site's private rows: read, treated by rule, and split into train, dev and test.
+"""A site's private rows: read, treated by rule (client.data.treatment), and split into train, dev and test.
 
-The one law of this room: a row's treatment depends only on its own privacy unit. Under unit "patient" duplicates and
-contradictions are looked for within one patient; under "record" nothing is shared between rows, and duplicates are only
-counted for the site's own report. Otherwise one unit's presence would change another's part in training, and the
-advertised epsilon would be untrue. The split is a keyed hash of the patient id, else of the record id.
+Duplicates across privacy units are only counted, for the site's own report. The split is a keyed hash of the patient
+id, else of the record id.
 """
 
 from __future__ import annotations
 
-import hmac
-import json
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final, Literal
 
-from client.data.annotations import MalformedMarks, join, read_spans, read_tags
 from client.data.formats import DataFile, HowToRead, RawRow, Unreadable
+from client.data.splits import SPLITS, Split, unit_name
+from client.data.treatment import RowRefusal, Treatment, treat
 from client.data.unit_table import UnitTable
-from client.settings.site_settings import DataSection, SiteFolder
+from client.settings.site_settings import SiteFolder
 from privacy.base.errors import SettingsError
-from privacy.dp.params import Unit
-from privacy.text.reading.records import Span, TextRow
-
-Split = Literal["train", "dev", "test"]
-Refused = Literal[
-    "contradictory",
-    "empty",
-    "exact_duplicate",
-    "malformed",
-    "near_duplicate",
-    "no_patient",
-    "over_long",
-    "undecodable",
-    "unlabelled",
-]
-SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
-SHINGLE: Final = 5
-
-_WORD = re.compile(r"\w+")
-
-
-@dataclass(frozen=True)
-class Treatment:
-    """What became of one row: it is in `split`, or refused for `reason`. `cut`: its text was over-long."""
-
-    row: TextRow | None
-    split: Split | None
-    reason: Refused | None
-    cut: bool = False
+from privacy.text.reading.records import TextRow
 
 
 @dataclass(frozen=True)
@@ -101,7 +69,7 @@ class RefusedRow:
 
     file: str
     place: str
-    reason: Refused
+    reason: RowRefusal
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,6 +92,10 @@ class Corpus:
         return "Corpus(hidden)"
 
 
+_RowOfFile = tuple[DataFile, int, RawRow | Unreadable]
+"""A row with the file that it stands in and its number there."""
+
+
 def load_corpus(folder: SiteFolder, split_key: bytes, units: UnitTable | None = None) -> Corpus:
     """The site's corpus. `split_key` (32 bytes, derived from the site's SecretSeed) fixes ids and splits.
 
@@ -133,22 +105,26 @@ def load_corpus(folder: SiteFolder, split_key: bytes, units: UnitTable | None = 
     """
     data, unit = folder.settings.data, folder.settings.policy.unit
     files = list(data_files(folder))
-    read = [(file, *row) for file in files for row in file.rows()]
-    raw = [row for _, _, row in read]
+    rows = [(file, *row) for file in files for row in file.rows()]
+    raw = [row for _, _, row in rows]
     treatments = treat(raw, data, unit, split_key, everything_is_test=folder.settings.site.role == "evaluator")
     treatments, held = (treatments, 0) if units is None else pinned(treatments, units)
-    kept: dict[Split, list[TextRow]] = {split: [] for split in SPLITS}
-    for treatment in treatments:
-        if treatment.row is not None and treatment.split is not None:
-            kept[treatment.split].append(treatment.row)
-    refused = tuple(
+    parts = {split: tuple(t.row for t in treatments if t.row is not None and t.split == split) for split in SPLITS}
+    report = replace(_report(treatments, parts), held=held)
+    return Corpus(**parts, report=report, files=_files_read(files, rows), refused=_refused_rows(rows, treatments))
+
+
+def _files_read(files: Sequence[DataFile], rows: Sequence[_RowOfFile]) -> tuple[FileRead, ...]:
+    counts = Counter(id(file) for file, *_ in rows)
+    return tuple(FileRead(one.path.name, one.taken, counts[id(one)], tuple(sorted(one.never))) for one in files)
+
+
+def _refused_rows(rows: Sequence[_RowOfFile], treatments: Sequence[Treatment]) -> tuple[RefusedRow, ...]:
+    return tuple(
         RefusedRow(file.path.name, file.place(number), treatment.reason)
-        for (file, number, _), treatment in zip(read, treatments, strict=True)
+        for (file, number, _), treatment in zip(rows, treatments, strict=True)
         if treatment.reason is not None
     )
-    report, counts = replace(_report(treatments, kept), held=held), Counter(id(file) for file, *_ in read)
-    told = tuple(FileRead(one.path.name, one.taken, counts[id(one)], tuple(sorted(one.never))) for one in files)
-    return Corpus(tuple(kept["train"]), tuple(kept["dev"]), tuple(kept["test"]), report, told, refused)
 
 
 def nothing_left(report: CorpusReport) -> SettingsError:
@@ -176,186 +152,35 @@ def data_files(folder: SiteFolder) -> Iterator[DataFile]:
     return (DataFile(path, how, columns, marked) for path in folder.data_files)
 
 
-def treat(
-    raw: Sequence[RawRow | Unreadable],
-    data: DataSection,
-    unit: Unit,
-    split_key: bytes,
-    *,
-    everything_is_test: bool = False,
-) -> list[Treatment]:
-    """What becomes of each row, in order: a function of the rows of its own unit, and of them alone."""
-    treatments = [_alone(row, data, unit, split_key) for row in raw]
-    if unit == "patient":
-        by_patient: dict[str, list[int]] = defaultdict(list)
-        for index, treatment in enumerate(treatments):
-            if treatment.row is not None and treatment.row.patient_id is not None:
-                by_patient[treatment.row.patient_id].append(index)
-        for indices in by_patient.values():
-            for index, reason in _within_patient([treatments[i] for i in indices], data).items():
-                treatments[indices[index]] = Treatment(None, None, reason)
-    if everything_is_test:
-        return [Treatment(t.row, "test" if t.row else None, t.reason, t.cut) for t in treatments]
-    return treatments
-
-
-def unit_name(row: TextRow) -> str:
-    """The name of a row's privacy unit, from which its split follows."""
-    return f"patient:{row.patient_id}" if row.patient_id is not None else f"record:{row.record_id}"
-
-
 def pinned(treatments: Sequence[Treatment], units: UnitTable) -> tuple[list[Treatment], int]:
     """The treatments with each unit in the part that it is in, and how many units that held."""
-    found = units.pin({unit_name(t.row): t.split for t in treatments if t.row is not None and t.split is not None})
-    return [t if t.row is None else replace(t, split=found.parts[unit_name(t.row)]) for t in treatments], found.held
-
-
-def split_of(unit_id: str, split_key: bytes, *, test_fraction: float, dev_fraction: float) -> Split:
-    """The split of a unit: a keyed hash of its id as a number in [0, 1). Test first, then dev, the rest is train."""
-    position = int.from_bytes(_keyed(split_key, "split", unit_id)[:6], "big") / (1 << 48)
-    if position < test_fraction:
-        return "test"
-    return "dev" if position < test_fraction + dev_fraction else "train"
-
-
-# One row --------------------------------------------------------------------------------------------------------------
-
-
-def _alone(raw: RawRow | Unreadable, data: DataSection, unit: Unit, key: bytes) -> Treatment:
-    """The treatment that follows from the row itself."""
-    if not isinstance(raw, RawRow):
-        return Treatment(None, None, raw)
-    try:
-        text, starts = _text(raw, data)
-    except MalformedMarks:
-        return Treatment(None, None, "malformed")
-    label, patient, pair = _label(raw, data), _name(raw, data.patient_column), _name(raw, data.pair_column)
-    if text is None or len(text.strip()) < data.min_characters or (data.pair_column is not None and pair is None):
-        return Treatment(None, None, "empty")
-    marks = raw.cells.get(data.spans_column) if data.spans_column is not None else None
-    if label is None and marks is None and data.unlabelled == "refuse":
-        return Treatment(None, None, "unlabelled")
-    if unit == "patient" and patient is None:
-        return Treatment(None, None, "no_patient")
-    over_long = max(len(text), len(pair or "")) > data.max_characters
-    if over_long and data.over_long == "refuse":
-        return Treatment(None, None, "over_long")
-    try:
-        spans = () if marks is None else read_tags(marks, starts) if starts else read_spans(marks, len(text))
-    except MalformedMarks:
-        return Treatment(None, None, "malformed")
-    text, pair = text[: data.max_characters], None if pair is None else pair[: data.max_characters]
-    spans = tuple(Span(s.start, min(s.end, len(text)), s.label) for s in spans if s.start < len(text))
-    content = (patient or "", label or "", text, *((pair,) if pair is not None else ()))
-    record = _name(raw, data.record_column) or raw.name or _keyed(key, "record", *content).hex()[:32]
-    split = split_of(
-        unit_name(TextRow(record, text, label, patient)),
-        key,
-        test_fraction=data.test_fraction,
-        dev_fraction=data.dev_fraction,
-    )
-    names = tuple(name for name in (_name(raw, column) for column in data.known_name_columns) if name is not None)
-    return Treatment(TextRow(record, text, label, patient, names, spans, pair), split, None, over_long)
-
-
-def _text(raw: RawRow, data: DataSection) -> tuple[str | None, list[int]]:
-    """The row's text, and where its words begin if it came as words. Raises MalformedMarks for what is no text."""
-    if data.words_column is not None:
-        cell = raw.cells.get(data.words_column)
-        return (None, []) if cell is None else join(cell)
-    text = raw.cells.get(data.text_column)
-    if text is not None and not isinstance(text, str):
-        raise MalformedMarks
-    return text, []
-
-
-def _label(raw: RawRow, data: DataSection) -> str | None:
-    """The label's text; of a cell with several labels, their JSON list."""
-    label = _name(raw, data.label_column or None)
-    if label is None or data.label_separator is None:
-        return label
-    return json.dumps([part.strip() for part in label.split(data.label_separator) if part.strip()], ensure_ascii=False)
-
-
-def _name(raw: RawRow, column: str | None) -> str | None:
-    """A label or an id as text, without the white space around it; None where there is none."""
-    value = raw.cells.get(column) if column is not None else None
-    return None if value is None else str(value).strip() or None
-
-
-def _keyed(key: bytes, purpose: str, *parts: str) -> bytes:
-    state = hmac.new(key, b"collab/corpus/v1", sha256)
-    for part in (purpose, *parts):
-        encoded = part.encode()
-        state.update(len(encoded).to_bytes(8, "big") + encoded)  # lengths: ("ab", "c") is not ("a", "bc")
-    return state.digest()
-
-
-# One patient ----------------------------------------------------------------------------------------------------------
-
-
-_Said = tuple[str | None, tuple[Span, ...]]
-"""What a row's label and marks say."""
-
-
-def _within_patient(treatments: Sequence[Treatment], data: DataSection) -> dict[int, Refused]:
-    """Which rows of one patient go, and why: contradictions all, of duplicates all but the first."""
-    rows = [treatment.row for treatment in treatments if treatment.row is not None]
-    labels: dict[tuple[str, ...], set[_Said]] = defaultdict(set)
-    words = [_words(f"{row.text} {row.pair}" if row.pair is not None else row.text) for row in rows]
-    for row, spoken in zip(rows, words, strict=True):
-        labels[spoken].add((row.label, row.spans))
-    gone: dict[int, Refused] = {}
-    kept: list[tuple[_Said, tuple[str, str | None], frozenset[tuple[str, ...]]]] = []
-    for index, (row, spoken) in enumerate(zip(rows, words, strict=True)):
-        if data.contradictory == "refuse" and len(labels[spoken]) > 1:
-            gone[index] = "contradictory"
-            continue
-        shingles, said, texts = _shingles(spoken), (row.label, row.spans), (row.text, row.pair)
-        if any((said, texts) == (label, other) for label, other, _ in kept):
-            gone[index] = "exact_duplicate"
-        elif any(label == said and _near(shingles, other, data) for label, _, other in kept):
-            gone[index] = "near_duplicate"
-        else:
-            kept.append((said, texts, shingles))
-    return gone
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(text.casefold())) or (text,)
-
-
-def _shingles(words: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
-    return frozenset(words[at : at + SHINGLE] for at in range(max(1, len(words) - SHINGLE + 1)))
-
-
-def _near(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]], data: DataSection) -> bool:
-    if min(len(one), len(other)) < data.near_duplicate_similarity * max(len(one), len(other)):
-        return False  # the similarity is at most the ratio of the sizes
-    common = len(one & other)
-    return common >= data.near_duplicate_similarity * (len(one) + len(other) - common)
+    pins = units.pin({unit_name(t.row): t.split for t in treatments if t.row is not None and t.split is not None})
+    return [t if t.row is None else replace(t, split=pins.parts[unit_name(t.row)]) for t in treatments], pins.held
 
 
 # The site's own report ------------------------------------------------------------------------------------------------
 
 
-def _report(treatments: Sequence[Treatment], kept: Mapping[Split, Sequence[TextRow]]) -> CorpusReport:
-    rows = [row for split in SPLITS for row in kept[split]]
+def _report(treatments: Sequence[Treatment], parts: Mapping[Split, Sequence[TextRow]]) -> CorpusReport:
+    def by_split(count: Callable[[Sequence[TextRow]], int]) -> dict[str, int]:
+        return {split: count(parts[split]) for split in SPLITS}
+
+    rows = [row for split in SPLITS for row in parts[split]]
     return CorpusReport(
         read=len(treatments),
         refused=Counter(t.reason for t in treatments if t.reason is not None),
         cut=sum(t.cut for t in treatments),
-        rows={split: len(kept[split]) for split in SPLITS},
-        patients={split: len({row.patient_id for row in kept[split]} - {None}) for split in SPLITS},
-        most_notes={split: _most(row.patient_id for row in kept[split]) for split in SPLITS},
+        rows=by_split(len),
+        patients=by_split(lambda rows: len(_by_patient(rows))),
+        most_notes=by_split(lambda rows: max(_by_patient(rows).values(), default=0)),
         labels=Counter(row.label for row in rows if row.label is not None),
         repeated_anywhere=_repeated(row.text for row in rows),
     )
 
 
-def _most(patients: Iterable[str | None]) -> int:
-    counts = Counter(patient for patient in patients if patient is not None)
-    return max(counts.values(), default=0)
+def _by_patient(rows: Sequence[TextRow]) -> Counter[str]:
+    """How many rows each patient has."""
+    return Counter(row.patient_id for row in rows if row.patient_id is not None)
 
 
 def _repeated(texts: Iterable[str]) -> int:

@@ -16,7 +16,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
-from client.data.corpus import CorpusReport, Split, load_corpus, nothing_left
+from client.data.corpus import CorpusReport, load_corpus, nothing_left
+from client.data.splits import Split
 from client.data.unit_table import unit_table
 from client.settings.site_settings import SiteFolder
 from privacy.base.identifiers import Digest

@@ -17,26 +17,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
 
 from client.data.naming import split_of_site
+from client.data.splits import SPLITS, Split
 from client.settings.site_settings import SiteFolder
 from privacy.base.errors import IntegrityError, StorageFailed
 from privacy.base.identifiers import Digest
 from privacy.base.randomness import SecretSeed
-
-Part = Literal["train", "dev", "test"]
-PARTS: Final[tuple[Part, ...]] = ("train", "dev", "test")
 
 _SCHEMA = "create table if not exists units (split blob not null, unit blob not null, part integer not null, "
 _SCHEMA += "primary key (split, unit)) strict, without rowid"
 
 
 @dataclass(frozen=True)
-class Pinned:
+class PinnedUnits:
     """The part of each unit, and how many of them would have moved and were held."""
 
-    parts: Mapping[str, Part]
+    parts: Mapping[str, Split]
     held: int
 
 
@@ -47,15 +44,15 @@ class UnitTable:
         self._path, self._key = path, key
         self._split = self._keyed(f"split/{drawn}/{dataset}")
 
-    def pin(self, drawn: Mapping[str, Part]) -> Pinned:
+    def pin(self, drawn: Mapping[str, Split]) -> PinnedUnits:
         """Keep what is new of `drawn`, and say where all of it is. Raises StorageFailed, IntegrityError."""
         names = {unit: self._keyed(f"unit/{unit}") for unit in drawn}
         with self._writing() as db:
             known = dict(db.execute("select unit, part from units where split = ?", (self._split,)))
             new = ((self._split, names[u], _number(part)) for u, part in drawn.items() if names[u] not in known)
             db.executemany("insert into units values (?, ?, ?)", new)
-        parts = {unit: PARTS[known[names[unit]]] if names[unit] in known else part for unit, part in drawn.items()}
-        return Pinned(parts, sum(parts[unit] != part for unit, part in drawn.items()))
+        parts = {unit: SPLITS[known[names[unit]]] if names[unit] in known else part for unit, part in drawn.items()}
+        return PinnedUnits(parts, sum(parts[unit] != part for unit, part in drawn.items()))
 
     def _keyed(self, name: str) -> bytes:
         return hmac.digest(self._key, name.encode("utf-8", "surrogatepass"), "sha256")
@@ -86,8 +83,8 @@ class UnitTable:
             ) from None
 
 
-def _number(part: Part) -> int:
-    return PARTS.index(part)
+def _number(part: Split) -> int:
+    return SPLITS.index(part)
 
 
 def unit_table(folder: SiteFolder, site_key: SecretSeed) -> UnitTable | None:

@@ -12,7 +12,6 @@ import hmac
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from torch import nn
 
 from client.data.corpus import CorpusReport, load_corpus
 from client.data.naming import split_of_site
+from client.data.splits import SPLITS, Split
 from client.data.unit_table import unit_table
 from client.learning import tasks
 from client.learning.model import device
@@ -48,8 +48,6 @@ from privacy.text.report import AnonymizationReport, commitment
 from privacy.text.run.cache import SpanCache
 from privacy.update.delta import ModelContract, flatten, unflatten
 
-Split = Literal["train", "dev", "test"]
-SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 Progress = Callable[[str, int, int], None]
 """What is being done ("anonymizing", "reading"), rows done, rows in all."""
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from client.data.corpus import load_corpus
+from client.data.splits import Split
 from client.learning import tasks
 from client.learning.model.model import SharedBert
 from client.learning.model.pretrained import load_packaged
@@ -27,7 +28,7 @@ from client.learning.tasks import TaskExample
 from client.learning.training.features import Features, compute_features
 from client.learning.training.training import TextExamples
 from client.settings.site_settings import SiteFolder
-from client.site.pipeline import Anonymized, SitePipeline, Split
+from client.site.pipeline import Anonymized, SitePipeline
 from privacy.base.identifiers import HexBytes
 from privacy.base.randomness import SecretSeed
 from privacy.protocol.plans import TaskPlan

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from client.data.corpus import split_of
+from client.data.splits import split_of
 from client.enrolment import enroll, join, load_identity
 from client.learning.model.pretrained import load_pretrained
 from client.learning.training.contract import describe_pretrained

@@ -103,15 +103,20 @@ def _batch(batch: pa.RecordBatch, columns: Sequence[str], classes: Mapping[str, 
 def _cells(column: pa.Array, names: Sequence[str] | None) -> list[Any]:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        # as bytes: one text that is not UTF-8 must cost its own row, not the file
-        as_bytes = column.cast(pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary())
-        return [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in as_bytes.to_pylist()]
+    if pa.types.is_string(column.type):
+        return _decoded(column.cast(pa.binary()))
+    if pa.types.is_large_string(column.type):
+        return _decoded(column.cast(pa.large_binary()))
     try:
         values: list[Any] = column.to_pylist()
     except (ValueError, OverflowError, pa.ArrowException):  # one time of a nanosecond, one list of broken text
         values = [_cell(cell) for cell in column]
     return values if names is None else [_named(value, names) for value in values]
+
+
+def _decoded(column: pa.Array) -> list[str | None]:
+    """The texts of a column of bytes: one that is not UTF-8 must cost its own row, not the file."""
+    return [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in column.to_pylist()]
 
 
 def _cell(cell: pa.Scalar) -> Any:

@@ -17,6 +17,8 @@ from client.data.formats.rows import Cells, HowToRead, Opened, Unreadable, is_te
 from privacy.base.errors import SettingsError
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
+_ENDS: Final = (",", "]", "}")
+_DEPTH: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def open_lines(path: Path, how: HowToRead, columns: Sequence[str]) -> Opened:
@@ -48,23 +50,29 @@ def open_array(path: Path, how: HowToRead, columns: Sequence[str]) -> Opened:
 
 
 def _of_array(text: str, start: int, columns: Sequence[str]) -> Iterator[tuple[int, Cells | Unreadable]]:
-    number, depth = 0, 0
+    number = 0
+    for element, end in _elements(text, start):
+        if element.strip() or end == ",":
+            number += 1
+            yield number, _object(element, columns) if end else "malformed"
+
+
+def _elements(text: str, start: int) -> Iterator[tuple[str, str]]:
+    """The elements of an array, each with the mark that ends it; at last what is left of the text, ended by nothing.
+
+    What is left is no row: the text was cut off, or its brackets do not match.
+    """
+    depth = 0
     for token in _TOKEN.finditer(text, start):
         mark = token.group()
-        if mark in "[{":
-            depth += 1
-        elif mark in "]}" and depth:
-            depth -= 1
-        elif depth == 0 and mark in ",]}":
-            element = text[start : token.start()]
-            if element.strip() or mark == ",":
-                number += 1
-                yield number, _object(element, columns)
-            start = token.end()
-            if mark != ",":
-                break
-    if text[start:].strip():  # cut off, or brackets that do not match: what is left is no row
-        yield number + 1, "malformed"
+        if depth > 0 or mark not in _ENDS:
+            depth += _DEPTH.get(mark, 0)
+            continue
+        yield text[start : token.start()], mark
+        start = token.end()
+        if mark != ",":
+            break
+    yield text[start:], ""
 
 
 def _object(text: str, columns: Sequence[str]) -> Cells | Unreadable:

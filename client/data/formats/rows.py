@@ -71,22 +71,30 @@ def clean(cells: Cells, structured: Collection[str], name: str | None) -> RawRow
     """
     read: dict[str, Cell] = {}
     for column, value in cells.items():
-        if isinstance(value, float):
-            if math.isnan(value):
-                value = None
-            elif column not in structured and value.is_integer() and abs(value) <= EXACT:
-                value = int(value)
-        if column in structured and isinstance(value, list | float):
-            try:
-                value = json.dumps(value, ensure_ascii=False, allow_nan=False)
-            except (TypeError, ValueError, RecursionError):
-                return "malformed"
-        if isinstance(value, bool) or not isinstance(value, str | int | None):
+        cell = _clean_cell(value, column in structured)
+        if isinstance(cell, BrokenCell):
             return "malformed"
-        if isinstance(value, str) and not is_text(value):
+        if isinstance(cell, str) and not is_text(cell):
             return "undecodable"
-        read[column] = value
+        read[column] = cell
     return RawRow(read, name)
+
+
+def _clean_cell(value: Any, structured: bool) -> Cell | BrokenCell:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if structured and isinstance(value, list | float):
+        return _as_json(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        return int(value)
+    return BROKEN if isinstance(value, bool) or not isinstance(value, str | int | None) else value
+
+
+def _as_json(value: list[Any] | float) -> str | BrokenCell:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return BROKEN
 
 
 def is_text(text: str) -> bool:

@@ -119,9 +119,9 @@ def test_the_list_is_bounded_and_the_counts_are_whole(
 def test_every_reason_for_a_refusal_says_what_to_set() -> None:
     from typing import get_args
 
-    from client.data.corpus import Refused
+    from client.data.treatment import RowRefusal
 
-    assert set(get_args(Refused)) == set(refused_rows.ADVICE)
+    assert set(get_args(RowRefusal)) == set(refused_rows.ADVICE)
 
 
 def test_a_patient_under_two_forms_of_one_number_is_said_first(

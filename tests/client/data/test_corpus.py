@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.data.corpus import Corpus, load_corpus, nothing_left, split_of, treat
+from client.data.corpus import Corpus, load_corpus, nothing_left
 from client.data.formats import RawRow
+from client.data.splits import split_of
+from client.data.treatment import treat
 from client.settings.site_settings import DataSection, SiteFolder
 from privacy.base.errors import SettingsError
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from client.data.corpus import split_of, treat, unit_name
 from client.data.formats import RawRow
 from client.data.naming import OF_CONTENT, OF_NO_NAME, named_digest, split_of_site
-from client.data.unit_table import PARTS, Part, UnitTable, unit_table
+from client.data.splits import SPLITS, Split, split_of, unit_name
+from client.data.treatment import treat
+from client.data.unit_table import UnitTable, unit_table
 from client.settings.site_settings import DataSection, SiteFolder
 from privacy.base.errors import IntegrityError
 from privacy.base.randomness import SecretSeed
@@ -28,7 +29,7 @@ def table(path: Path, *, key: bytes = KEY, dataset: str = "notes", drawn: str = 
     return UnitTable(path / "units.sqlite", key, dataset, drawn)
 
 
-def everybody(part: Part, number: int = 5) -> dict[str, Part]:
+def everybody(part: Split, number: int = 5) -> dict[str, Split]:
     return {f"patient:p{at}": part for at in range(number)}
 
 
@@ -212,7 +213,7 @@ def test_the_split_of_a_row_follows_from_its_units_name() -> None:
     data = DataSection(**(BASE | {"patient_column": None}))  # type: ignore[arg-type]
     shares = {"test_fraction": 0.2, "dev_fraction": 0.3}
     found = treat([RawRow(row) for row in ROWS], data, "record", KEY)  # type: ignore[arg-type]
-    assert {one.split for one in found} == set(PARTS)
+    assert {one.split for one in found} == set(SPLITS)
     assert all(one.row and one.split == split_of(unit_name(one.row), KEY, **shares) for one in found)
 
 
