@@ -36,7 +36,7 @@ from privacy.base.identifiers import SiteId
 from privacy.base.randomness import PublicSeed
 from privacy.commandline.settings_file import render, settings_digest
 from simulations.corpora import clinical_notes, holdout_notes, write_lines, write_site_data
-from simulations.partition import Row, by_field, read_rows
+from simulations.partition import JsonRow, by_field, read_rows
 from simulations.scenario import ColumnsSection, Scenario
 
 MARKER = "SIMULATION"
@@ -142,7 +142,7 @@ def _write_rows(scenario: Scenario, out: Path, data: Path | None) -> tuple[str, 
     return tuple(sorted({str(row["label"]) for row in train}))
 
 
-def _write_jsonl(folder: Path, rows: Sequence[Row], columns: ColumnsSection) -> None:
+def _write_jsonl(folder: Path, rows: Sequence[JsonRow], columns: ColumnsSection) -> None:
     """The rows with the columns that the sites read. Raises SettingsError for a row that lacks its id or its text."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = columns.words or "text"

@@ -18,22 +18,28 @@ app = terminal.new_app(
     example="collab-sim run three-hospitals",
 )
 
-Name = Annotated[str, typer.Argument(help="A scenario's name (see `collab-sim list`), or the path of a TOML file.")]
-Out = Annotated[Path | None, typer.Option(help="Folder for sites, coordinator and results. Default: out/NAME.")]
+ScenarioName = Annotated[
+    str, typer.Argument(help="A scenario's name (see `collab-sim list`), or the path of a TOML file.")
+]
+SimulationFolder = Annotated[
+    Path | None, typer.Option(help="Folder for sites, coordinator and results. Default: out/NAME.")
+]
 Data = Annotated[
     Path | None, typer.Option(help="Folder with train.jsonl and test.jsonl, for scenarios that need rows.")
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Another seed than the scenario's: other texts, keys and noise.")]
+ScenarioSeed = Annotated[
+    int | None, typer.Option(min=0, help="Another seed than the scenario's: other texts, keys and noise.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Remove an earlier simulation in the folder first.")]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the resolved settings as TOML, run nothing.")]
 
 
 @app.command("run", epilog=terminal.example("collab-sim run three-hospitals --seed 2 --out out/second --json"))
 def run_command(
-    name: Name,
-    out: Out = None,
+    name: ScenarioName,
+    out: SimulationFolder = None,
     data: Data = None,
-    seed: Seed = None,
+    seed: ScenarioSeed = None,
     fresh: Fresh = False,
     as_json: terminal.AsJson = False,
     print_config: PrintConfig = False,

@@ -24,23 +24,23 @@ from privacy.base.identifiers import SiteId
 from privacy.base.randomness import PublicSeed
 from simulations.corpora import write_lines
 
-Row = Mapping[str, object]
+JsonRow = Mapping[str, object]
 
 MOST_SITES: Final = 1000
 _REDRAWS: Final = 200
 
 
 @dataclass(frozen=True)
-class Partition:
+class SitePartition:
     """Rows by site, sites in sorted order. `recipe` holds rule, seed and alpha as text: it redoes the split."""
 
-    sites: Mapping[SiteId, tuple[Row, ...]]
+    sites: Mapping[SiteId, tuple[JsonRow, ...]]
     recipe: Mapping[str, str]
 
 
-def read_rows(*files: Path) -> list[Row]:
+def read_rows(*files: Path) -> list[JsonRow]:
     """The rows of jsonl files, in order. Raises SettingsError, with file and line, where there is no JSON object."""
-    rows: list[Row] = []
+    rows: list[JsonRow] = []
     for file in files:
         try:
             lines = file.read_text(encoding="utf-8").split("\n")
@@ -50,7 +50,7 @@ def read_rows(*files: Path) -> list[Row]:
     return rows
 
 
-def write_partition(folder: Path, partition: Partition) -> None:
+def write_partition(folder: Path, partition: SitePartition) -> None:
     """Write `<site>/rows.jsonl` for each site and then `partition.jsonl` (the recipe, one line), all mode 0600."""
     for site, rows in partition.sites.items():
         (folder / site).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def site_id(value: str) -> SiteId:
     return (name if name[0].isalpha() else f"site_{name}")[:32].rstrip("_")
 
 
-def by_field(rows: Sequence[Row], field: str = "client", *, minimum: int = 1) -> Partition:
+def by_field(rows: Sequence[JsonRow], field: str = "client", *, minimum: int = 1) -> SitePartition:
     """One site for each value of `field`, named by `site_id`.
 
     Raises SettingsError when a row lacks the field, two values get one name, or a site has fewer than `minimum` rows.
@@ -87,7 +87,7 @@ def by_field(rows: Sequence[Row], field: str = "client", *, minimum: int = 1) ->
     )
 
 
-def uniform(rows: Sequence[Row], sites: int, seed: PublicSeed, *, minimum: int = 1) -> Partition:
+def uniform(rows: Sequence[JsonRow], sites: int, seed: PublicSeed, *, minimum: int = 1) -> SitePartition:
     """`sites` random sites whose sizes differ by one row at most. Raises SettingsError if a site gets too few."""
     names = _site_names(rows, sites, minimum)
     order = seed.derive("partition/uniform").numpy_generator().permutation(len(rows))
@@ -97,7 +97,9 @@ def uniform(rows: Sequence[Row], sites: int, seed: PublicSeed, *, minimum: int =
     return _partition(rows, homes, names, minimum, {"rule": "uniform", "seed": seed.hex()})
 
 
-def dirichlet(rows: Sequence[Row], sites: int, alpha: float, seed: PublicSeed, *, minimum: int = 1) -> Partition:
+def dirichlet(
+    rows: Sequence[JsonRow], sites: int, alpha: float, seed: PublicSeed, *, minimum: int = 1
+) -> SitePartition:
     """`sites` sites, each label spread over them by proportions drawn from a symmetric Dirichlet(alpha).
 
     A small alpha (0.1) gives sites of few labels, a large one (100) equal mixes. When a site would have fewer than
@@ -132,19 +134,19 @@ def _dirichlet_homes(labels: Sequence[str], sites: int, alpha: float, seed: Publ
 
 
 def _partition(
-    rows: Sequence[Row], homes: Sequence[SiteId], names: Iterable[SiteId], minimum: int, recipe: Mapping[str, str]
-) -> Partition:
-    found: dict[SiteId, list[Row]] = {name: [] for name in names}
+    rows: Sequence[JsonRow], homes: Sequence[SiteId], names: Iterable[SiteId], minimum: int, recipe: Mapping[str, str]
+) -> SitePartition:
+    found: dict[SiteId, list[JsonRow]] = {name: [] for name in names}
     for row, home in zip(rows, homes, strict=True):
         found[home].append(row)
     smallest = min(found, key=lambda name: len(found[name]), default=None)
     if smallest is None or len(found[smallest]) < minimum:
         have = "no site has rows" if smallest is None else f"site {smallest} has {len(found[smallest])} rows"
         raise SettingsError(f"{have}, at least {minimum} are needed", next_step="take fewer sites or a smaller minimum")
-    return Partition({name: tuple(members) for name, members in found.items()}, recipe)
+    return SitePartition({name: tuple(members) for name, members in found.items()}, recipe)
 
 
-def _site_names(rows: Sequence[Row], sites: int, minimum: int) -> list[SiteId]:
+def _site_names(rows: Sequence[JsonRow], sites: int, minimum: int) -> list[SiteId]:
     if not 1 <= sites <= MOST_SITES:
         raise SettingsError(f"{sites} sites are outside 1 to {MOST_SITES}", next_step="choose a number in that range")
     if minimum < 1 or sites * minimum > len(rows):
@@ -161,14 +163,14 @@ def _site_names(rows: Sequence[Row], sites: int, minimum: int) -> list[SiteId]:
     return [f"site_{number:0{width}d}" for number in range(1, sites + 1)]
 
 
-def _text(row: Row, field: str, at: int) -> str:
+def _text(row: JsonRow, field: str, at: int) -> str:
     value = row.get(field)
     if not isinstance(value, str) or not value:
         raise SettingsError(f"row {at + 1} has no text in '{field}'", next_step="name a field that every row fills")
     return value
 
 
-def _row(line: str, file: str, number: int) -> Row:
+def _row(line: str, file: str, number: int) -> JsonRow:
     try:
         row = json.loads(line)
     except ValueError:

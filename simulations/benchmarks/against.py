@@ -26,7 +26,7 @@ import sys
 import torch
 torch.set_num_threads(1)
 try:
-    from simulations.benchmarks.dp import Bench, Case
+    from simulations.benchmarks.dp import GradientBench as Bench, ScopeAtLength as Case
 except ImportError:  # an earlier layout
     sys.path.insert(0, "benchmarks")
     from dp import Bench, Case

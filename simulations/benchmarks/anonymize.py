@@ -31,7 +31,7 @@ from privacy.base.errors import CollabError
 from privacy.base.identifiers import sha256
 from simulations.benchmarks import determinism as steadiness
 from simulations.benchmarks import hipaa, misses, ner_speed, spans
-from simulations.benchmarks.findings import Cell, Cells, Product, Stock
+from simulations.benchmarks.findings import Detections, ProductDetector, ResultCache, StockDetector
 from simulations.benchmarks.quality import FIGURES, SETS, Labelled
 from simulations.benchmarks.report import ROOT, Row, write_report
 from simulations.benchmarks.settings_used import COUNTRIES, DEFAULT_NAMES, settings_of
@@ -45,7 +45,7 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-class Bench:
+class AnonymizeBench:
     """One run: which sets, how large, and where what it computes is kept."""
 
     def __init__(self, given: argparse.Namespace, folder: Path) -> None:
@@ -54,9 +54,9 @@ class Bench:
         fixed = hipaa.DEVELOPMENT_SEED if self.dev else hipaa.RELEASE_SEED
         self.seed = fixed if given.seed is None else int(given.seed)
         self.misses = int(given.misses) if self.dev else 0
-        self.cells = Cells(folder, say)
-        self._stock: Stock | None = None
-        self._ours: dict[tuple[str, ...], Product] = {}
+        self.cells = ResultCache(folder, say)
+        self._stock: StockDetector | None = None
+        self._ours: dict[tuple[str, ...], ProductDetector] = {}
 
     def rows(self, part: str) -> list[Row]:
         """The rows of one of PARTS. Where the model of names is not there, they say so."""
@@ -70,21 +70,21 @@ class Bench:
             return others[part]()
         return self._labelled(next(one for one in SETS if one.name == part))
 
-    def _product(self, *countries: str) -> Product | str:
+    def _product(self, *countries: str) -> ProductDetector | str:
         """The product under these countries (none: its default), or why there is none."""
         if countries not in self._ours:
             try:
-                self._ours[countries] = Product(settings_of(self.names, *countries))
+                self._ours[countries] = ProductDetector(settings_of(self.names, *countries))
             except CollabError as error:
                 return f"names = {self.names}: {error.message}"
         return self._ours[countries]
 
-    def _cell(self, name: str, documents: Sequence[Document], product: Product) -> Cell:
+    def _cell(self, name: str, documents: Sequence[Document], product: ProductDetector) -> Detections:
         suffix = "-".join((self.names, *product.settings.countries)).lower()
         return self.cells.cell(f"{name}.{suffix}", documents, product)
 
-    def _stock_cell(self, name: str, documents: Sequence[Document]) -> Cell:
-        self._stock = self._stock or Stock()
+    def _stock_cell(self, name: str, documents: Sequence[Document]) -> Detections:
+        self._stock = self._stock or StockDetector()
         return self.cells.cell(f"{name}.stock", documents, self._stock)
 
     def _labelled(self, one: Labelled) -> list[Row]:
@@ -98,7 +98,7 @@ class Bench:
         rows = [figure.row(documents, ours, stock) for figure in figures]
         return self._with_countries(documents, stock, rows) if one.name == "presidio_synth" else rows
 
-    def _with_countries(self, documents: Sequence[Document], stock: Cell, rows: list[Row]) -> list[Row]:
+    def _with_countries(self, documents: Sequence[Document], stock: Detections, rows: list[Row]) -> list[Row]:
         """The rows, with what more countries give beside them."""
         product = self._product(*COUNTRIES)
         if isinstance(product, str):
@@ -125,7 +125,7 @@ class Bench:
         if isinstance(product, str):
             return steadiness.absent(product)
         notes, step = (10, 8) if self.quick else (40, 1)
-        sample = steadiness.Sample(self.names, self.seed, notes, str(self.data), self.dev, step)
+        sample = steadiness.TextSample(self.names, self.seed, notes, str(self.data), self.dev, step)
         recipe: dict[str, Json] = {
             "engine": product.recipe,
             "sample": asdict(sample),
@@ -140,7 +140,7 @@ class Bench:
 
     def _speed_row(self, prefix: str, names: str) -> Row:
         try:
-            engine = Product(settings_of(names)).recipe
+            engine = ProductDetector(settings_of(names)).recipe
         except CollabError as error:
             return ner_speed.absent(prefix, f"names = {names}: {error.message}")
         recipe: dict[str, Json] = {"engine": engine, "seed": self.seed, "cpu": sorted(steadiness.cpu_flags())}
@@ -157,7 +157,7 @@ class Bench:
             return [Row(name, None, "x stock", n=0, note=note) for name in names]
         texts = texts_by_corpus(self.data)
         recipe: dict[str, Json] = {
-            "engine": Product(settings_of("none")).recipe,
+            "engine": ProductDetector(settings_of("none")).recipe,
             "source": sha256(Path(str(patterns.__file__)).read_bytes()),
             "texts": {name: len(found) for name, found in texts.items()},
         }
@@ -166,7 +166,7 @@ class Bench:
         except patterns.SpansDiffer as error:
             return [Row(name, None, "x stock", n=0, note=f"not measured: {error}") for name in names]
 
-    def _show_misses(self, name: str, documents: Sequence[Document], cell: Cell) -> None:
+    def _show_misses(self, name: str, documents: Sequence[Document], cell: Detections) -> None:
         """Some missed spans, each in its surroundings; only of what development may read."""
         if self.misses:
             for line in misses.lines(name, documents, cell, self.misses):
@@ -206,7 +206,7 @@ def main(arguments: list[str]) -> int:
     folder = given.out / "anonymize" / kind
     if given.fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    began, bench = time.monotonic(), Bench(given, folder)
+    began, bench = time.monotonic(), AnonymizeBench(given, folder)
     rows = [row for part in given.only or PARTS for row in bench.rows(part)]
     name = "-".join(["anonymize", *(["dev"] if given.dev else []), *([given.names] * (given.names != DEFAULT_NAMES))])
     seconds = max(time.monotonic() - began, bench.cells.seconds)

@@ -14,14 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from privacy.base.files import write_whole
-from simulations.benchmarks.experiments import Bench, Scores, score
+from simulations.benchmarks.experiments import AccuracyScores, Experiments, score
 
 
-def tfidf(bench: Bench) -> Scores:
+def tfidf(bench: Experiments) -> AccuracyScores:
     """Its scores on test, trained on all training rows in one place; kept as a cell is."""
     file = bench.out / "cells" / "tfidf.test.json"
     if file.exists() and (kept := json.loads(file.read_text()))["texts"] == bench.texts.digest:
-        return Scores(**kept["scores"])
+        return AccuracyScores(**kept["scores"])
     train, test = bench.texts.of("train"), bench.texts.of("test")
     model = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, max_features=50_000),

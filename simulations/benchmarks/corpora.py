@@ -27,15 +27,15 @@ import torch
 
 from simulations.benchmarks.activations import exclusive
 from simulations.benchmarks.baseline import tfidf
-from simulations.benchmarks.experiments import Bench, Cell, Scope, Scores, Variant
+from simulations.benchmarks.experiments import AccuracyScores, Experiment, Experiments, TrainedScope, Variant
 from simulations.benchmarks.grid import ORDER, choose
 from simulations.benchmarks.report import ROOT
 from simulations.benchmarks.table import write_table
-from simulations.benchmarks.texts import Corpus, prepare
+from simulations.benchmarks.texts import CorpusRecipe, prepare
 
 CORPORA = {
-    "medquad": Corpus("medquad", max_tokens=64, split="field:client", quick=0.05, least_rows=5),
-    "mtsamples": Corpus("mtsamples", max_tokens=128, split="dirichlet:5,0.5,1", quick=0.25),
+    "medquad": CorpusRecipe("medquad", max_tokens=64, split="field:client", quick=0.05, least_rows=5),
+    "mtsamples": CorpusRecipe("mtsamples", max_tokens=128, split="dirichlet:5,0.5,1", quick=0.25),
 }
 
 
@@ -44,10 +44,10 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def do(bench: Bench, scope: Scope, variant: Variant, seed: int) -> None:
+def do(bench: Experiments, scope: TrainedScope, variant: Variant, seed: int) -> None:
     """Choose, train and test one cell. Trials are seed 1's; another seed waits for its choice."""
 
-    def trial(cell: Cell) -> Scores:
+    def trial(cell: Experiment) -> AccuracyScores:
         scores = bench.run(cell)
         say(f"trial {cell.name}: dev {scores.accuracy:.4f}")
         return scores
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     folder = given.out / (f"{given.name}-quick" if given.quick else given.name)
     texts = prepare(CORPORA[given.name], data, folder, quick=given.quick, tell=say)
-    bench, seeds = Bench(texts, folder), 1 if given.quick else given.seeds
+    bench, seeds = Experiments(texts, folder), 1 if given.quick else given.seeds
     baseline = tfidf(bench)
     say(f"TF-IDF and logistic regression: test {baseline.accuracy:.4f}, macro-F1 {baseline.macro_f1:.4f}")
 

@@ -31,7 +31,7 @@ _KNOBS = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA")
 
 
 @dataclass(frozen=True)
-class Sample:
+class TextSample:
     """What a run anonymizes, and how: `notes` generated notes, and every `step`-th of quick's labelled documents."""
 
     names: str
@@ -44,7 +44,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunResult:
     """What a run answered."""
 
     digest: str
@@ -52,7 +52,7 @@ class Run:
     capability: str
     written: str = "tags"
 
-    def differ(self, other: Run) -> int:
+    def differ(self, other: RunResult) -> int:
         """Spans that only one of the two has."""
         return len(self.spans ^ other.spans)
 
@@ -60,7 +60,7 @@ class Run:
 # -- the process of a run ---------------------------------------------------------------------------------------------
 
 
-def answer(sample: Sample) -> dict[str, object]:
+def answer(sample: TextSample) -> dict[str, object]:
     """Anonymize the sample in this process."""
     import torch
 
@@ -81,7 +81,7 @@ def answer(sample: Sample) -> dict[str, object]:
     return {"digest": digest, "spans": spans, "capability": capability, "written": written}
 
 
-def _texts(sample: Sample) -> list[str]:
+def _texts(sample: TextSample) -> list[str]:
     from simulations.benchmarks import hipaa
     from simulations.benchmarks.quality import SETS
 
@@ -95,13 +95,13 @@ def _texts(sample: Sample) -> list[str]:
 # -- the runs ---------------------------------------------------------------------------------------------------------
 
 
-def run(sample: Sample, **environment: str) -> Run:
+def run(sample: TextSample, **environment: str) -> RunResult:
     """A run in a process of its own, with nothing but `environment` chosen for it."""
     kept = {name: value for name, value in os.environ.items() if name not in _KNOBS}
     command = [sys.executable, "-m", "simulations.benchmarks.determinism", json.dumps(asdict(sample))]
     done = subprocess.run(command, env=kept | environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
-    return Run(found["digest"], frozenset(map(tuple, found["spans"])), found["capability"], found["written"])
+    return RunResult(found["digest"], frozenset(map(tuple, found["spans"])), found["capability"], found["written"])
 
 
 def cpu_flags() -> frozenset[str]:
@@ -116,7 +116,7 @@ def possible(flags: frozenset[str]) -> list[str]:
     return [name for name, needed in CAPABILITIES.items() if needed <= flags]
 
 
-def steadiness_rows(sample: Sample, *, quick: bool) -> list[Row]:
+def steadiness_rows(sample: TextSample, *, quick: bool) -> list[Row]:
     """`repeat_identical`, `capability_spans_differ` and `arrangement_spans_differ`."""
     first, again = run(sample), run(sample)
     same = int(first.digest == again.digest and first.spans == again.spans)
@@ -131,7 +131,7 @@ def absent(reason: str) -> list[Row]:
     return [Row(name, None, "", reach, n=0, note=f"not measured: {reason}") for name, reach in names.items()]
 
 
-def _capabilities(sample: Sample, first: Run) -> Row:
+def _capabilities(sample: TextSample, first: RunResult) -> Row:
     able = possible(cpu_flags())
     missing = [name for name in CAPABILITIES if name not in able]
     runs = {name: first if first.capability == name.upper() else run(sample, ATEN_CPU_CAPABILITY=name) for name in able}
@@ -145,7 +145,7 @@ def _capabilities(sample: Sample, first: Run) -> Row:
     return Row("capability_spans_differ", value, "spans", "0", n=len(able), beside=beside, note=note)
 
 
-def _arrangements(sample: Sample, first: Run, quick: bool) -> Row:
+def _arrangements(sample: TextSample, first: RunResult, quick: bool) -> Row:
     """Two threads, each text alone, and matrix products by the oldest kernels (another order of sums)."""
     name, note = (
         "arrangement_spans_differ",
@@ -153,7 +153,7 @@ def _arrangements(sample: Sample, first: Run, quick: bool) -> Row:
     )
     if quick:
         return Row(name, None, "spans", "0", n=0, note="not measured: a quick run rearranges nothing")
-    alone = Sample(**(asdict(sample) | {"one_by_one": True}))
+    alone = TextSample(**(asdict(sample) | {"one_by_one": True}))
     differ: dict[str, float] = {
         "threads_2": run(sample, OMP_NUM_THREADS="2").differ(first),
         "one_by_one": run(alone).differ(first),
@@ -164,7 +164,7 @@ def _arrangements(sample: Sample, first: Run, quick: bool) -> Row:
 
 def main(arguments: Sequence[str]) -> int:
     """A run, for a process of its own."""
-    print(json.dumps(answer(Sample(**json.loads(arguments[0])))))
+    print(json.dumps(answer(TextSample(**json.loads(arguments[0])))))
     return 0
 
 

@@ -47,7 +47,7 @@ def high_water() -> float:
 
 
 @dataclass(frozen=True)
-class Case:
+class ScopeAtLength:
     """A scope at a length; `layers` counts trained or adapted ones from the top, 0 for all."""
 
     scope: str
@@ -72,10 +72,10 @@ class Case:
         )
 
 
-class Bench:
+class GradientBench:
     """One network with a batch, and the gradient of each variant on it."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: ScopeAtLength) -> None:
         torch.manual_seed(1)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.case, self.device = case, device
@@ -158,9 +158,9 @@ def interleaved(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[
     return {name: Times(tuple(wall[name]), tuple(cpu[name])) for name in runs}
 
 
-def gradients(case: Case, variants: Sequence[str], repeats: int) -> dict[str, Times]:
+def gradients(case: ScopeAtLength, variants: Sequence[str], repeats: int) -> dict[str, Times]:
     """The times of a gradient; each variant has a network of its own, so that no hook slows another."""
-    return interleaved({variant: Bench(case).gradient(variant) for variant in variants}, repeats)
+    return interleaved({variant: GradientBench(case).gradient(variant) for variant in variants}, repeats)
 
 
 def ratio_row(name: str, times: Mapping[str, Times], of: str, to: str, reach: str, note: str) -> Row:
@@ -175,9 +175,9 @@ def ratio_row(name: str, times: Mapping[str, Times], of: str, to: str, reach: st
     return Row(name, round(value, 4), unit, reach, (min(each), max(each)), len(each), beside, note)
 
 
-def step_row(case: Case, gradient_seconds: float, repeats: int) -> Row:
+def step_row(case: ScopeAtLength, gradient_seconds: float, repeats: int) -> Row:
     """The share of noise and optimizer in a full step at the logical batch."""
-    bench = Bench(case)
+    bench = GradientBench(case)
     sums = [torch.zeros_like(p) for p in bench.parameters]
     optimizer = bench.optimizer()
     times = interleaved({"step": lambda: optimizer.release(bench.parameters, sums)}, repeats)["step"]
@@ -206,13 +206,13 @@ def memory_row(tokens: int, variants: Sequence[str]) -> Row:
     )
 
 
-def bf16_row(case: Case, repeats: int) -> Row:
+def bf16_row(case: ScopeAtLength, repeats: int) -> Row:
     """Speed under autocast and how far norms move, where the processor has bf16 instructions; else the reason."""
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     name = "full_t64_bf16_ratio"
     if not (torch.cuda.is_available() or "bf16" in flags):
         return Row(name, None, "x non-private", n=0, note="this processor has no bf16 instructions")
-    bench, device = Bench(case), "cuda" if torch.cuda.is_available() else "cpu"
+    bench, device = GradientBench(case), "cuda" if torch.cuda.is_available() else "cpu"
     bench.network.eval()  # no dropout: the same pass twice
 
     def under(on: bool) -> Tensor:
@@ -230,14 +230,14 @@ def bf16_row(case: Case, repeats: int) -> Row:
         return cast
 
     error = float(((under(True) - under(False)).abs() / under(False)).max())
-    runs = {variant: auto(Bench(case).gradient(variant)) for variant in (PLAIN, OURS)}
+    runs = {variant: auto(GradientBench(case).gradient(variant)) for variant in (PLAIN, OURS)}
     row = ratio_row(name, interleaved(runs, repeats), PLAIN, OURS, "", "autocast, both variants")
     return Row(row.name, row.value, row.unit, "", row.spread, row.n, {**row.beside, "norm_error": error}, row.note)
 
 
 def measure(repeats: int, short: int, long: int) -> list[Row]:
     """Every figure."""
-    full = Case("full", 0, short)
+    full = ScopeAtLength("full", 0, short)
     times = gradients(full, (PLAIN, OURS, GHOST, HOOKS), repeats)
     said = f"fp32, batch {BATCH}, forward, backward and clip, interleaved"
     rows = [
@@ -246,9 +246,9 @@ def measure(repeats: int, short: int, long: int) -> list[Row]:
         ratio_row("to_hooks", times, HOOKS, OURS, ">= 4", f"full, {short} tokens, {said}"),
     ]
     for name, case, reach in (
-        ("full_t128_ratio", Case("full", 0, long), ">= 0.88"),
-        ("lora_ratio", Case("lora", 0, short), ">= 0.97"),
-        ("top2_ratio", Case("top", 2, short), ">= 0.97"),
+        ("full_t128_ratio", ScopeAtLength("full", 0, long), ">= 0.88"),
+        ("lora_ratio", ScopeAtLength("lora", 0, short), ">= 0.97"),
+        ("top2_ratio", ScopeAtLength("top", 2, short), ">= 0.97"),
     ):
         found = gradients(case, (PLAIN, OURS), repeats)
         rows.append(ratio_row(name, found, PLAIN, OURS, reach, f"{case.scope}, {case.tokens} tokens, {said}"))
@@ -273,7 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(given.threads)
     if given.peak_of:
         imported = high_water()
-        run = Bench(Case("full", 0, given.tokens)).gradient(given.peak_of)
+        run = GradientBench(ScopeAtLength("full", 0, given.tokens)).gradient(given.peak_of)
         for _ in range(2):
             run()
         print(json.dumps({"megabytes": high_water() - imported}))

@@ -58,9 +58,9 @@ from simulations.corpora import write_lines
 from simulations.federation import Federation
 from simulations.scenario import ColumnsSection, CorpusSection, Scenario, SitesSection
 
-Scope = Literal["head", "top2", "lora", "full"]
+TrainedScope = Literal["head", "top2", "lora", "full"]
 Variant = Literal["central", "federated", "federated_eps8", "federated_eps3", "federated_eps1", "alone"]
-SCOPES: tuple[Scope, ...] = ("head", "top2", "lora")
+SCOPES: tuple[TrainedScope, ...] = ("head", "top2", "lora")
 VARIANTS: tuple[Variant, ...] = ("central", "federated", "federated_eps8", "alone")
 EPSILONS: dict[Variant, float] = {"federated_eps8": 8.0, "federated_eps3": 3.0, "federated_eps1": 1.0}
 DELTA = "0.00001"
@@ -89,10 +89,10 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Experiment:
     """One run. `site` names the site of the variant alone."""
 
-    scope: Scope
+    scope: TrainedScope
     variant: Variant
     seed: int
     setting: Setting
@@ -106,7 +106,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Scores:
+class AccuracyScores:
     """Shares of right answers, and their mean F1 over the labels that occur or are predicted.
 
     Where spans are found, `accuracy` is their recall and `entity_f1` the F1 over all of them; else it is None.
@@ -123,7 +123,7 @@ class Scores:
         return self.accuracy if self.entity_f1 is None else self.entity_f1
 
 
-def score_spans(predicted: Sequence[Any], examples: TextExamples, task: TaskPlan) -> Scores:
+def score_spans(predicted: Sequence[Any], examples: TextExamples, task: TaskPlan) -> AccuracyScores:
     """What the spans in `predicted` are worth: all entities count, those behind the cut as not found."""
     counting = task.model_copy(update={"counted": MOST_ENTITIES})
     pairs = zip(predicted, examples.task_examples, strict=True)
@@ -132,17 +132,17 @@ def score_spans(predicted: Sequence[Any], examples: TextExamples, task: TaskPlan
     by_type = 2 * right / np.maximum(actual + said, 1)
     found = Counts(*(tuple(int(one) for one in vector) for vector in (right, actual, said)))
     f1 = float(2 * right.sum() / max(int(actual.sum() + said.sum()), 1))
-    return Scores(found.accuracy or 0.0, float(by_type.mean()), len(predicted), f1)
+    return AccuracyScores(found.accuracy or 0.0, float(by_type.mean()), len(predicted), f1)
 
 
-def score(predicted: Sequence[str], rows: Sequence[Text]) -> Scores:
+def score(predicted: Sequence[str], rows: Sequence[Text]) -> AccuracyScores:
     """What `predicted` is worth on `rows`."""
     true = [row.label for row in rows]
     macro_f1 = float(f1_score(true, list(predicted), average="macro", zero_division=0))
-    return Scores(float(accuracy_score(true, list(predicted))), macro_f1, len(rows))
+    return AccuracyScores(float(accuracy_score(true, list(predicted))), macro_f1, len(rows))
 
 
-class Bench:
+class Experiments:
     """The cells of one corpus in the folder `out`: run where there is no result yet, else read."""
 
     def __init__(self, texts: Texts, out: Path) -> None:
@@ -153,11 +153,11 @@ class Bench:
 
     # -- results that are kept ----------------------------------------------------------------------------------------
 
-    def file(self, cell: Cell, split: str) -> Path:
+    def file(self, cell: Experiment, split: str) -> Path:
         """Where a cell's result on a split lies."""
         return self.out / "cells" / f"{cell.name}.{split}.json"
 
-    def result(self, cell: Cell, split: str) -> dict[str, object] | None:
+    def result(self, cell: Experiment, split: str) -> dict[str, object] | None:
         """A cell's result on dev or test, if it is there and of these texts."""
         file = self.file(cell, split)
         if not file.exists():
@@ -165,24 +165,24 @@ class Bench:
         found: dict[str, object] = json.loads(file.read_text())
         return found if found["texts"] == self.texts.digest else None
 
-    def scores(self, cell: Cell, split: str) -> Scores | None:
+    def scores(self, cell: Experiment, split: str) -> AccuracyScores | None:
         """The figures of a kept result."""
         found = self.result(cell, split)
-        return None if found is None else Scores(**found["scores"])  # type: ignore[arg-type]
+        return None if found is None else AccuracyScores(**found["scores"])  # type: ignore[arg-type]
 
     def seconds(self) -> float:
         """Wall seconds of every cell and trial that is kept, one after another."""
         kept = [json.loads(file.read_text()) for file in sorted((self.out / "cells").glob("*.dev.json"))]
         return float(sum(one["seconds"] for one in kept if one["texts"] == self.texts.digest))
 
-    def keep(self, cell: Cell, split: str, scores: Scores, **facts: object) -> None:
+    def keep(self, cell: Experiment, split: str, scores: AccuracyScores, **facts: object) -> None:
         """Write a result in one step."""
         result = {"cell": asdict(cell), "texts": self.texts.digest, "split": split, "scores": asdict(scores), **facts}
         write_whole(self.file(cell, split), json.dumps(result, indent=1).encode())
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
-    def run(self, cell: Cell) -> Scores:
+    def run(self, cell: Experiment) -> AccuracyScores:
         """Train the cell's model, unless that was done, and say what dev makes of it. Test is not read."""
         found = self.scores(cell, "dev")
         if found is not None:
@@ -221,7 +221,7 @@ class Bench:
         shutil.rmtree(work)
         return scores
 
-    def test(self, cell: Cell) -> Scores:
+    def test(self, cell: Experiment) -> AccuracyScores:
         """What the kept model is worth on test; read once, then kept."""
         found = self.scores(cell, "test")
         if found is None:
@@ -229,7 +229,7 @@ class Bench:
             self.keep(cell, "test", found)
         return found
 
-    def _measure(self, cell: Cell, split: str) -> Scores:
+    def _measure(self, cell: Experiment, split: str) -> AccuracyScores:
         contract = parse(ModelContract, (self.out / "models" / f"{cell.name}.json").read_bytes())
         stored = (self.out / "models" / f"{cell.name}.safetensors").read_bytes()
         pretrained, seed = self.activations.pretrained, PublicSeed.from_integer(cell.seed)
@@ -245,7 +245,7 @@ class Bench:
 
     # -- what it is built from ----------------------------------------------------------------------------------------
 
-    def _data(self, cell: Cell) -> Path:
+    def _data(self, cell: Experiment) -> Path:
         """A folder of rows as `collab-sim run by-source` takes them: one site, or all of them, or all as one."""
         folder = self.out / "data" / (cell.site or ("pooled" if cell.variant == "central" else "sites"))
         if not (folder / "train.jsonl").exists():
@@ -260,7 +260,7 @@ class Bench:
         marks = {"spans": [list(span) for span in row.spans]} if self.texts.corpus.marks_spans else {"label": row.label}
         return {"id": row.id, "text": row.text, **marks}
 
-    def _scenario(self, cell: Cell) -> Scenario:
+    def _scenario(self, cell: Experiment) -> Scenario:
         setting, epsilon, corpus = cell.setting, EPSILONS.get(cell.variant), self.texts.corpus
         sites = 1 if cell.variant in ("central", "alone") else len(self.texts.sites)  # all of them, or the cell fails
         training = TrainingSection(

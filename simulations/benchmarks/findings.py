@@ -29,7 +29,7 @@ from simulations.benchmarks.stock import StockPresidio
 
 
 @dataclass(frozen=True)
-class Cell:
+class Detections:
     """For each document what was replaced, and the flags that were raised; how many rows were refused; CPU seconds."""
 
     masked: tuple[tuple[Masked, ...], ...]
@@ -38,14 +38,14 @@ class Cell:
     cpu_seconds: float
 
 
-class Product:
+class ProductDetector:
     """The product's anonymizer. `settings` must refuse no run (max_refused_fraction = 1)."""
 
     def __init__(self, settings: TextSettings) -> None:
         self.settings, self._engine = settings, engines.load(settings)
         self.recipe = self._engine.fingerprint
 
-    def find(self, documents: Sequence[Document]) -> Cell:
+    def find(self, documents: Sequence[Document]) -> Detections:
         """What it replaces in each document, by the way that a site goes."""
         began = time.process_time()
         rows = [TextRow(str(number), one.text, None, None) for number, one in enumerate(documents)]
@@ -57,27 +57,27 @@ class Product:
             number = int(record.record_id)
             masked[number] = tuple(Masked(f.start, f.end, f.entity_type, f.recognizer) for f in record.findings)
             flags[number] = getattr(record, "flags", ())
-        return Cell(tuple(masked), tuple(flags), len(rows) - len(returned), seconds)
+        return Detections(tuple(masked), tuple(flags), len(rows) - len(returned), seconds)
 
 
-class Stock:
+class StockDetector:
     """Stock Presidio, by patterns alone."""
 
     def __init__(self) -> None:
         self._stock = StockPresidio()
         self.recipe = StockPresidio.fingerprint
 
-    def find(self, documents: Sequence[Document]) -> Cell:
+    def find(self, documents: Sequence[Document]) -> Detections:
         """All that it reports in each document."""
         began = time.process_time()
         masked = tuple(tuple(self._stock.analyze(one.text)) for one in documents)
-        return Cell(masked, tuple(() for _ in documents), 0, time.process_time() - began)
+        return Detections(masked, tuple(() for _ in documents), 0, time.process_time() - began)
 
 
-Detector = Product | Stock
+Detector = ProductDetector | StockDetector
 
 
-class Cells:
+class ResultCache:
     """The cells under `folder`, by name."""
 
     def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
@@ -85,12 +85,12 @@ class Cells:
         self.seconds = 0.0
         """Wall seconds that everything asked for took, when it was computed."""
 
-    def cell(self, name: str, documents: Sequence[Document], detector: Detector) -> Cell:
+    def cell(self, name: str, documents: Sequence[Document], detector: Detector) -> Detections:
         """The cell, read if it is there and of these texts and this engine, else computed and kept."""
         recipe = digest_of({"engine": detector.recipe, "texts": [sha256(one.text.encode()) for one in documents]})
         kept = self._kept(name, recipe, lambda: asdict(detector.find(documents)))
         masked = tuple(tuple(Masked(*one) for one in row) for row in kept["masked"])
-        return Cell(masked, tuple(map(tuple, kept["flags"])), kept["refused"], kept["cpu_seconds"])
+        return Detections(masked, tuple(map(tuple, kept["flags"])), kept["refused"], kept["cpu_seconds"])
 
     def rows(self, name: str, recipe: Mapping[str, Json], make: Callable[[], Sequence[Row]]) -> list[Row]:
         """Rows, read if they are there and of this recipe, else measured and kept."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from simulations.benchmarks.experiments import Bench, Cell, Scope, Scores, Setting, Variant
+from simulations.benchmarks.experiments import AccuracyScores, Experiment, Experiments, Setting, TrainedScope, Variant
 
 HEAD = Setting("sgd", 0.1, 1.0, momentum=0.5, rounds=20, steps=5, sample_rate=0.2, clip_norm=20.0)
 HEAD_ADAM = replace(HEAD, optimizer="adam", momentum=0.0)
@@ -30,7 +30,7 @@ def _heads(*rates: float) -> tuple[Setting, ...]:
     return _at(HEAD, *((0.1, rate) for rate in rates))
 
 
-TRIALS: dict[tuple[Scope, Variant], tuple[Setting, ...]] = {
+TRIALS: dict[tuple[TrainedScope, Variant], tuple[Setting, ...]] = {
     ("head", "federated"): (*_heads(0.5, 1.0, 2.0, 4.0, 8.0), *_at(HEAD_ADAM, (0.1, 1e-2), (0.1, 3e-2))),
     ("head", "federated_eps8"): _heads(2.0, 4.0, 8.0, 16.0),
     ("head", "central"): (*_heads(2.0, 4.0), *_at(HEAD_ADAM, (0.1, 1e-2), (0.1, 3e-2))),
@@ -43,14 +43,14 @@ TRIALS: dict[tuple[Scope, Variant], tuple[Setting, ...]] = {
 }
 """What is tried on dev; a single setting was fixed beforehand."""
 
-PASSES: dict[Scope, int] = {"lora": 3, "top2": 1}
+PASSES: dict[TrainedScope, int] = {"lora": 3, "top2": 1}
 """How many times a trial's rounds a cell has. The top layers cost too much for more within two hours on two cores."""
 
-NOTES: dict[tuple[Scope, Variant], str] = {
+NOTES: dict[tuple[TrainedScope, Variant], str] = {
     (scope, "alone"): "setting of the central cell, site of the head's" for scope in ("lora", "top2")
 }
 
-_TRAINED: tuple[tuple[Scope, Variant], ...] = (
+_TRAINED: tuple[tuple[TrainedScope, Variant], ...] = (
     ("lora", "federated"),
     ("lora", "central"),
     ("lora", "federated_eps8"),
@@ -61,24 +61,26 @@ _TRAINED: tuple[tuple[Scope, Variant], ...] = (
     ("top2", "alone"),
 )
 
-ORDER: tuple[tuple[Scope, Variant, int], ...] = (
+ORDER: tuple[tuple[TrainedScope, Variant, int], ...] = (
     *((("head", variant, seed)) for seed in (1, 2) for variant in ("federated", "federated_eps8", "central", "alone")),
     *((scope, variant, seed) for seed in (1, 2) for scope, variant in _TRAINED),
 )
 """The most telling cells first, so that an interrupted run has them."""
 
-Run = Callable[[Cell], Scores]
+RunTrial = Callable[[Experiment], AccuracyScores]
 
 
-def trials(bench: Bench, scope: Scope, variant: Variant) -> list[Cell]:
+def trials(bench: Experiments, scope: TrainedScope, variant: Variant) -> list[Experiment]:
     """The cells of seed 1 among which dev chooses; none where the setting is another cell's."""
     if (scope, variant) == ("head", "alone"):
         several = [site for site in bench.texts.sites if len({row.label for row in bench.texts.of("train", site)}) > 1]
-        return [Cell("head", "alone", 1, HEAD_ADAM_ALONE, site) for site in several]  # one label is nothing to learn
-    return [Cell(scope, variant, 1, setting) for setting in TRIALS.get((scope, variant), ())]
+        return [
+            Experiment("head", "alone", 1, HEAD_ADAM_ALONE, site) for site in several
+        ]  # one label is nothing to learn
+    return [Experiment(scope, variant, 1, setting) for setting in TRIALS.get((scope, variant), ())]
 
 
-def choose(bench: Bench, scope: Scope, variant: Variant, run: Run | None = None) -> Cell | None:
+def choose(bench: Experiments, scope: TrainedScope, variant: Variant, run: RunTrial | None = None) -> Experiment | None:
     """The cell of seed 1 that dev chooses. Trials that are missing are `run`; without it, None."""
     if scope != "head" and variant == "alone":
         chosen, site = choose(bench, scope, "central"), choose(bench, "head", "alone")
@@ -87,7 +89,7 @@ def choose(bench: Bench, scope: Scope, variant: Variant, run: Run | None = None)
     return best and replace(best, setting=replace(best.setting, rounds=best.setting.rounds * PASSES.get(scope, 1)))
 
 
-def best_on_dev(bench: Bench, candidates: list[Cell], run: Run | None = None) -> Cell | None:
+def best_on_dev(bench: Experiments, candidates: list[Experiment], run: RunTrial | None = None) -> Experiment | None:
     """The candidate that dev likes best, the first of equals; a single one needs no dev.
 
     Those that are missing are `run`; without it, None.

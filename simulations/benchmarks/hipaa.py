@@ -17,7 +17,7 @@ import numpy as np
 from privacy.text.invent.notes import Carriers, notes
 from privacy.text.invent.slots import SLOTS
 from simulations.benchmarks import spans
-from simulations.benchmarks.findings import Cell
+from simulations.benchmarks.findings import Detections
 from simulations.benchmarks.report import Row
 from simulations.benchmarks.spans import Count, Document, Gold
 
@@ -65,7 +65,7 @@ def note_documents(seed: int, count: int) -> list[Document]:
     ]
 
 
-def recall_by_row(documents: Sequence[Document], cell: Cell) -> dict[str, Count]:
+def recall_by_row(documents: Sequence[Document], cell: Detections) -> dict[str, Count]:
     """Of the values of each row, those masked whole (names: honorifics may stay)."""
     return {
         name: _flagged(documents, cell, FLAGGED[name])
@@ -75,7 +75,7 @@ def recall_by_row(documents: Sequence[Document], cell: Cell) -> dict[str, Count]
     }
 
 
-def hipaa_row(documents: Sequence[Document], ours: Cell, stock: Cell) -> Row:
+def hipaa_row(documents: Sequence[Document], ours: Detections, stock: Detections) -> Row:
     """The least recall of the eighteen, with each of them beside it."""
     found = {name: count for name, count in recall_by_row(documents, ours).items() if count.planted}
     theirs = recall_by_row(documents, stock)
@@ -97,17 +97,17 @@ def hipaa_row(documents: Sequence[Document], ours: Cell, stock: Cell) -> Row:
     return Row("hipaa_recall_min", value, "share", REACH, n=len(documents), beside=beside, note=note)
 
 
-def _planted(types: Sequence[str], left_out: frozenset[str]) -> spans.Wanted:
+def _planted(types: Sequence[str], left_out: frozenset[str]) -> spans.GoldFilter:
     slots = {slot for slot, made in SLOTS.items() if made.entity_type in types} - left_out
     return lambda gold: gold.type in slots
 
 
-def _flagged(documents: Sequence[Document], cell: Cell, flag: str) -> Count:
+def _flagged(documents: Sequence[Document], cell: Detections, flag: str) -> Count:
     due = [flag in raised for one, raised in zip(documents, cell.flags, strict=True) if flag in one.flags]
     return Count(sum(due), len(due))
 
 
-def _falsely(documents: Sequence[Document], cell: Cell) -> float:
+def _falsely(documents: Sequence[Document], cell: Detections) -> float:
     innocent = [bool(raised) for one, raised in zip(documents, cell.flags, strict=True) if not one.flags]
     return round(sum(innocent) / len(innocent), 5) if innocent else 0.0
 

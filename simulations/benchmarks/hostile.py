@@ -49,7 +49,7 @@ def neighbours(size: Size, folder: Path) -> list[Row]:
     """The law of ADR 30, tried."""
     from simulations.benchmarks.neighbours import neighbours as tried
 
-    return [_row(one) for one in tried(folder / "neighbours", size.tries, tell=_tell)]
+    return tried(folder / "neighbours", size.tries, tell=_tell)
 
 
 def pairs(size: Size, folder: Path) -> list[Row]:
@@ -117,10 +117,6 @@ def demo(size: Size, folder: Path) -> list[Row]:
 CELLS: Mapping[str, Callable[[Size, Path], list[Row]]] = {
     cell.__name__: cell for cell in (noise, pairs, attacks, door, site, neighbours, gradients, demo)
 }
-
-
-def _row(found: Mapping[str, object]) -> Row:
-    return Row(**found)  # type: ignore[arg-type]
 
 
 def _tell(line: str) -> None:

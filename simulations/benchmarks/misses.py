@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from privacy.text.invent.slots import SLOTS
 from simulations.benchmarks import hipaa, spans
-from simulations.benchmarks.findings import Cell
+from simulations.benchmarks.findings import Detections
 from simulations.benchmarks.spans import Document, Gold, Masked
 
 IN_VAIN = frozenset({"ncbi_disease", "mtsamples"})
@@ -18,7 +18,7 @@ IN_VAIN = frozenset({"ncbi_disease", "mtsamples"})
 T = TypeVar("T")
 
 
-def lines(name: str, documents: Sequence[Document], cell: Cell, most: int) -> Iterator[str]:
+def lines(name: str, documents: Sequence[Document], cell: Detections, most: int) -> Iterator[str]:
     """At most `most` lines, spread evenly over the set."""
     if name in IN_VAIN:
         found = [(document, one) for document, masked in zip(documents, cell.masked, strict=True) for one in masked]

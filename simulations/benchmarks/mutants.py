@@ -27,7 +27,7 @@ import pytest
 from simulations.benchmarks.mutations import ROOT, Mutation, load
 from simulations.benchmarks.report import Row, write_report
 
-Verdict = Literal["killed", "timeout", "survived"]
+MutantVerdict = Literal["killed", "timeout", "survived"]
 
 ROOMS: Final = ("client", "coordinator", "privacy", "simulations", "tests", "docs")
 FILES: Final = ("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "constraints.txt")
@@ -90,11 +90,11 @@ class Kept:
     def __init__(self, folder: Path, tree: Path) -> None:
         self.folder, self.tree = folder, tree
 
-    def get(self, mutation: Mutation) -> Verdict | None:
+    def get(self, mutation: Mutation) -> MutantVerdict | None:
         path = self._path(mutation)
         return json.loads(path.read_text())["verdict"] if path.exists() else None
 
-    def put(self, mutation: Mutation, verdict: Verdict) -> None:
+    def put(self, mutation: Mutation, verdict: MutantVerdict) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         held = {"mutation": mutation.label, "verdict": verdict}
         partial = self._path(mutation).with_suffix(".partial")
@@ -143,7 +143,7 @@ def check_unchanged(tree: Path, mutations: Sequence[Mutation]) -> None:
             raise SystemExit(f"named tests do not pass on the unchanged tree (pytest: {code}):\n{said[-6000:]}")
 
 
-def judge(tree: Path, mutation: Mutation) -> Verdict:
+def judge(tree: Path, mutation: Mutation) -> MutantVerdict:
     """Make the fault, run its tests, and mend it again."""
     path = tree / mutation.file
     before = path.read_text(encoding="utf-8")

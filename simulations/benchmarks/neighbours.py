@@ -18,6 +18,7 @@ from typing import Any, Final, TypedDict
 import numpy as np
 
 from privacy.base.files import write_whole
+from simulations.benchmarks.report import Row
 from simulations.neighbours.cases import Case
 from simulations.neighbours.law import tried
 from simulations.neighbours.world import World, one_engine
@@ -27,8 +28,6 @@ BLOCK: Final = 100
 SHOWN: Final = 20
 """Cases in which something differed, that are kept whole."""
 _IN_MEMORY: Final = Path("/dev/shm")
-
-Row = dict[str, object]
 
 
 class Done(TypedDict):
@@ -55,8 +54,8 @@ def neighbours(
         tell(f"{done['tried']} of {tries} hostile plans tried, {done['differed']} told neighbours apart")
     note = "; ".join(", ".join(one["differences"]) for one in done["shown"][:3])
     return [
-        {"name": "neighbour_plans_tried", "value": done["tried"], "unit": "plans", "reach": ">= 20000", "note": ""},
-        {"name": "neighbour_differences", "value": done["differed"], "unit": "plans", "reach": "0", "note": note},
+        Row("neighbour_plans_tried", done["tried"], "plans", ">= 20000"),
+        Row("neighbour_differences", done["differed"], "plans", "0", note=note),
     ]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -31,15 +31,14 @@ from simulations.benchmarks.name_model import distillation, training
 from simulations.benchmarks.quality import SETS
 from simulations.benchmarks.report import ROOT, Row, of_repeats, write_report
 from simulations.benchmarks.settings_used import settings_of
-from simulations.benchmarks.spans import Count, Document, of_types
+from simulations.benchmarks.spans import Document, SpanMeasure, of_types
 
-PACKAGE = ROOT / "privacy" / "text" / "tagger" / "weights"
+PACKAGE = ROOT / "privacy" / "text" / "find" / "tagger" / "weights"
 NOTES = 150
 EVERY = {"presidio_synth": 3, "wnut17": 2, "ncbi_disease": 3, "mtsamples": 6}
 """Every nth row of a development split is read: enough for half a point, and minutes are saved."""
 
-Figure = Callable[[Sequence[Document], spans.Found], Count]
-FIGURES: Mapping[str, Mapping[str, Figure]] = {
+FIGURES: Mapping[str, Mapping[str, SpanMeasure]] = {
     "notes": {
         "names_masked": lambda d, f: spans.spans_masked(d, f, lambda gold: gold.type in hipaa.SLOTS_OF["PERSON"]),
         "places_masked": lambda d, f: spans.spans_masked(d, f, lambda gold: gold.type in hipaa.SLOTS_OF["LOCATION"]),

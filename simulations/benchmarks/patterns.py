@@ -48,13 +48,13 @@ class SpansDiffer(Exception):
 
 
 @dataclass
-class Cost:
+class CpuSeconds:
     """CPU seconds over the same texts."""
 
     stock: float = 0.0
     ours: float = 0.0
 
-    def add(self, other: Cost) -> None:
+    def add(self, other: CpuSeconds) -> None:
         self.stock += other.stock
         self.ours += other.ours
 
@@ -80,16 +80,16 @@ class Contest:
         """Empty our tables."""
         self._ours = Recognition(self._recognizers, "en", 0.0)
 
-    def run(self, texts: Sequence[str]) -> Cost:
+    def run(self, texts: Sequence[str]) -> CpuSeconds:
         """Both over each text in turn. Raises SpansDiffer."""
-        cost, differing = Cost(), 0
+        cost, differing = CpuSeconds(), 0
         for text in texts:
             start = time.process_time()
             theirs = self._stock.analyze(text, "en")
             between = time.process_time()
             mine = self._ours.analyze(text)
             end = time.process_time()
-            cost.add(Cost(between - start, end - between))
+            cost.add(CpuSeconds(between - start, end - between))
             want = [(r.start, r.end, r.entity_type, r.score, r.recognition_metadata["recognizer_name"]) for r in theirs]
             differing += want != [tuple(result) for result in mine]
         if differing:
@@ -135,7 +135,7 @@ def _sample(texts: Sequence[str], most: int) -> list[str]:
 
 def _timed_again(
     contest: Contest, sample: Mapping[str, Sequence[str]], times: int
-) -> tuple[list[dict[str, Cost]], list[dict[str, Cost]]]:
+) -> tuple[list[dict[str, CpuSeconds]], list[dict[str, CpuSeconds]]]:
     """First passes over a sample, tables emptied before each, and the repeats that follow each."""
     firsts, repeats = [], []
     for _ in range(times):
@@ -146,7 +146,11 @@ def _timed_again(
 
 
 def _row(
-    name: str, passes: Sequence[Mapping[str, Cost]], reach: str, again: Sequence[Mapping[str, Cost]], note: str
+    name: str,
+    passes: Sequence[Mapping[str, CpuSeconds]],
+    reach: str,
+    again: Sequence[Mapping[str, CpuSeconds]],
+    note: str,
 ) -> Row:
     """The median over passes of the ratio over all corpora; beside it each corpus, and the median of corpora."""
     ratios = [_over_all(costs) for costs in passes]
@@ -158,8 +162,8 @@ def _row(
     return Row(name, median(ratios), "x stock", reach, spread, len(ratios), beside, note)
 
 
-def _over_all(costs: Mapping[str, Cost]) -> float:
-    total = Cost()
+def _over_all(costs: Mapping[str, CpuSeconds]) -> float:
+    total = CpuSeconds()
     for cost in costs.values():
         total.add(cost)
     return total.ratio

@@ -7,14 +7,14 @@ developed on instead, so that the others are read for the record only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulations.benchmarks import spans
-from simulations.benchmarks.findings import Cell
+from simulations.benchmarks.findings import Detections
 from simulations.benchmarks.report import Row
-from simulations.benchmarks.spans import LITERAL, Count, Document, Gold, of_types
+from simulations.benchmarks.spans import LITERAL, Count, Document, Gold, SpanMeasure, of_types
 
 DIRECT = (
     "PERSON",
@@ -55,21 +55,19 @@ SETS = (
     Labelled("mtsamples", ("test",), ("dev",), 20),
 )
 
-Measure = Callable[[Sequence[Document], spans.Found], Count]
-
 
 @dataclass(frozen=True)
-class Figure:
+class QualityFigure:
     """A row: its measure, the complement of it or itself, and what stands beside it."""
 
     name: str
     reach: str
-    measure: Measure
+    measure: SpanMeasure
     note: str
     rest: bool = False
-    beside: Mapping[str, Measure] | None = None
+    beside: Mapping[str, SpanMeasure] | None = None
 
-    def row(self, documents: Sequence[Document], ours: Cell, stock: Cell) -> Row:
+    def row(self, documents: Sequence[Document], ours: Detections, stock: Detections) -> Row:
         """Measured; None where nothing of the kind is planted."""
         beside = {"stock": self._value(self.measure(documents, stock.masked))}
         beside |= {name: _share(one(documents, ours.masked)) for name, one in (self.beside or {}).items()}
@@ -93,27 +91,27 @@ def _share(count: Count) -> float | None:
     return None if count.share is None else round(count.share, 5)
 
 
-def _masked(wanted: spans.Wanted, stays: frozenset[str] = spans.MAY_STAY) -> Measure:
+def _masked(wanted: spans.GoldFilter, stays: frozenset[str] = spans.MAY_STAY) -> SpanMeasure:
     return lambda documents, found: spans.spans_masked(documents, found, wanted, stays)
 
 
-def _leaking(wanted: spans.Wanted) -> Measure:
+def _leaking(wanted: spans.GoldFilter) -> SpanMeasure:
     return lambda documents, found: spans.documents_leaking(documents, found, wanted)
 
 
-def _tokens(wanted: spans.Wanted) -> Measure:
+def _tokens(wanted: spans.GoldFilter) -> SpanMeasure:
     return lambda documents, found: spans.tokens_masked(documents, found, wanted)
 
 
-def _right(called: str, gold: str) -> Measure:
+def _right(called: str, gold: str) -> SpanMeasure:
     return lambda documents, found: spans.tokens_right(documents, found, called, of_types(gold))
 
 
-def _touched(wanted: spans.Wanted) -> Measure:
+def _touched(wanted: spans.GoldFilter) -> SpanMeasure:
     return lambda documents, found: spans.tokens_masked(documents, found, wanted, whole=False)
 
 
-def _of(identifier: str) -> spans.Wanted:
+def _of(identifier: str) -> spans.GoldFilter:
     return lambda gold: gold.identifier == identifier
 
 
@@ -137,9 +135,9 @@ SYNTH_TYPES = (
 )
 SPAN = "every word character replaced, honorifics may stay (literal: may not)"
 
-FIGURES: Mapping[str, tuple[Figure, ...]] = {
+FIGURES: Mapping[str, tuple[QualityFigure, ...]] = {
     "presidio_synth": (
-        Figure(
+        QualityFigure(
             "synth_person_masked",
             ">= 0.99",
             _masked(of_types("PERSON")),
@@ -147,21 +145,21 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
             beside={"literal": _masked(of_types("PERSON"), LITERAL)}
             | {kind.lower(): _masked(of_types(kind)) for kind in SYNTH_TYPES},
         ),
-        Figure(
+        QualityFigure(
             "synth_documents_leaking",
             "<= 0.01",
             _leaking(of_types(*DIRECT)),
             f"of the documents with a direct identifier ({', '.join(DIRECT)}), those with one left",
             beside={"direct_or_street_address": _leaking(of_types(*DIRECT, "STREET_ADDRESS"))},
         ),
-        Figure(
+        QualityFigure(
             "synth_any_recall",
             ">= 0.95",
             _tokens(_any),
             "tokens of all gold types, TITLE, NRP and AGE included",
             beside={"without_title_and_age": _tokens(_no_title_or_age)},
         ),
-        Figure(
+        QualityFigure(
             "synth_any_precision",
             ">= 0.80",
             spans.tokens_right,
@@ -169,7 +167,7 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
         ),
     ),
     "tab144": (
-        Figure(
+        QualityFigure(
             "tab_direct_masked",
             ">= 0.99",
             _masked(_of("DIRECT")),
@@ -179,24 +177,24 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
                 "documents_leaking": _leaking(_of("DIRECT")),
             },
         ),
-        Figure(
+        QualityFigure(
             "tab_quasi_masked",
             ">= 0.93",
             _masked(_of("QUASI")),
             f"QUASI spans; {SPAN}",
             beside={"literal": _masked(_of("QUASI"), LITERAL)},
         ),
-        Figure("tab_words_kept", ">= 0.80", spans.words_touched, "of all tokens, those not touched", rest=True),
+        QualityFigure("tab_words_kept", ">= 0.80", spans.words_touched, "of all tokens, those not touched", rest=True),
     ),
     "wnut17": (
-        Figure(
+        QualityFigure(
             "wnut_person_masked",
             ">= 0.93",
             _masked(of_types("person")),
             f"person spans, by any finding; one row one text; {SPAN}",
             beside={"literal": _masked(of_types("person"), LITERAL)},
         ),
-        Figure(
+        QualityFigure(
             "wnut_person_precision",
             ">= 0.50",
             _right("PERSON", "person"),
@@ -204,7 +202,7 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
         ),
     ),
     "ncbi_disease": (
-        Figure(
+        QualityFigure(
             "ncbi_disease_tokens_masked",
             "<= 0.01",
             _touched(of_types("Disease")),
@@ -213,7 +211,7 @@ FIGURES: Mapping[str, tuple[Figure, ...]] = {
         ),
     ),
     "mtsamples": (
-        Figure(
+        QualityFigure(
             "mtsamples_words_masked",
             "<= 0.04",
             spans.words_touched,

@@ -67,9 +67,11 @@ class Count(NamedTuple):
         return Count(self.found + other.found, self.planted + other.planted)
 
 
-Found = Sequence[Sequence[Masked]]
+MaskedSpans = Sequence[Sequence[Masked]]
 """For each document what was replaced in it."""
-Wanted = Callable[[Gold], bool]
+SpanMeasure = Callable[[Sequence[Document], MaskedSpans], Count]
+"""A share of what is in the documents, or of what was replaced in them."""
+GoldFilter = Callable[[Gold], bool]
 
 
 # -- reading ------------------------------------------------------------------------------------------------
@@ -114,13 +116,13 @@ def _of_tags(number: int, text: str, tokens: Sequence[str], tags: Sequence[str])
 # -- measures ------------------------------------------------------------------------------------------------
 
 
-def of_types(*types: str) -> Wanted:
+def of_types(*types: str) -> GoldFilter:
     """Gold spans of these types."""
     return lambda gold: gold.type in types
 
 
 def spans_masked(
-    documents: Sequence[Document], found: Found, wanted: Wanted, stays: frozenset[str] = MAY_STAY
+    documents: Sequence[Document], found: MaskedSpans, wanted: GoldFilter, stays: frozenset[str] = MAY_STAY
 ) -> Count:
     """Of the wanted gold spans, those that are masked."""
     return _sum(
@@ -132,7 +134,7 @@ def spans_masked(
 
 
 def documents_leaking(
-    documents: Sequence[Document], found: Found, wanted: Wanted, stays: frozenset[str] = MAY_STAY
+    documents: Sequence[Document], found: MaskedSpans, wanted: GoldFilter, stays: frozenset[str] = MAY_STAY
 ) -> Count:
     """Of the documents with a wanted gold span, those in which one is not masked."""
     counts = []
@@ -142,7 +144,9 @@ def documents_leaking(
     return _sum(counts)
 
 
-def tokens_masked(documents: Sequence[Document], found: Found, wanted: Wanted, *, whole: bool = True) -> Count:
+def tokens_masked(
+    documents: Sequence[Document], found: MaskedSpans, wanted: GoldFilter, *, whole: bool = True
+) -> Count:
     """Of the tokens that a wanted gold span touches, those that were replaced: whole, or touched at all."""
     test = all if whole else any
     return _sum(
@@ -153,7 +157,7 @@ def tokens_masked(documents: Sequence[Document], found: Found, wanted: Wanted, *
 
 
 def tokens_right(
-    documents: Sequence[Document], found: Found, called: str | None = None, wanted: Wanted = lambda gold: True
+    documents: Sequence[Document], found: MaskedSpans, called: str | None = None, wanted: GoldFilter = lambda gold: True
 ) -> Count:
     """Of the tokens that were touched (by replacements of the type `called`), those that a wanted gold span touches."""
     counts = []
@@ -164,7 +168,7 @@ def tokens_right(
     return _sum(counts)
 
 
-def words_touched(documents: Sequence[Document], found: Found) -> Count:
+def words_touched(documents: Sequence[Document], found: MaskedSpans) -> Count:
     """Of all tokens, those that were touched."""
     return _sum(
         Count(any(hidden[start:end]), 1)
@@ -173,7 +177,7 @@ def words_touched(documents: Sequence[Document], found: Found) -> Count:
     )
 
 
-def missed(documents: Sequence[Document], found: Found, wanted: Wanted) -> Iterator[tuple[Document, Gold]]:
+def missed(documents: Sequence[Document], found: MaskedSpans, wanted: GoldFilter) -> Iterator[tuple[Document, Gold]]:
     """The wanted gold spans that are not masked. For development, on text that may be looked at."""
     for document, hidden in _with_masks(documents, found):
         for gold in document.gold:
@@ -181,7 +185,7 @@ def missed(documents: Sequence[Document], found: Found, wanted: Wanted) -> Itera
                 yield document, gold
 
 
-def _with_masks(documents: Sequence[Document], found: Found) -> Iterator[tuple[Document, bytearray]]:
+def _with_masks(documents: Sequence[Document], found: MaskedSpans) -> Iterator[tuple[Document, bytearray]]:
     """Each document with a byte for each of its characters: 1 where it was replaced."""
     for document, masked in zip(documents, found, strict=True):
         hidden = bytearray(len(document.text))

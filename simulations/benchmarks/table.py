@@ -11,7 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from simulations.benchmarks.experiments import SCOPES, VARIANTS, Bench, Cell, Scope, Scores, Variant
+from simulations.benchmarks.experiments import (
+    SCOPES,
+    VARIANTS,
+    AccuracyScores,
+    Experiment,
+    Experiments,
+    TrainedScope,
+    Variant,
+)
 from simulations.benchmarks.grid import NOTES, choose, trials
 from simulations.benchmarks.report import Row, write_report
 
@@ -20,28 +28,28 @@ NAMES: dict[Variant, str] = {"alone": "best_site_alone"}
 NOT_MEASURED = "not measured: the run was stopped before this cell"
 
 
-def write_table(bench: Bench, baseline: Scores, seeds: int, *, quick: bool, out: Path) -> None:
+def write_table(bench: Experiments, baseline: AccuracyScores, seeds: int, *, quick: bool, out: Path) -> None:
     """Write out/bench-NAME.json from the kept results, and print it. Its seconds are those of all cells and trials."""
     rows = [row for metric in METRICS for row in _rows_of(bench, baseline, metric, seeds)]
     rows += _costs(bench, seeds)
     write_report(bench.texts.corpus.name, rows, seconds=bench.seconds(), quick=quick, out=out)
 
 
-def chosen_cells(bench: Bench, scope: Scope, variant: Variant, seeds: int) -> list[Cell]:
+def chosen_cells(bench: Experiments, scope: TrainedScope, variant: Variant, seeds: int) -> list[Experiment]:
     """The chosen cell at each seed that has its test result."""
     chosen = choose(bench, scope, variant)
     cells = [] if chosen is None else [replace(chosen, seed=seed) for seed in range(1, seeds + 1)]
     return [cell for cell in cells if bench.scores(cell, "test") is not None]
 
 
-def best_scope(bench: Bench, variant: Variant, seeds: int) -> Scope | None:
+def best_scope(bench: Experiments, variant: Variant, seeds: int) -> TrainedScope | None:
     """The scope with the best accuracy on dev, at seed 1."""
     chosen = {scope: chosen_cells(bench, scope, variant, seeds) for scope in SCOPES}
-    there: dict[Scope, list[Cell]] = {scope: cells for scope, cells in chosen.items() if cells}
+    there: dict[TrainedScope, list[Experiment]] = {scope: cells for scope, cells in chosen.items() if cells}
     return max(there, key=lambda scope: _figures(bench, there[scope][:1], "dev", "accuracy")[0], default=None)
 
 
-def _rows_of(bench: Bench, baseline: Scores, metric: str, seeds: int) -> list[Row]:
+def _rows_of(bench: Experiments, baseline: AccuracyScores, metric: str, seeds: int) -> list[Row]:
     rows = [_best_row(bench, metric, variant, seeds) for variant in VARIANTS]
     value = round(getattr(baseline, metric), 4)
     note = "word 1-2-grams of the whole text, C=10, nothing tuned, all training rows in one place"
@@ -50,7 +58,7 @@ def _rows_of(bench: Bench, baseline: Scores, metric: str, seeds: int) -> list[Ro
     return rows
 
 
-def _best_row(bench: Bench, metric: str, variant: Variant, seeds: int) -> Row:
+def _best_row(bench: Experiments, metric: str, variant: Variant, seeds: int) -> Row:
     name, best = f"{metric}_{NAMES.get(variant, variant)}", best_scope(bench, variant, seeds)
     if best is None:
         return Row(name, None, "share", n=0, note=NOT_MEASURED)
@@ -58,7 +66,7 @@ def _best_row(bench: Bench, metric: str, variant: Variant, seeds: int) -> Row:
     return replace(row, name=name, note=f"scope {best}, the best on dev; {row.note}")
 
 
-def _scope_row(bench: Bench, metric: str, scope: Scope, variant: Variant, seeds: int) -> Row:
+def _scope_row(bench: Experiments, metric: str, scope: TrainedScope, variant: Variant, seeds: int) -> Row:
     name = f"{metric}_{NAMES.get(variant, variant)}_{scope}"
     cells = chosen_cells(bench, scope, variant, seeds)
     if not cells:
@@ -71,7 +79,7 @@ def _scope_row(bench: Bench, metric: str, scope: Scope, variant: Variant, seeds:
     )
 
 
-def _note(bench: Bench, cells: list[Cell]) -> str:
+def _note(bench: Experiments, cells: list[Experiment]) -> str:
     cell = cells[0]
     tried = len(trials(bench, cell.scope, cell.variant))
     setting = cell.setting
@@ -90,7 +98,7 @@ def _note(bench: Bench, cells: list[Cell]) -> str:
     return "; ".join(said)
 
 
-def _costs(bench: Bench, seeds: int) -> list[Row]:
+def _costs(bench: Experiments, seeds: int) -> list[Row]:
     """What privacy costs and federation gains, in points of test accuracy, of the best scopes on dev."""
     found = {variant: _best_accuracy(bench, variant, seeds) for variant in VARIANTS}
     pairs: dict[str, tuple[Variant, Variant]] = {
@@ -108,13 +116,13 @@ def _costs(bench: Bench, seeds: int) -> list[Row]:
     return rows
 
 
-def _best_accuracy(bench: Bench, variant: Variant, seeds: int) -> float | None:
+def _best_accuracy(bench: Experiments, variant: Variant, seeds: int) -> float | None:
     best = best_scope(bench, variant, seeds)
     return (
         None if best is None else mean(_figures(bench, chosen_cells(bench, best, variant, seeds), "test", "accuracy"))
     )
 
 
-def _figures(bench: Bench, cells: list[Cell], split: str, metric: str) -> list[float]:
+def _figures(bench: Experiments, cells: list[Experiment], split: str, metric: str) -> list[float]:
     found = [bench.scores(cell, split) for cell in cells]
     return [float(getattr(scores, metric)) for scores in found if scores is not None]

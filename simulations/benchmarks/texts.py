@@ -26,7 +26,7 @@ from privacy.text.replace.surrogates.keyed import SurrogateKey
 from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
 from simulations.corpora import write_lines
-from simulations.partition import Partition, Row, by_field, dirichlet, read_rows, uniform
+from simulations.partition import JsonRow, SitePartition, by_field, dirichlet, read_rows, uniform
 
 SPLITS = ("train", "dev", "test")
 CHUNK = 500
@@ -37,7 +37,7 @@ _SURROGATE_KEY = SurrogateKey(bytes(32), "record")  # nor do these surrogates
 
 
 @dataclass(frozen=True)
-class Corpus:
+class CorpusRecipe:
     """How a corpus becomes sites. `quick` is the share of its rows that a quick run takes.
 
     `split` is field:NAME, dirichlet:SITES,ALPHA,SEED or uniform:SITES,SEED. `carved`: every so many-th training row is
@@ -58,7 +58,7 @@ class Corpus:
         """Whether its rows are words with IOB2 tags and not texts with a label."""
         return self.task == "token_classification"
 
-    def partition(self, rows: Sequence[Row]) -> Partition:
+    def partition(self, rows: Sequence[JsonRow]) -> SitePartition:
         """The training rows by site."""
         rule, _, argument = self.split.partition(":")
         if rule == "field":
@@ -69,7 +69,7 @@ class Corpus:
             return uniform(rows, int(sites), drawn, minimum=self.least_rows)
         return dirichlet(rows, int(sites), float(alpha[0]), drawn, minimum=self.least_rows)
 
-    def read(self, data: Path) -> dict[str, list[Row]]:
+    def read(self, data: Path) -> dict[str, list[JsonRow]]:
         """The rows of the three splits in the folder `data`."""
         found = {split: read_rows(file) for split in SPLITS if (file := data / f"{split}.jsonl").exists()}
         if self.carved:
@@ -101,7 +101,7 @@ class Text:
 class Texts:
     """All anonymized rows of a corpus, in the order of the file, and what anonymizing them did."""
 
-    corpus: Corpus
+    corpus: CorpusRecipe
     rows: tuple[Text, ...]
     digest: str
     facts: Mapping[str, object]
@@ -125,7 +125,7 @@ class Texts:
 
 
 def prepare(
-    corpus: Corpus,
+    corpus: CorpusRecipe,
     data: Path,
     out: Path,
     *,
@@ -172,7 +172,7 @@ def prepare(
     return Texts(corpus, tuple(found), digest, facts)
 
 
-def _rows(corpus: Corpus, data: Path, quick: bool) -> list[Text]:
+def _rows(corpus: CorpusRecipe, data: Path, quick: bool) -> list[Text]:
     """The original rows with the site and the split of each."""
     share = corpus.quick if quick else 1.0
     by_split = {split: _thinned(rows, share) for split, rows in corpus.read(data).items()}
@@ -183,17 +183,17 @@ def _rows(corpus: Corpus, data: Path, quick: bool) -> list[Text]:
     return [make(number, *one) for number, one in enumerate(by_site + others)]
 
 
-def _thinned(rows: Sequence[Row], share: float) -> list[Row]:
+def _thinned(rows: Sequence[JsonRow], share: float) -> list[JsonRow]:
     step = round(1 / share)
     return list(rows[::step])
 
 
-def _text(number: int, row: Row, site: str, split: str) -> Text:
+def _text(number: int, row: JsonRow, site: str, split: str) -> Text:
     """A row under an id of our own: a corpus's ids may repeat."""
     return Text(f"{split}-{number}", str(row["text"]), str(row["label"]), site, split)
 
 
-def _marked(number: int, row: Row, site: str, split: str) -> Text:
+def _marked(number: int, row: JsonRow, site: str, split: str) -> Text:
     """A row of words and tags, read as a site reads its words_column and spans_column."""
     text, starts = join(json.dumps(row["tokens"]))
     spans = read_tags(json.dumps(row["tags"]), starts)

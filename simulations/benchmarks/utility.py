@@ -27,7 +27,7 @@ os.environ.setdefault("COLUMNS", "180")  # the table is wide, also where it is n
 import torch
 
 from simulations.benchmarks.activations import exclusive
-from simulations.benchmarks.experiments import Bench, Cell, Scope, Scores, Variant
+from simulations.benchmarks.experiments import AccuracyScores, Experiment, Experiments, TrainedScope, Variant
 from simulations.benchmarks.report import ROOT
 from simulations.benchmarks.texts import prepare
 from simulations.benchmarks.utility_grid import CORPORA, ORDER, choose
@@ -38,7 +38,7 @@ QUICK_VARIANTS: tuple[Variant, ...] = ("federated", "federated_eps8", "alone")
 
 
 @dataclass(frozen=True)
-class Asked:
+class UtilityOptions:
     """What the command line asks for."""
 
     corpora: tuple[str, ...]
@@ -54,11 +54,11 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
-def do(bench: Bench, scope: Scope, variant: Variant, seed: int, *, quick: bool) -> None:
+def do(bench: Experiments, scope: TrainedScope, variant: Variant, seed: int, *, quick: bool) -> None:
     """Choose, train and test one cell. Trials are seed 1's; another seed waits for its choice."""
     corpus = bench.texts.corpus.name
 
-    def trial(cell: Cell) -> Scores:
+    def trial(cell: Experiment) -> AccuracyScores:
         scores = bench.run(cell)
         say(f"{corpus} trial {cell.name} at {cell.setting.head_learning_rate:g}: dev {scores.figure:.4f}")
         return scores
@@ -72,31 +72,31 @@ def do(bench: Bench, scope: Scope, variant: Variant, seed: int, *, quick: bool) 
     say(f"{corpus} {cell.name}: dev {dev.figure:.4f}, test {test.figure:.4f}, macro-F1 {test.macro_f1:.4f}")
 
 
-def benches(asked: Asked) -> dict[str, Bench]:
+def benches(options: UtilityOptions) -> dict[str, Experiments]:
     """The corpora, anonymized, in the folders of their cells."""
     found = {}
-    for name in asked.corpora:
+    for name in options.corpora:
         corpus = CORPORA[name]
-        folder = asked.out / ("utility-quick" if asked.quick else "utility") / name
-        data = asked.data / (corpus.folder or name)
-        found[name] = Bench(prepare(corpus, data, folder, quick=asked.quick, tell=say), folder)
+        folder = options.out / ("utility-quick" if options.quick else "utility") / name
+        data = options.data / (corpus.folder or name)
+        found[name] = Experiments(prepare(corpus, data, folder, quick=options.quick, tell=say), folder)
     return found
 
 
-def run(asked: Asked, found: dict[str, Bench]) -> None:
+def run(options: UtilityOptions, found: dict[str, Experiments]) -> None:
     """Every cell that is asked for and has no result, corpus by corpus within each stage."""
     for scope, variant, seed in ORDER:
         for name, bench in found.items():
             label = f"{name}-{scope}-{variant}-{seed}"
-            wanted = fnmatch.fnmatch(label, asked.cells) and seed <= asked.seeds
-            if not wanted or (asked.quick and (scope != "head" or variant not in QUICK_VARIANTS)):
+            wanted = fnmatch.fnmatch(label, options.cells) and seed <= options.seeds
+            if not wanted or (options.quick and (scope != "head" or variant not in QUICK_VARIANTS)):
                 continue
             with exclusive(bench.out / "cells" / f"{scope}-{variant}-{seed}.lock", wait=False) as mine:
                 if mine:
-                    do(bench, scope, variant, seed, quick=asked.quick)
+                    do(bench, scope, variant, seed, quick=options.quick)
 
 
-def parse(arguments: list[str]) -> tuple[Asked, bool]:
+def parse(arguments: list[str]) -> tuple[UtilityOptions, bool]:
     """The command line, and whether only the report is wanted."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
@@ -111,21 +111,21 @@ def parse(arguments: list[str]) -> tuple[Asked, bool]:
     given = parser.parse_args(arguments)
     corpora = tuple(given.corpora or (QUICK if given.quick else CORPORA))
     seeds = 1 if given.quick else given.seeds
-    return Asked(corpora, given.data, given.out, given.cells, seeds, given.quick), given.report
+    return UtilityOptions(corpora, given.data, given.out, given.cells, seeds, given.quick), given.report
 
 
 def main(arguments: list[str]) -> int:
     """Run what has no result yet and write the report; return the exit code."""
-    asked, only_report = parse(arguments)
-    absent = [name for name in asked.corpora if not (asked.data / (CORPORA[name].folder or name)).is_dir()]
+    options, only_report = parse(arguments)
+    absent = [name for name in options.corpora if not (options.data / (CORPORA[name].folder or name)).is_dir()]
     if absent:
         print(f"there is no folder for {', '.join(absent)}: give the corpora's folder with --data", file=sys.stderr)
         return 2
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    found = benches(asked)
+    found = benches(options)
     if not only_report:
-        run(asked, found)
-    write_table(found, asked.seeds, quick=asked.quick, out=asked.out)
+        run(options, found)
+    write_table(found, options.seeds, quick=options.quick, out=options.out)
     return 0
 
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from simulations.benchmarks.experiments import EPSILONS, Bench, Cell, Scope, Setting, Variant
-from simulations.benchmarks.grid import Run, best_on_dev
-from simulations.benchmarks.texts import Corpus
+from simulations.benchmarks.experiments import EPSILONS, Experiment, Experiments, Setting, TrainedScope, Variant
+from simulations.benchmarks.grid import RunTrial, best_on_dev
+from simulations.benchmarks.texts import CorpusRecipe
 
 SPANS = "token_classification"
 CORPORA = {
-    "medquad": Corpus("medquad", max_tokens=64, split="field:client", quick=0.05, least_rows=5),
-    "banking77": Corpus("banking77", max_tokens=64, split="dirichlet:10,0.5,1", quick=0.1, least_rows=20, carved=10),
-    "ncbi": Corpus("ncbi", 96, split="uniform:5,1", quick=0.05, least_rows=5, task=SPANS, folder="ncbi_disease"),
-    "wnut": Corpus("wnut", 96, split="uniform:5,1", quick=0.1, least_rows=5, task=SPANS, folder="wnut17"),
+    "medquad": CorpusRecipe("medquad", max_tokens=64, split="field:client", quick=0.05, least_rows=5),
+    "banking77": CorpusRecipe(
+        "banking77", max_tokens=64, split="dirichlet:10,0.5,1", quick=0.1, least_rows=20, carved=10
+    ),
+    "ncbi": CorpusRecipe("ncbi", 96, split="uniform:5,1", quick=0.05, least_rows=5, task=SPANS, folder="ncbi_disease"),
+    "wnut": CorpusRecipe("wnut", 96, split="uniform:5,1", quick=0.1, least_rows=5, task=SPANS, folder="wnut17"),
 }
 """Nine natural sites; ten, each label spread by a Dirichlet(0.5) draw of seed 1; five equal ones at random, seed 1."""
 
@@ -27,7 +29,7 @@ LARGEST = 3
 """Sites that are tried as the best one alone: those with the most rows, and more than one label."""
 
 VARIANTS: tuple[Variant, ...] = ("central", "federated", *EPSILONS, "alone")
-SCOPES: tuple[Scope, ...] = ("head", "lora", "full")
+SCOPES: tuple[TrainedScope, ...] = ("head", "lora", "full")
 
 PRIVATE = Setting("sgd", 0.1, 16.0, momentum=0.0, rounds=40, steps=1, sample_rate=1.0, clip_norm=100.0)
 PRIVATE_FEW = replace(PRIVATE, rounds=20)
@@ -64,7 +66,7 @@ ENTITIES: dict[Variant, tuple[Setting, ...]] = {
 LORA = Setting("adam", 2e-3, 1e-2, momentum=0.0, rounds=5, steps=15, sample_rate=0.04, clip_norm=100.0)
 LORA_PRIVATE = replace(LORA, steps=2, sample_rate=0.3)
 FULL = Setting("adam", 2e-4, 2e-3, momentum=0.0, rounds=3, steps=100, sample_rate=0.01, clip_norm=100.0)
-BACKBONE: dict[tuple[Scope, Variant], Setting] = {
+BACKBONE: dict[tuple[TrainedScope, Variant], Setting] = {
     ("lora", "federated"): LORA,
     ("lora", "federated_eps8"): LORA_PRIVATE,
     ("full", "central"): FULL,
@@ -72,7 +74,7 @@ BACKBONE: dict[tuple[Scope, Variant], Setting] = {
 """Fixed beforehand. Passes over the rows: rounds x steps x sample_rate."""
 
 HEADS: tuple[Variant, ...] = ("federated", "federated_eps8", "federated_eps3", "federated_eps1", "central", "alone")
-ORDER: tuple[tuple[Scope, Variant, int], ...] = (
+ORDER: tuple[tuple[TrainedScope, Variant, int], ...] = (
     *((("head", variant, 1)) for variant in HEADS),
     ("full", "central", 1),
     *((("head", variant, 2)) for variant in HEADS),
@@ -82,26 +84,28 @@ ORDER: tuple[tuple[Scope, Variant, int], ...] = (
 """The most telling cells first, so that an interrupted run has them."""
 
 
-def trials(bench: Bench, scope: Scope, variant: Variant, *, quick: bool = False) -> list[Cell]:
+def trials(bench: Experiments, scope: TrainedScope, variant: Variant, *, quick: bool = False) -> list[Experiment]:
     """The cells of seed 1 among which dev chooses."""
     if scope != "head":
         setting = BACKBONE.get((scope, variant))
-        return [Cell(scope, variant, 1, setting)] if setting else []
+        return [Experiment(scope, variant, 1, setting)] if setting else []
     settings = (ENTITIES if bench.texts.corpus.marks_spans else LABELS)[variant]
     if quick:
         settings = tuple(replace(setting, rounds=2) for setting in settings[:1])
     if variant != "alone":
-        return [Cell(scope, variant, 1, setting) for setting in settings]
+        return [Experiment(scope, variant, 1, setting) for setting in settings]
     sizes = bench.texts.sites
     sites = [site for site in sizes if bench.texts.corpus.marks_spans or _labels(bench, site) > 1]
     largest = sorted(sites, key=lambda site: -sizes[site])[: 1 if quick else LARGEST]
-    return [Cell(scope, variant, 1, setting, site) for site in largest for setting in settings]
+    return [Experiment(scope, variant, 1, setting, site) for site in largest for setting in settings]
 
 
-def _labels(bench: Bench, site: str) -> int:
+def _labels(bench: Experiments, site: str) -> int:
     return len({row.label for row in bench.texts.of("train", site)})  # one label is nothing to learn
 
 
-def choose(bench: Bench, scope: Scope, variant: Variant, run: Run | None = None, *, quick: bool = False) -> Cell | None:
+def choose(
+    bench: Experiments, scope: TrainedScope, variant: Variant, run: RunTrial | None = None, *, quick: bool = False
+) -> Experiment | None:
     """The cell of seed 1 that dev chooses. Trials that are missing are `run`; without it, None."""
     return best_on_dev(bench, trials(bench, scope, variant, quick=quick), run)

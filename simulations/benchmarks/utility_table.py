@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from simulations.benchmarks.experiments import EPSILONS, Bench, Cell, Scope, Variant
+from simulations.benchmarks.experiments import EPSILONS, Experiment, Experiments, TrainedScope, Variant
 from simulations.benchmarks.report import Row, write_report
 from simulations.benchmarks.utility_grid import SCOPES, VARIANTS, choose, trials
 from simulations.benchmarks.utility_plot import draw
@@ -30,26 +30,28 @@ REACHES = {"medquad_gain_over_best_site": ">= 15"}
 class Table:
     """The rows of one corpus."""
 
-    def __init__(self, bench: Bench, seeds: int, *, quick: bool) -> None:
+    def __init__(self, bench: Experiments, seeds: int, *, quick: bool) -> None:
         self.bench, self.seeds, self.quick = bench, seeds, quick
         self.name = bench.texts.corpus.name
 
-    def cells(self, scope: Scope, variant: Variant) -> list[Cell]:
+    def cells(self, scope: TrainedScope, variant: Variant) -> list[Experiment]:
         """The chosen cell at each seed that has its test result."""
         chosen = choose(self.bench, scope, variant, quick=self.quick)
         cells = [] if chosen is None else [replace(chosen, seed=seed) for seed in range(1, self.seeds + 1)]
         return [cell for cell in cells if self.bench.scores(cell, "test") is not None]
 
-    def best(self, variant: Variant) -> Scope | None:
+    def best(self, variant: Variant) -> TrainedScope | None:
         """The scope with the best figure on dev, at seed 1."""
-        there: dict[Scope, list[Cell]] = {scope: cells for scope in SCOPES if (cells := self.cells(scope, variant))}
+        there: dict[TrainedScope, list[Experiment]] = {
+            scope: cells for scope in SCOPES if (cells := self.cells(scope, variant))
+        }
         return max(there, key=lambda scope: self.figures(there[scope][:1], "dev")[0], default=None)
 
-    def figures(self, cells: list[Cell], split: str) -> list[float]:
+    def figures(self, cells: list[Experiment], split: str) -> list[float]:
         """The figure of each cell on a split."""
         return [scores.figure for cell in cells if (scores := self.bench.scores(cell, split)) is not None]
 
-    def row(self, name: str, scope: Scope, variant: Variant) -> Row:
+    def row(self, name: str, scope: TrainedScope, variant: Variant) -> Row:
         """One scope's row of a variant."""
         cells = self.cells(scope, variant)
         if not cells:
@@ -61,14 +63,14 @@ class Table:
         note = self._note(scope, variant, cells[0])
         return Row(name, round(mean(tests), 4), "share", spread=spread, n=len(cells), beside=beside, note=note)
 
-    def _privacy(self, cell: Cell) -> dict[str, float]:
+    def _privacy(self, cell: Experiment) -> dict[str, float]:
         facts = self.bench.result(cell, "dev") or {}
         if cell.variant not in EPSILONS:
             return {}
         names = ("epsilon", "delta", "noise_multiplier")
         return {name: float(str(facts[name])) for name in names if facts.get(name) is not None}
 
-    def _note(self, scope: Scope, variant: Variant, cell: Cell) -> str:
+    def _note(self, scope: TrainedScope, variant: Variant, cell: Experiment) -> str:
         facts, setting = self.bench.result(cell, "dev") or {}, cell.setting
         tried = len(trials(self.bench, scope, variant, quick=self.quick))
         said = [
@@ -84,7 +86,7 @@ class Table:
             said.append(f"accountant {facts.get('accountant')}, unit {facts.get('unit')}")
         return "; ".join([*said, f"{facts.get('seconds')} s"])
 
-    def best_row(self, name: str, variant: Variant, scopes: tuple[Scope, ...] = SCOPES) -> Row:
+    def best_row(self, name: str, variant: Variant, scopes: tuple[TrainedScope, ...] = SCOPES) -> Row:
         """The row of the scope that dev likes best among `scopes`."""
         best = self.best(variant) if scopes == SCOPES else scopes[0]
         if best is None:
@@ -118,7 +120,7 @@ class Table:
         return Row(name, round(100 * (high.value - low.value), 2), "points", reach, n=min(high.n, low.n), note=note)
 
 
-def write_table(benches: dict[str, Bench], seeds: int, *, quick: bool, out: Path) -> None:
+def write_table(benches: dict[str, Experiments], seeds: int, *, quick: bool, out: Path) -> None:
     """Write out/bench-utility.json and out/bench-utility.svg from the kept results, and print the rows."""
     tables = [Table(bench, seeds, quick=quick) for bench in benches.values()]
     rows = [row for table in tables for row in table.rows()]

@@ -19,8 +19,8 @@ from privacy.base.errors import SettingsError
 from privacy.base.identifiers import SiteId
 from privacy.base.randomness import PublicSeed
 from simulations.partition import (
-    Partition,
-    Row,
+    JsonRow,
+    SitePartition,
     by_field,
     dirichlet,
     read_rows,
@@ -35,14 +35,14 @@ MEDQUAD = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "medq
 labels = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=60)
 
 
-def _rows(of: list[str]) -> list[Row]:
+def _rows(of: list[str]) -> list[JsonRow]:
     return [
         {"id": str(at), "text": f"text {at}", "label": label, "client": f"{label}_source"}
         for at, label in enumerate(of)
     ]
 
 
-def _assert_every_row_is_in_one_site(rows: list[Row], split: Partition) -> None:
+def _assert_every_row_is_in_one_site(rows: list[JsonRow], split: SitePartition) -> None:
     ids = [row["id"] for members in split.sites.values() for row in members]
     assert sorted(ids, key=lambda at: int(str(at))) == [row["id"] for row in rows]
     for members in split.sites.values():
@@ -107,7 +107,7 @@ def test_a_split_by_field_puts_a_row_where_its_field_says(of: list[str]) -> None
     }
 
 
-def _label_spread(split: Partition) -> float:
+def _label_spread(split: SitePartition) -> float:
     """Mean distance (total variation) of a site's label shares from the corpus's, weighted by size."""
     total = Counter(row["label"] for members in split.sites.values() for row in members)
     size = total.total()
@@ -189,7 +189,7 @@ def test_a_split_that_cannot_be_is_refused_with_a_next_step(wrong: Callable[[], 
 
 
 @pytest.mark.parametrize("split", [lambda rows: uniform(rows, 2, SEED), lambda rows: dirichlet(rows, 2, 1.0, SEED)])
-def test_a_random_split_never_tears_a_patient_apart(split: Callable[[list[Row]], Partition]) -> None:
+def test_a_random_split_never_tears_a_patient_apart(split: Callable[[list[JsonRow]], SitePartition]) -> None:
     rows = [{**row, "patient_id": "p1"} for row in TWELVE]
     with pytest.raises(SettingsError, match="patient"):
         split(rows)

@@ -167,8 +167,8 @@ def test_a_cpu_is_never_asked_for_instructions_that_it_has_not_got(anonymize: Mo
 def test_spans_that_differ_are_counted_in_both_directions(anonymize: ModuleType) -> None:
     from simulations.benchmarks import determinism as steadiness
 
-    one = steadiness.Run("a", frozenset({(0, 1, 5, "PERSON"), (0, 8, 9, "AGE")}), "AVX2")
-    other = steadiness.Run("b", frozenset({(0, 1, 6, "PERSON"), (0, 8, 9, "AGE")}), "DEFAULT")
+    one = steadiness.RunResult("a", frozenset({(0, 1, 5, "PERSON"), (0, 8, 9, "AGE")}), "AVX2")
+    other = steadiness.RunResult("b", frozenset({(0, 1, 6, "PERSON"), (0, 8, 9, "AGE")}), "DEFAULT")
     assert one.differ(other) == other.differ(one) == 2
 
 

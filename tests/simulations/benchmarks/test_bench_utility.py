@@ -32,10 +32,13 @@ def write(folder: Path, **splits: list[dict[str, object]]) -> Path:
 
 
 def test_a_carved_dev_split_shares_no_row_with_train_and_is_the_same_again(benchmarks: None, tmp_path: Path) -> None:
-    from simulations.benchmarks.texts import Corpus
+    from simulations.benchmarks.texts import CorpusRecipe
 
     rows = [{"id": f"row-{at}", "text": f"text {at}", "label": "a"} for at in range(100)]
-    corpus, data = Corpus("any", 64, "dirichlet:2,1,1", 1.0, carved=10), write(tmp_path, train=rows, test=rows[:3])
+    corpus, data = (
+        CorpusRecipe("any", 64, "dirichlet:2,1,1", 1.0, carved=10),
+        write(tmp_path, train=rows, test=rows[:3]),
+    )
     first, second = corpus.read(data), corpus.read(data)
     ids = {split: {str(row["id"]) for row in rows} for split, rows in first.items()}
     assert first == second
@@ -45,7 +48,7 @@ def test_a_carved_dev_split_shares_no_row_with_train_and_is_the_same_again(bench
 
 
 def test_marked_words_are_anonymized_with_their_spans(benchmarks: None, tmp_path: Path) -> None:
-    from simulations.benchmarks.texts import Corpus, prepare
+    from simulations.benchmarks.texts import CorpusRecipe, prepare
 
     row = {
         "id": "1",
@@ -53,7 +56,7 @@ def test_marked_words_are_anonymized_with_their_spans(benchmarks: None, tmp_path
         "tags": ["O", "O", "O", "B-D", "O"],
     }
     data = write(tmp_path / "data", train=[row, row], dev=[row], test=[row])
-    corpus = Corpus("any", 64, "uniform:2,1", 1.0, least_rows=1, task="token_classification")
+    corpus = CorpusRecipe("any", 64, "uniform:2,1", 1.0, least_rows=1, task="token_classification")
     texts = prepare(corpus, data, tmp_path / "out", tell=lambda line: None)
     assert prepare(corpus, data, tmp_path / "out", tell=lambda line: None).rows == texts.rows
     assert texts.sites == {"site_1": 1, "site_2": 1}
@@ -90,16 +93,18 @@ def table(benchmarks: None, tmp_path: Path) -> ModuleType:
 
 def bench(table: ModuleType, out: Path, figures: dict[tuple[str, str], float]) -> object:
     """A bench of two sites whose cells have the given figures on dev and test, where they were not left out."""
-    from simulations.benchmarks.experiments import Bench, Scores
+    from simulations.benchmarks.experiments import AccuracyScores, Experiments
     from simulations.benchmarks.texts import Text, Texts
     from simulations.benchmarks.utility_grid import CORPORA, trials
 
     rows = tuple(Text(f"{at}", "words", "ab"[at % 2], f"site_{at % 3 % 2}", "train") for at in range(9))
-    made = Bench(Texts(CORPORA["medquad"], rows, "digest", {}), out)
+    made = Experiments(Texts(CORPORA["medquad"], rows, "digest", {}), out)
     for (scope, variant), figure in figures.items():
         for cell in trials(made, scope, variant):
             for split in ("dev", "test"):
-                made.keep(cell, split, Scores(figure, figure, 10), seconds=1.0, epsilon=7.9, noise_multiplier="3.5")
+                made.keep(
+                    cell, split, AccuracyScores(figure, figure, 10), seconds=1.0, epsilon=7.9, noise_multiplier="3.5"
+                )
     return made
 
 
