@@ -30,6 +30,7 @@ from privacy.protocol.messages import (
     MAX_REPLY_BYTES,
     Body,
     Envelope,
+    Header,
     Phase,
     Refusal,
     SignedMessage,
@@ -130,16 +131,18 @@ class RequestDispatcher:
         entry = question.entry
         return seal(
             Delivery(entry=entry, proof=self._journal.prove(entry.index, self.seen.get(site, 0))),
-            kind="delivery",
-            run_id=self._run_id,
-            server_round=entry.server_round,
-            attempt=attempt,
-            phase=question.phase,
-            sender=COORDINATOR,
-            context_digest=digest_of(entry),
-            log_vkey=self._log_vkey,
-            recipient=site,
-            key=self._key,
+            Header(
+                kind="delivery",
+                run_id=self._run_id,
+                server_round=entry.server_round,
+                attempt=attempt,
+                phase=question.phase,
+                sender=COORDINATOR,
+                context_digest=digest_of(entry),
+                log_vkey=self._log_vkey,
+                recipient=site,
+            ),
+            self._key,
             payload=question.payloads.get(site, b""),
         )
 

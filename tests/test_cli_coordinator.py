@@ -27,7 +27,7 @@ from privacy.dp.pld import epsilon_pld
 from privacy.log.keys import SigningKey
 from privacy.protocol.enrolment import read_start_kit
 from privacy.protocol.entries import ReplyRefused, RosterSite, RunClosed, RunOpened
-from privacy.protocol.messages import COORDINATOR, Refusal, parse, seal
+from privacy.protocol.messages import COORDINATOR, Header, Refusal, parse, seal
 from privacy.protocol.model_request import read_request
 from privacy.protocol.outline import RunOutline
 from privacy.update.delta import ArraySpec, ModelContract, model_bytes
@@ -245,16 +245,18 @@ def test_check_tells_that_a_run_can_no_longer_end(here: Path, capsys: pytest.Cap
         refusal = Refusal(plan_digest=asked, reason="budget_exceeded", seen_tree_size=1)
         message = seal(
             refusal,
-            kind="refusal",
-            run_id="run-1",
-            server_round=0,
-            attempt=1,
-            phase="hello",
-            sender="hospital_a",
-            context_digest=asked,
-            log_vkey=journal.log_key.vkey(),
-            recipient=COORDINATOR,
-            key=SigningKey(b"\x01" * 32),
+            Header(
+                kind="refusal",
+                run_id="run-1",
+                server_round=0,
+                attempt=1,
+                phase="hello",
+                sender="hospital_a",
+                context_digest=asked,
+                log_vkey=journal.log_key.vkey(),
+                recipient=COORDINATOR,
+            ),
+            SigningKey(b"\x01" * 32),
         )
         said_no = ReplyRefused(
             site="hospital_a",

@@ -24,7 +24,6 @@ from privacy.log.note import NoteKey
 from privacy.protocol.checkpoint import check_proof
 from privacy.protocol.delivery import Delivery
 from privacy.protocol.messages import (
-    COORDINATOR,
     MessageKind,
     Refusal,
     SignedMessage,
@@ -99,21 +98,7 @@ class Door:
         self, message: SignedMessage, kind: MessageKind, asked: Digest, body: BaseModel, payload: bytes = b""
     ) -> SignedMessage:
         """`body`, signed as the answer to `message`."""
-        envelope = message.envelope
-        return seal(
-            body,
-            kind=kind,
-            run_id=envelope.run_id,
-            server_round=envelope.server_round,
-            attempt=envelope.attempt,
-            phase=envelope.phase,
-            sender=self._identity.name,
-            context_digest=asked,
-            log_vkey=self._identity.kit.log_vkey,
-            recipient=COORDINATOR,
-            key=self._identity.signing_key,
-            payload=payload,
-        )
+        return seal(body, message.envelope.header.reply(kind, asked), self._identity.signing_key, payload)
 
     def last_checkpoint(self) -> tuple[str, int]:
         """The log's name, and how far this site has followed it."""

@@ -9,7 +9,7 @@ federation, or to one site, means anything elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -85,6 +85,13 @@ class Envelope(BaseModel):
         return self
 
     @property
+    def header(self) -> Header:
+        """What it says beside its body's digest and its signature. Raises ContractError where it is not bound."""
+        if self.log_vkey is None or self.recipient is None:
+            raise ContractError("an envelope of an old log names neither its log nor its recipient")
+        return Header(**{field.name: getattr(self, field.name) for field in fields(Header)})
+
+    @property
     def bound(self) -> bool:
         """Whether it names its log and its recipient."""
         return self.log_vkey is not None
@@ -100,6 +107,25 @@ class Envelope(BaseModel):
 
 
 @dataclass(frozen=True)
+class Header:
+    """All that an envelope says beside its body's digest and its signature; what each means: Envelope."""
+
+    kind: MessageKind
+    run_id: RunId
+    server_round: int
+    attempt: int
+    phase: Phase
+    sender: SiteId
+    context_digest: Digest
+    log_vkey: str
+    recipient: SiteId
+
+    def reply(self, kind: MessageKind, context_digest: Digest) -> Header:
+        """That of a site's answer: to the coordinator, in the same run, round, attempt, phase and log."""
+        return replace(self, kind=kind, context_digest=context_digest, sender=self.recipient, recipient=COORDINATOR)
+
+
+@dataclass(frozen=True)
 class SignedMessage:
     """An envelope with its canonical body and its payload (b"" if it has none)."""
 
@@ -108,7 +134,7 @@ class SignedMessage:
     payload: bytes = b""
 
     def __repr__(self) -> str:
-        return f"Parcel({self.envelope.kind} of {self.envelope.sender}, round {self.envelope.server_round})"
+        return f"SignedMessage({self.envelope.kind} of {self.envelope.sender}, round {self.envelope.server_round})"
 
 
 class SiteHello(BaseModel):
@@ -187,36 +213,10 @@ class Refusal(BaseModel):
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def seal(
-    body: BaseModel,
-    *,
-    kind: MessageKind,
-    run_id: RunId,
-    server_round: int,
-    attempt: int,
-    phase: Phase,
-    sender: SiteId,
-    context_digest: Digest,
-    log_vkey: str,
-    recipient: SiteId,
-    key: SigningKey,
-    payload: bytes = b"",
-) -> SignedMessage:
+def seal(body: BaseModel, header: Header, key: SigningKey, payload: bytes = b"") -> SignedMessage:
     """Sign `body` into a SignedMessage. Deterministic: the same arguments give the same bytes (Ed25519, RFC 8032)."""
     encoded = canonical_bytes(body)
-    unsigned = Envelope(
-        kind=kind,
-        run_id=run_id,
-        server_round=server_round,
-        attempt=attempt,
-        phase=phase,
-        sender=sender,
-        context_digest=context_digest,
-        body_digest=sha256(encoded),
-        log_vkey=log_vkey,
-        recipient=recipient,
-        signature="",
-    )
+    unsigned = Envelope(**vars(header), body_digest=sha256(encoded), signature="")
     signature = key.sign(unsigned.domain, unsigned.signed_bytes()).hex()
     return SignedMessage(unsigned.model_copy(update={"signature": signature}), encoded, payload)
 

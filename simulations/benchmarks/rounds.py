@@ -44,21 +44,23 @@ def peak_megabytes(pid: int | str = "self") -> float:
 
 def message(sender: str, payload: bytes, server_round: int) -> Any:
     from privacy.log.keys import SigningKey
-    from privacy.protocol.messages import Refusal, seal
+    from privacy.protocol.messages import Header, Refusal, seal
 
     body = Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1)
     return seal(
         body,
-        kind="refusal",
-        run_id="bench",
-        server_round=server_round,
-        attempt=1,
-        phase="update",
-        sender=sender,
-        context_digest="0" * 64,
-        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
-        recipient="coordinator",
-        key=SigningKey(b"k" * 32),
+        Header(
+            kind="refusal",
+            run_id="bench",
+            server_round=server_round,
+            attempt=1,
+            phase="update",
+            sender=sender,
+            context_digest="0" * 64,
+            log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+            recipient="coordinator",
+        ),
+        SigningKey(b"k" * 32),
         payload=payload,
     )
 

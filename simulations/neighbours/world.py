@@ -38,7 +38,7 @@ from privacy.protocol.anonymization_check import IDENTIFIERS, AnonymizationPlan,
 from privacy.protocol.delivery import Delivery
 from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RoundPlanned, RunOpened
 from privacy.protocol.mechanism import MechanismCheck, passed
-from privacy.protocol.messages import COORDINATOR, Phase, SignedMessage, seal
+from privacy.protocol.messages import COORDINATOR, Header, Phase, SignedMessage, seal
 from privacy.protocol.outline import RunOutline
 from privacy.protocol.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
 from privacy.text.find import engines
@@ -292,16 +292,18 @@ class World:
     def _message(self, entry: AuditEntry, phase: Phase, from_size: int, payload: bytes = b"") -> SignedMessage:
         return seal(
             Delivery(entry=entry, proof=self._journal.prove(entry.index, from_size)),
-            kind="delivery",
-            run_id=entry.run_id,
-            server_round=entry.server_round,
-            attempt=1,
-            phase=phase,
-            sender=COORDINATOR,
-            context_digest=digest_of(entry),
-            log_vkey=self.identity.kit.log_vkey,
-            recipient=SITE,
-            key=self._key,
+            Header(
+                kind="delivery",
+                run_id=entry.run_id,
+                server_round=entry.server_round,
+                attempt=1,
+                phase=phase,
+                sender=COORDINATOR,
+                context_digest=digest_of(entry),
+                log_vkey=self.identity.kit.log_vkey,
+                recipient=SITE,
+            ),
+            self._key,
             payload=payload,
         )
 

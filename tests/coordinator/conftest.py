@@ -39,7 +39,6 @@ from privacy.protocol.checkpoint import Checkpoint, check_proof
 from privacy.protocol.delivery import Delivery
 from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RosterSite, RoundPlanned, RunClosed, RunOpened
 from privacy.protocol.messages import (
-    COORDINATOR,
     Refusal,
     SignedMessage,
     SiteHello,
@@ -129,21 +128,9 @@ class Player:
     def sealed(
         self, message: SignedMessage, kind: str, asked: str, body: BaseModel, payload: bytes = b""
     ) -> SignedMessage:
-        envelope = message.envelope
-        return seal(
-            self.change(envelope.phase, envelope.server_round, body),
-            kind=kind,
-            run_id=envelope.run_id,
-            server_round=envelope.server_round,
-            attempt=envelope.attempt,
-            phase=envelope.phase,
-            sender=self.name,
-            context_digest=asked,
-            log_vkey=LOG.vkey(),
-            recipient=COORDINATOR,
-            key=self.key,
-            payload=payload,
-        )
+        header = message.envelope.header
+        body = self.change(header.phase, header.server_round, body)
+        return seal(body, header.reply(kind, asked), self.key, payload)
 
     def refusal(self, asked: str, reason: str) -> Refusal:
         return Refusal(plan_digest=asked, reason=reason, seen_tree_size=self.seen.size if self.seen else 0)

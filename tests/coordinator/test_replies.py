@@ -41,11 +41,8 @@ def with_body(change: Callable[[Any], Any]) -> Twist:
     """The site signs another body than an honest one would."""
 
     def twist(player: Any, asked: SignedMessage, reply: SignedMessage) -> SignedMessage:
-        names = ("kind", "run_id", "server_round", "attempt", "phase", "sender", "log_vkey", "recipient")
-        kept = {name: getattr(reply.envelope, name) for name in names}
         body = change(SiteUpdate.model_validate_json(reply.body))
-        context = reply.envelope.context_digest
-        return seal(body, **kept, context_digest=context, key=player.key, payload=reply.payload)
+        return seal(body, reply.envelope.header, player.key, reply.payload)
 
     return twist
 

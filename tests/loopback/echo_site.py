@@ -17,22 +17,24 @@ from client.wire.app import make_app
 from client.wire.credentials import Credentials
 from client.wire.transport import serve
 from privacy.log.keys import SigningKey
-from privacy.protocol.messages import Refusal, SignedMessage, seal
+from privacy.protocol.messages import Header, Refusal, SignedMessage, seal
 
 
 def message(sender: str, payload: bytes) -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1),
-        kind="refusal",
-        run_id="run",
-        server_round=1,
-        attempt=1,
-        phase="update",
-        sender=sender,
-        context_digest="1" * 64,
-        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
-        recipient="coordinator",
-        key=SigningKey(b"k" * 32),
+        Header(
+            kind="refusal",
+            run_id="run",
+            server_round=1,
+            attempt=1,
+            phase="update",
+            sender=sender,
+            context_digest="1" * 64,
+            log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+            recipient="coordinator",
+        ),
+        SigningKey(b"k" * 32),
         payload=payload,
     )
 

@@ -30,7 +30,7 @@ from flwr.supercore.inflatable.inflatable_object import (
 
 from privacy.log.keys import SigningKey
 from privacy.protocol.flower import cut, to_content
-from privacy.protocol.messages import Refusal, SignedMessage, seal
+from privacy.protocol.messages import Header, Refusal, SignedMessage, seal
 
 pytestmark = pytest.mark.slow
 
@@ -38,17 +38,19 @@ pytestmark = pytest.mark.slow
 def message(payload: bytes) -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1),
-        kind="refusal",
-        run_id="run",
-        server_round=1,
-        attempt=1,
-        phase="update",
-        sender="coordinator",
-        context_digest="1" * 64,
-        key=SigningKey(b"k" * 32),
+        Header(
+            kind="refusal",
+            run_id="run",
+            server_round=1,
+            attempt=1,
+            phase="update",
+            sender="coordinator",
+            context_digest="1" * 64,
+            log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+            recipient="hospital_a",
+        ),
+        SigningKey(b"k" * 32),
         payload=payload,
-        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
-        recipient="hospital_a",
     )
 
 

@@ -42,7 +42,7 @@ from privacy.protocol.entries import (
     SiteReady,
     UpdateReceived,
 )
-from privacy.protocol.messages import COORDINATOR, Envelope, Refusal, SiteHello, SiteMetrics, SiteUpdate, seal
+from privacy.protocol.messages import COORDINATOR, Envelope, Header, Refusal, SiteHello, SiteMetrics, SiteUpdate, seal
 from privacy.protocol.outline import RunOutline
 from privacy.protocol.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
 from privacy.protocol.scores import federation_scores
@@ -149,16 +149,18 @@ class LogBuilder:
     def sealed(self, site: str, body: BaseModel, kind: str, phase: str, number: int, asked: str) -> Envelope:
         message = seal(
             body,
-            kind=kind,
-            run_id=RUN,
-            server_round=number,
-            attempt=1,
-            phase=phase,
-            sender=site,
-            context_digest=asked,
-            log_vkey=self.journal.log_key.vkey(),
-            recipient=COORDINATOR,
-            key=SITE_KEYS[site],
+            Header(
+                kind=kind,
+                run_id=RUN,
+                server_round=number,
+                attempt=1,
+                phase=phase,
+                sender=site,
+                context_digest=asked,
+                log_vkey=self.journal.log_key.vkey(),
+                recipient=COORDINATOR,
+            ),
+            SITE_KEYS[site],
         )
         return self.edit(f"envelope/{kind}/{number}/{site}", message.envelope)
 

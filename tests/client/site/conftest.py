@@ -36,6 +36,7 @@ from privacy.protocol.delivery import Delivery
 from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RoundPlanned
 from privacy.protocol.messages import (
     COORDINATOR,
+    Header,
     Refusal,
     SignedMessage,
     open_message,
@@ -186,7 +187,7 @@ class Clinic:
             "recipient": "clinic",
         }
         delivery = body or Delivery(entry=entry, proof=self.journal.prove(entry.index, size))
-        return seal(delivery, **(said | fields), key=key or self.key, payload=payload)
+        return seal(delivery, Header(**(said | fields)), key or self.key, payload)
 
     def seen(self) -> int:
         seen = self.site.state.seen("collab/valley")

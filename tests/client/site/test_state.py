@@ -11,22 +11,24 @@ import pytest
 from client.site.state import SiteState
 from privacy.log.keys import SigningKey
 from privacy.protocol.checkpoint import Checkpoint
-from privacy.protocol.messages import Refusal, SignedMessage, seal
+from privacy.protocol.messages import Header, Refusal, SignedMessage, seal
 
 
 def reply(payload: bytes = b"numbers" * 1000) -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=7),
-        kind="refusal",
-        run_id="spring",
-        server_round=1,
-        attempt=1,
-        phase="update",
-        sender="clinic",
-        context_digest="1" * 64,
-        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
-        recipient="coordinator",
-        key=SigningKey(b"\x01" * 32),
+        Header(
+            kind="refusal",
+            run_id="spring",
+            server_round=1,
+            attempt=1,
+            phase="update",
+            sender="clinic",
+            context_digest="1" * 64,
+            log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+            recipient="coordinator",
+        ),
+        SigningKey(b"\x01" * 32),
         payload=payload,
     )
 

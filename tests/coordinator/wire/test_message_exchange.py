@@ -18,7 +18,7 @@ from client.wire.app import make_app
 from coordinator.wire.message_exchange import PRESENCE_SECONDS, MessageExchange
 from privacy.base.errors import Unreachable
 from privacy.log.keys import SigningKey
-from privacy.protocol.messages import ReasonCode, Refusal, SignedMessage, seal
+from privacy.protocol.messages import Header, ReasonCode, Refusal, SignedMessage, seal
 from simulations.engines.inprocess import LocalGrid
 
 NODES = {"hospital_c": 4, "hospital_a": 2, "hospital_b": 3}
@@ -27,16 +27,18 @@ NODES = {"hospital_c": 4, "hospital_a": 2, "hospital_b": 3}
 def signed_message(sender: str, payload: bytes = b"") -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=1),
-        kind="refusal",
-        run_id="run",
-        server_round=1,
-        attempt=1,
-        phase="update",
-        sender=sender,
-        context_digest="1" * 64,
-        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
-        recipient="coordinator",
-        key=SigningKey(b"k" * 32),
+        Header(
+            kind="refusal",
+            run_id="run",
+            server_round=1,
+            attempt=1,
+            phase="update",
+            sender=sender,
+            context_digest="1" * 64,
+            log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+            recipient="coordinator",
+        ),
+        SigningKey(b"k" * 32),
         payload=payload,
     )
 

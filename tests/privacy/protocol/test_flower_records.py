@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from privacy.base.errors import ContractError
 from privacy.log.keys import SigningKey
 from privacy.protocol.flower import PIECE_BYTES, cut, deflate, from_content, inflate, object_limit, to_content
-from privacy.protocol.messages import MAX_BODY_BYTES, Refusal, SignedMessage, seal
+from privacy.protocol.messages import MAX_BODY_BYTES, Header, Refusal, SignedMessage, seal
 
 LIMIT = 64 << 20
 
@@ -25,16 +25,18 @@ LIMIT = 64 << 20
 def message(payload: bytes, seen_tree_size: int = 1) -> SignedMessage:
     return seal(
         Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=seen_tree_size),
-        kind="refusal",
-        run_id="run",
-        server_round=3,
-        attempt=1,
-        phase="update",
-        sender="hospital_a",
-        context_digest="1" * 64,
-        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
-        recipient="coordinator",
-        key=SigningKey(b"k" * 32),
+        Header(
+            kind="refusal",
+            run_id="run",
+            server_round=3,
+            attempt=1,
+            phase="update",
+            sender="hospital_a",
+            context_digest="1" * 64,
+            log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+            recipient="coordinator",
+        ),
+        SigningKey(b"k" * 32),
         payload=payload,
     )
 

@@ -17,6 +17,7 @@ from privacy.log.keys import SigningKey
 from privacy.protocol.messages import (
     MAX_BODY_BYTES,
     Envelope,
+    Header,
     ReasonCode,
     Refusal,
     SignedMessage,
@@ -33,16 +34,18 @@ REFUSAL = Refusal(plan_digest="0" * 64, reason="policy", seen_tree_size=7)
 def sealed(key: SigningKey = KEY, payload: bytes = b"") -> SignedMessage:
     return seal(
         REFUSAL,
-        kind="refusal",
-        run_id="spring",
-        server_round=1,
-        attempt=1,
-        phase="update",
-        sender="clinic",
-        context_digest="1" * 64,
-        log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
-        recipient="coordinator",
-        key=key,
+        Header(
+            kind="refusal",
+            run_id="spring",
+            server_round=1,
+            attempt=1,
+            phase="update",
+            sender="clinic",
+            context_digest="1" * 64,
+            log_vkey="collab/woods+e973f7aa+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+            recipient="coordinator",
+        ),
+        key,
         payload=payload,
     )
 
@@ -157,7 +160,7 @@ def test_a_number_in_a_signed_body_has_one_form() -> None:
 
 
 def test_a_message_shown_to_people_says_who_and_when_alone() -> None:
-    assert repr(sealed(payload=b"secret")) == "Parcel(refusal of clinic, round 1)"
+    assert repr(sealed(payload=b"secret")) == "SignedMessage(refusal of clinic, round 1)"
 
 
 @pytest.mark.parametrize(
