@@ -9,7 +9,7 @@ another part of a name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from privacy.text import lists
 from privacy.text.reading.records import Finding
@@ -86,16 +86,26 @@ def _suffices(text: str, tokens: list[Token], parts: set[str], index: int) -> bo
 
 def _with_neighbours(text: str, tokens: list[Token], parts: set[str], index: int) -> tuple[int, int]:
     """The span of the word with the initials beside it: 'J. Q. Zorblatt', 'Zorblatt, J.'."""
-    start, end = tokens[index].start, tokens[index].name_end
-    first = index
-    while first > 0 and tokens[first - 1].plain in PARTICLES & parts and _between(text, tokens, first - 1) == " ":
-        first -= 1
-        start = tokens[first].start
-    while first > 0 and tokens[first - 1].initial and _between(text, tokens, first - 1) in (" ", ".", ". "):
-        first -= 1
-        start = tokens[first].start
-    if index + 1 < len(tokens) and end == tokens[index].end:
-        after = tokens[index + 1]
-        if after.initial and _between(text, tokens, index) in (" ", ", ", ",") and after.plain in {p[0] for p in parts}:
-            end = after.end
-    return start, end
+    particles = PARTICLES & parts
+    first = _leftmost(text, tokens, index, lambda token: token.plain in particles, (" ",))
+    first = _leftmost(text, tokens, first, lambda token: token.initial, (" ", ".", ". "))
+    return tokens[first].start, _end_with_initial(text, tokens, parts, index)
+
+
+def _leftmost(
+    text: str, tokens: list[Token], index: int, belongs: Callable[[Token], bool], joins: Collection[str]
+) -> int:
+    """The first of the words right before `index` that all belong to it, each joined to the next by one of `joins`."""
+    while index > 0 and belongs(tokens[index - 1]) and _between(text, tokens, index - 1) in joins:
+        index -= 1
+    return index
+
+
+def _end_with_initial(text: str, tokens: list[Token], parts: set[str], index: int) -> int:
+    """Where the name ends: behind the initial after the word, if it is that of a part of the name."""
+    token = tokens[index]
+    if index + 1 == len(tokens) or token.name_end != token.end:
+        return token.name_end
+    after = tokens[index + 1]
+    joined = after.initial and _between(text, tokens, index) in (" ", ", ", ",")
+    return after.end if joined and after.plain in {part[0] for part in parts} else token.name_end

@@ -23,16 +23,20 @@ def propagate(text: str, findings: Iterable[Finding]) -> set[Finding]:
     if not spans:
         return set()
     tokens = tokens_of(text)
-    known = {token.plain for token in _inside(tokens, spans) if _spreads(token)}
-    if not known:
-        return set()
+    known = _known(tokens, spans)
     return {
         Finding(token.start, token.name_end, "PERSON", SCORE, NAME)
         for index, token in enumerate(tokens)
-        if token.capital
-        and not known.isdisjoint((token.plain, *token.plain.split("-")))
-        and not is_eponym(text, tokens, index)
+        if token.capital and _is_known(token, known) and not is_eponym(text, tokens, index)
     }
+
+
+def _known(tokens: list[Token], spans: list[tuple[int, int]]) -> set[str]:
+    return {token.plain for token in _inside(tokens, spans) if _spreads(token)}
+
+
+def _is_known(token: Token, known: set[str]) -> bool:
+    return not known.isdisjoint((token.plain, *token.plain.split("-")))
 
 
 def _inside(tokens: list[Token], spans: list[tuple[int, int]]) -> Iterable[Token]:

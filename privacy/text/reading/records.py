@@ -57,6 +57,10 @@ FLAG_TYPES = frozenset({"BIOMETRIC", "PHOTO"})
 words stay in the text, and the record is flagged."""
 
 
+Offsets = tuple[int, int]
+"""Characters [start, end) of a text."""
+
+
 @dataclass(frozen=True, slots=True, order=True, repr=False)
 class Span:
     """Characters [start, end) of a text carry `label`: what people marked, as a finding is what a recognizer found."""

@@ -64,13 +64,16 @@ def _ways_of(operation: str, argument: Any) -> int:
     if operation == "SUBPATTERN" and not argument[1] and not argument[2]:
         return _ways(argument[3])
     if operation in ("MAX_REPEAT", "MIN_REPEAT"):
-        low, high, body = argument
-        if high > _MAX_REPEAT:
-            raise ValueError(f"unbounded repetition is refused: write {{m,n}}, with n at most {_MAX_REPEAT}")
-        if len(body) != 1 or str(body[0][0]) not in _ONE_CHARACTER:
-            raise ValueError("a repeated group is refused: repeat a character or a class")
-        return int(high) - int(low) + 1
+        return _ways_of_repeat(*argument)
     raise ValueError(_REFUSED.get(operation, "flags, atomic groups and possessive repetition are refused"))
+
+
+def _ways_of_repeat(low: int, high: int, body: Sequence[Any]) -> int:
+    if high > _MAX_REPEAT:
+        raise ValueError(f"unbounded repetition is refused: write {{m,n}}, with n at most {_MAX_REPEAT}")
+    if len(body) != 1 or str(body[0][0]) not in _ONE_CHARACTER:
+        raise ValueError("a repeated group is refused: repeat a character or a class")
+    return int(high) - int(low) + 1
 
 
 SitePattern = Annotated[str, Field(min_length=3, max_length=200), AfterValidator(_check_site_pattern)]

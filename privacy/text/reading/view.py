@@ -96,18 +96,23 @@ def _without_markup(text: str) -> tuple[str, list[int] | None, list[int] | None]
 def _meaning(match: re.Match[str]) -> str | None:
     """What is shown for a tag or an entity: at most one character. None: it is left as it stands."""
     if match["inline"]:
-        # "<b>Patient</b>Smith" is two words, "J<b>ohn</b>" is one
-        before, after = (
-            match.string[max(0, match.start() - 1) : match.start()],
-            match.string[match.end() : match.end() + 1],
-        )
-        return " " if before.islower() and after.isupper() else ""
+        return _meaning_inline(match)
     if match["line"] or match["cell"]:
         return "\n" if match["line"] else " "
     if match["name"]:
         shown = html5.get(match["name"] + ";", "")
         return shown if len(shown) == 1 else None
-    code = int(match["decimal"]) if match["decimal"] else int(match["hex"], 16)
+    return _meaning_of_code(int(match["decimal"]) if match["decimal"] else int(match["hex"], 16))
+
+
+def _meaning_inline(match: re.Match[str]) -> str:
+    """A space or nothing: "<b>Patient</b>Smith" is two words, "J<b>ohn</b>" is one."""
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    after = match.string[match.end() : match.end() + 1]
+    return " " if before.islower() and after.isupper() else ""
+
+
+def _meaning_of_code(code: int) -> str | None:
     if code > 0x10FFFF or unicodedata.category(chr(code)) in ("Cs", "Cc", "Cn"):
         return " " if code in (9, 10, 13) else None
     return chr(code)

@@ -26,6 +26,7 @@ from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
 
 from privacy.text.find.engines._memo import Memo
+from privacy.text.reading.records import Offsets
 
 _RULES = LemmaContextAwareEnhancer()
 _BACKWARD = _RULES.context_prefix_count + 1
@@ -34,8 +35,7 @@ _NEVER_KEYWORDS = ("-PRON-", "be")
 _STRETCH = re.compile(r"\S+")
 _WITH_COLON = re.compile(r"[^\s:]*:\S*")
 _LONGEST_KEPT = 64
-Span = tuple[int, int]
-_WINDOW = (80, 20)
+_REACH = (80, 20)
 """Characters looked at before and after the start of a match, at first."""
 
 
@@ -130,6 +130,29 @@ class Stretches:
         return not (self._is_stop(lower) or self._is_punct(lower) or lower in _NEVER_KEYWORDS)
 
 
+class _Window(NamedTuple):
+    """Some neighbouring pieces of a text; `first`, `last`: whether they begin or end it."""
+
+    pieces: list[Offsets]
+    first: bool
+    last: bool
+
+    def place(self, start: int) -> int | None:
+        """Which piece the match at `start` begins in, or which one follows it; None where the window does not tell.
+
+        Raises ValueError if the whole text has none.
+        """
+        place = next((i for i, (_, end) in enumerate(self.pieces) if end > start), None)
+        if place is None and self.first and self.last:
+            raise ValueError("no token reaches the match")
+        is_cut = place == 0 and self.pieces[0][0] > start and not self.first
+        return None if is_cut else place
+
+    def decides(self, backward: int, forward: int) -> bool:
+        """Whether so many keywords in each direction are all that a longer window would give."""
+        return (self.first or backward >= _BACKWARD) and (self.last or forward >= _FORWARD)
+
+
 class Context:
     """The words around places of one text."""
 
@@ -155,37 +178,34 @@ class Context:
 
         Raises ValueError if no token reaches that far, as Presidio does.
         """
-        before, after = _WINDOW
+        before, after = _REACH
         while True:
             low, high = max(0, start - before), min(len(self._text), start + after)
-            found = self._around(self._pieces(low, high), start, low == 0, high == len(self._text))
-            if found is not None:
-                return found
+            window = _Window(self._pieces(low, high), low == 0, high == len(self._text))
+            words = self._around(window, start)
+            if words is not None:
+                return words
             before, after = before * 4, after * 4
 
-    def _around(self, pieces: list[Span], start: int, first: bool, last: bool) -> set[str] | None:
-        """The words, or None where the pieces do not decide. first, last: they begin or end the text."""
-        place = next((i for i, (_, end) in enumerate(pieces) if end > start), None)
-        if place is None or (pieces[place][0] > start and place == 0 and not first):
-            if first and last:
-                raise ValueError("no token reaches the match")
+    def _around(self, window: _Window, start: int) -> set[str] | None:
+        """The keywords around `start`, or None where the window does not decide."""
+        place = window.place(start)
+        if place is None:
             return None
-        begin, end = pieces[place]
+        begin, end = window.pieces[place]
         tokens = self._stretches.of(self._text[begin:end])
         index = next(i for i, token in enumerate(tokens) if begin + token.end > start)
-        ahead = chain(tokens[index:], self._tokens(pieces[place + 1 :]))
-        behind = chain(reversed(tokens[: index + 1]), self._tokens_backward(pieces[:place]))
+        ahead = chain(tokens[index:], self._tokens(window.pieces[place + 1 :]))
+        behind = chain(reversed(tokens[: index + 1]), self._tokens_backward(window.pieces[:place]))
         forward = list(islice(self._keywords(ahead), _FORWARD))
         backward = list(islice(self._keywords(behind), _BACKWARD))
-        if (len(backward) < _BACKWARD and not first) or (len(forward) < _FORWARD and not last):
-            return None
-        return {*backward, *forward}
+        return {*backward, *forward} if window.decides(len(backward), len(forward)) else None
 
-    def _tokens(self, pieces: list[Span]) -> Iterator[_Token]:
+    def _tokens(self, pieces: list[Offsets]) -> Iterator[_Token]:
         for begin, end in pieces:
             yield from self._stretches.of(self._text[begin:end])
 
-    def _tokens_backward(self, pieces: list[Span]) -> Iterator[_Token]:
+    def _tokens_backward(self, pieces: list[Offsets]) -> Iterator[_Token]:
         for begin, end in reversed(pieces):
             yield from reversed(self._stretches.of(self._text[begin:end]))
 
@@ -200,7 +220,7 @@ class Context:
         pieces = _WITH_COLON.findall(self._text) if ":" in self._text else []
         return frozenset(part for piece in pieces for part in self._stretches.parts(piece))
 
-    def _pieces(self, low: int, high: int) -> list[Span]:
+    def _pieces(self, low: int, high: int) -> list[Offsets]:
         """The pieces of [low, high) that are tokenized each by itself, in order: stretches, joined at seams, and gaps.
 
         White space is a piece, but for one space behind a stretch. What a cut may have touched is left out.
@@ -208,7 +228,7 @@ class Context:
         text = self._text
         groups = self._groups([match.span() for match in _STRETCH.finditer(text, low, high)])
         groups = groups[1 if low > 0 else 0 : len(groups) - 1 if high < len(text) else len(groups)]
-        pieces: list[Span] = []
+        pieces: list[Offsets] = []
         at = 0 if low == 0 else None
         for begin, end in groups:
             if at is not None:
@@ -219,9 +239,9 @@ class Context:
             pieces += self._gap(at, high)
         return pieces
 
-    def _groups(self, spans: list[Span]) -> list[Span]:
+    def _groups(self, spans: list[Offsets]) -> list[Offsets]:
         """Stretches, joined where a seam lies between them."""
-        groups: list[Span] = []
+        groups: list[Offsets] = []
         last = ""
         for begin, end in spans:
             stretch = self._text[begin:end]
@@ -232,7 +252,7 @@ class Context:
             last = stretch
         return groups
 
-    def _gap(self, begin: int, end: int) -> list[Span]:
+    def _gap(self, begin: int, end: int) -> list[Offsets]:
         if begin > 0 and self._text[begin : begin + 1] == " ":
             begin += 1
         return [(begin, end)] if begin < end else []

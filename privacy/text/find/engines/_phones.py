@@ -33,6 +33,7 @@ from phonenumbers.phonenumberutil import (
 )
 
 from privacy.text.find.engines._memo import Memo
+from privacy.text.reading.records import Offsets
 
 MOST_TRIES = 65_535
 _DIGIT = re.compile(r"\d")
@@ -41,9 +42,7 @@ _PLUS = re.compile("[+\uff0b]")
 _PLAIN = re.compile(r"[0-9 ()\[\]./-]*")
 _LONGEST_LEAD = 10  # twice a bracket or plus sign with up to four signs of punctuation
 _LONGEST_PLAIN = 250  # the library refuses longer ones
-_NOTHING: tuple[int, int] = (-1, -1)
-
-Span = tuple[int, int]
+_NOTHING: Offsets = (-1, -1)
 
 
 def _described(country_code: int) -> list[PhoneMetadata]:
@@ -164,13 +163,13 @@ class PhoneFinder:
         self._regions = [Region(name) for name in dict.fromkeys(regions)]
         self._fewest = min((region.fewest for region in self._regions), default=MOST_TRIES)
         self._fewest_with_plus = _shortest_international()
-        self._candidates: Memo[str, tuple[Span, ...]] = Memo(capacity)
+        self._candidates: Memo[str, tuple[Offsets, ...]] = Memo(capacity)
         self._digits: Memo[tuple[str, str], bool] = Memo(capacity)
         self._none = (_NOTHING,) * len(self._regions)
 
-    def find(self, text: str) -> set[Span]:
+    def find(self, text: str) -> set[Offsets]:
         """(start, end) of every number of any region. Raises nothing for any text."""
-        found: set[Span] = set()
+        found: set[Offsets] = set()
         tries = 0
         waiting: dict[int, list[int]] = {0: list(range(len(self._regions)))}
         while waiting:
@@ -192,10 +191,10 @@ class PhoneFinder:
     def _leave(
         self,
         regions: list[int],
-        spans: tuple[Span, ...],
+        spans: tuple[Offsets, ...],
         start: int,
         end: int,
-        found: set[Span],
+        found: set[Offsets],
         waiting: dict[int, list[int]],
     ) -> list[int]:
         """Each region goes on behind its own number, or behind the candidate."""
@@ -208,7 +207,7 @@ class PhoneFinder:
             waiting.setdefault(after, []).append(region)
         return []
 
-    def _next(self, text: str, index: int) -> Span | None:
+    def _next(self, text: str, index: int) -> Offsets | None:
         """(start, end) of the first candidate at or after `index`."""
         digit = _DIGIT.search(text, index)
         if digit is None:
@@ -220,7 +219,7 @@ class PhoneFinder:
         second = _SECOND_NUMBER_START_PATTERN.search(text, start, end)
         return start, second.start() if second else end
 
-    def _spans(self, text: str, start: int, end: int) -> tuple[Span, ...]:
+    def _spans(self, text: str, start: int, end: int) -> tuple[Offsets, ...]:
         """For each region, where in the candidate its number lies; `self._none` if no region has one."""
         candidate = text[start:end]
         if len(candidate) < self._fewest and (len(candidate) < self._fewest_with_plus or not _PLUS.search(candidate)):
@@ -233,7 +232,7 @@ class PhoneFinder:
             known = self._candidates.put(key, self._judge(before + text[start:reach], len(before), candidate))
         return known
 
-    def _judge(self, around: str, offset: int, candidate: str) -> tuple[Span, ...]:
+    def _judge(self, around: str, offset: int, candidate: str) -> tuple[Offsets, ...]:
         if len(_SIGN.findall(candidate)) < self._fewest and not _PLUS.search(candidate):
             return self._none
         if library._SLASH_SEPARATED_DATES.search(candidate):
@@ -247,7 +246,7 @@ class PhoneFinder:
         spans = tuple(self._first_number(region, pieces, around, offset) for region in self._regions)
         return self._none if spans == self._none else spans
 
-    def _first_number(self, region: Region, pieces: list[_Piece], around: str, offset: int) -> Span:
+    def _first_number(self, region: Region, pieces: list[_Piece], around: str, offset: int) -> Offsets:
         for piece in pieces:
             if self._is_number(region, piece, around, offset):
                 return piece.offset, piece.offset + len(piece.text)
@@ -266,7 +265,7 @@ class PhoneFinder:
             known = self._digits.put(key, matcher._parse_and_verify(piece.digits, 0) is not None)
         return known
 
-    def _by_library(self, text: str) -> set[Span]:
+    def _by_library(self, text: str) -> set[Offsets]:
         return {
             (match.start, match.end)
             for region in self._regions

@@ -11,7 +11,7 @@ import importlib
 import importlib.metadata
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -55,14 +55,9 @@ def map_labels(labels: Iterable[str], settings: TextSettings) -> dict[str, str]:
     The site's `names_labels` goes before the table. Raises SettingsError for a label in neither, and for one in
     `names_labels` that the model does not have.
     """
-    own = {_plain(label): entity_type for label, entity_type in settings.names_labels.items()}
     given = {label: _plain(label) for label in labels}
-    if absent := sorted(set(own) - set(given.values())):
-        raise SettingsError(
-            f"text.names_labels maps {', '.join(absent)}, which the model of text.names_model does not have",
-            next_step=f"its labels are: {', '.join(sorted(given)) or 'none'}",
-        )
-    mapped = {label: own.get(plain) or _BY_LABEL.get(plain) for label, plain in given.items()}
+    table = _BY_LABEL | _own_labels(given, settings)
+    mapped = {label: table.get(plain) for label, plain in given.items()}
     if unknown := sorted(label for label, entity_type in mapped.items() if entity_type is None):
         raise SettingsError(
             f"nobody says what the model's labels mean: {', '.join(unknown)}",
@@ -70,6 +65,17 @@ def map_labels(labels: Iterable[str], settings: TextSettings) -> dict[str, str]:
             "words may stay",
         )
     return {label: entity_type for label, entity_type in mapped.items() if entity_type not in (None, KEEP)}  # type: ignore[misc]
+
+
+def _own_labels(given: Mapping[str, str], settings: TextSettings) -> dict[str, str]:
+    """The site's `names_labels`, in plain form. Raises SettingsError for one that no plain label of `given` is."""
+    own = {_plain(label): entity_type for label, entity_type in settings.names_labels.items()}
+    if absent := sorted(set(own) - set(given.values())):
+        raise SettingsError(
+            f"text.names_labels maps {', '.join(absent)}, which the model of text.names_model does not have",
+            next_step=f"its labels are: {', '.join(sorted(given)) or 'none'}",
+        )
+    return own
 
 
 def _plain(label: str) -> str:

@@ -29,7 +29,7 @@ _FIRST = ("B-", "S-", "U-")
 
 
 @dataclass(frozen=True)
-class _Token:
+class _TaggedToken:
     """Characters [start, end) of the text as the model sees them; `first`: the label says that a name starts here."""
 
     start: int
@@ -69,8 +69,21 @@ class TransformersNames:
         }
         return sorted(found)
 
-    def _private(self, text: str, window: Any) -> Iterator[_Token]:
+    def _private(self, text: str, window: Any) -> Iterator[_TaggedToken]:
         """The tokens of one window that the model takes for private."""
+        rows = self._probabilities(window)
+        for row, (start, end), special in zip(rows, window.offsets, window.special_tokens_mask, strict=True):
+            while start < end and text[start].isspace():  # some tokenizers count the space before a word to it
+                start += 1
+            private = [(share, at) for at, share in enumerate(row) if self._types[at] is not None]
+            total = sum(share for share, _ in private)
+            if special or start == end or total < self._threshold:
+                continue
+            best = max(private)[1]
+            yield _TaggedToken(start, end, str(self._types[best]), total, self._first[best])
+
+    def _probabilities(self, window: Any) -> list[list[float]]:
+        """Of each token, the probability of each label."""
         import torch
 
         with torch.inference_mode():
@@ -79,21 +92,13 @@ class TransformersNames:
             ).logits[0]
         if not bool(torch.isfinite(logits).all()):
             raise ValueError("the model gives numbers that are not finite")
-        probabilities = logits.double().softmax(-1).tolist()
-        for row, (start, end), special in zip(probabilities, window.offsets, window.special_tokens_mask, strict=True):
-            while start < end and text[start].isspace():  # some tokenizers count the space before a word to it
-                start += 1
-            private = [(share, at) for at, share in enumerate(row) if self._types[at] is not None]
-            total = sum(share for share, _ in private)
-            if special or start == end or total < self._threshold:
-                continue
-            best = max(private)[1]
-            yield _Token(start, end, str(self._types[best]), total, self._first[best])
+        probabilities: list[list[float]] = logits.double().softmax(-1).tolist()
+        return probabilities
 
 
-def _join(text: str, tokens: list[_Token], name: str) -> list[Finding]:
+def _join(text: str, tokens: list[_TaggedToken], name: str) -> list[Finding]:
     """Tokens of one window, in order, as findings: neighbours of one type become one, words become whole."""
-    groups: list[list[_Token]] = []
+    groups: list[list[_TaggedToken]] = []
     for token in tokens:
         if groups and _continues(text, groups[-1][-1], token):
             groups[-1].append(token)
@@ -101,17 +106,22 @@ def _join(text: str, tokens: list[_Token], name: str) -> list[Finding]:
             groups.append([token])
     findings = []
     for group in groups:
-        start, end = group[0].start, group[-1].end
-        while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
-            start -= 1
-        while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
-            end += 1
+        start, end = _whole_words(text, group[0].start, group[-1].end)
         score = max(_models.LEAST_SCORE, min(1.0, *(round(token.probability, 3) for token in group), 1.0))
         findings.append(Finding(start, end, group[0].entity_type, score, name))
     return findings
 
 
-def _continues(text: str, token: _Token, following: _Token) -> bool:
+def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span, as far as the words reach of which it holds a part."""
+    while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
+        start -= 1
+    while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
+        end += 1
+    return start, end
+
+
+def _continues(text: str, token: _TaggedToken, following: _TaggedToken) -> bool:
     between = text[token.end : following.start]
     if between.strip() or "\n" in between or token.entity_type != following.entity_type:
         return False

@@ -171,29 +171,41 @@ def _repeat(paths: _Paths, least: int, most: int, nodes: Any, flags: int, longes
 
 
 def _consume(paths: _Paths, characters: _Characters, longest: int) -> _Paths:
-    if not all(before.lets_begin(first) for before in paths.bare for first in characters.all):
-        raise _AnywhereError
     more = frozenset([begun + character for begun in paths.going for character in characters.later])
     if paths.bare:
-        inner = characters.other and any(before.inner for before in paths.bare)
-        more |= characters.first | (frozenset({_INNER}) if inner else frozenset())
+        more |= _begun(paths.bare, characters)
     over = frozenset([begun for begun in more if len(begun) >= longest])
     return _Paths(going=more - over, done=over)
+
+
+def _begun(bare: frozenset[_Before], characters: _Characters) -> frozenset[str]:
+    """The first symbols of ways that begin with one of `characters`. Raises _AnywhereError inside a run."""
+    if not all(before.lets_begin(first) for before in bare for first in characters.all):
+        raise _AnywhereError
+    inner = characters.other and any(before.inner for before in bare)
+    return characters.first | {_INNER} if inner else characters.first
 
 
 def _guarded(before: _Before, operation: Any, argument: Any, flags: int) -> _Before:
     """What is known of the character before, with what an assertion says of it."""
     if operation is _constants.AT:
         return before._replace(edge=before.edge or argument is _constants.AT_BOUNDARY)
-    behind = argument[0] < 0 and len(argument[1]) > 0 and argument[1][-1][0] in (_constants.LITERAL, _constants.IN)
-    if not behind or (operation is _constants.ASSERT_NOT and len(argument[1]) > 1):
-        return before
-    last, of_last = argument[1][-1]
-    named = _characters(last, of_last, flags).all
-    barred = named if operation is _constants.ASSERT_NOT else _EVERY - named
+    barred = _barred(operation, argument, flags)
     return before._replace(
         no_letter=before.no_letter or barred >= _LETTERS, no_digit=before.no_digit or barred >= _DIGITS
     )
+
+
+def _barred(operation: Any, argument: Any, flags: int) -> frozenset[str]:
+    """The known characters that an assertion lets not stand right before a match; none if it does not tell."""
+    direction, nodes = argument
+    if direction > 0 or not nodes or (operation is _constants.ASSERT_NOT and len(nodes) > 1):
+        return frozenset()
+    last, of_last = nodes[-1]
+    if last not in (_constants.LITERAL, _constants.IN):
+        return frozenset()
+    named = _characters(last, of_last, flags).all
+    return named if operation is _constants.ASSERT_NOT else _EVERY - named
 
 
 class _Characters:

@@ -144,19 +144,21 @@ def _machine(match: re.Match[str]) -> bool:
     whole, rest = sentence(match), before(match) + after(match)
     if _says(match, "voice", "speaker", "speech"):
         return not _DICTATED.search(whole) or bool(_BY_VOICE.search(rest))
-    known = bool(_IDENTIFIES.search(rest))
+    return bool(_IDENTIFIES.search(rest)) or not _means_medicine(match, whole, rest)
+
+
+def _means_medicine(match: re.Match[str], whole: str, rest: str) -> bool:
+    """Whether a sentence that names no identity most likely speaks of an organ, a test or a lens."""
     if _says(match, "match", " code") or (_says(match, "template") and _LENS.search(rest)):
-        return known
+        return True
     if _says(match, "biometric"):
-        return known or not _MEASURES.search(whole)
+        return bool(_MEASURES.search(whole))
     if _says(match, "face recogn", "facial recogn", "facial identif", "face match", "facial match"):
-        return known or not _FACES.search(whole)
+        return bool(_FACES.search(whole))
     if _says(match, "vein", "vascular", "gait ", "eye", "hand ", "heartbeat", "digit", "wrist", "ear "):
-        return known or (
-            not _VEINS.search(whole)
-            and _says(match, "geometry", "recogni", "authent", "verif", "palm vein", "palm-vein")
-        )
-    return True
+        checks = _says(match, "geometry", "recogni", "authent", "verif", "palm vein", "palm-vein")
+        return not checks or bool(_VEINS.search(whole))
+    return False
 
 
 def _read(match: re.Match[str]) -> bool:

@@ -81,25 +81,28 @@ class Names:
             token = tokens[position]
             if token.start >= end or not (token.capital or token.particle):
                 break
-            blocked = token.plain in (self._function_words if rule.trusts_first and not run else self._no_name)
-            if not blocked or token.initial or token.particle:
+            if not self._is_blocked(token, trusted=rule.trusts_first and not run):
                 run.append(position)
             elif run or not rule.skips_blocked:
                 break
-        while run and tokens[run[-1]].particle and len(run) > 1:
-            run.pop()
-        return run
+        return _without_last_particles(tokens, run)
+
+    def _is_blocked(self, token: Token, *, trusted: bool) -> bool:
+        """Whether the word is no name; one that its cue makes us trust is none only if it is a function word."""
+        if token.initial or token.particle:
+            return False
+        return token.plain in (self._function_words if trusted else self._no_name)
 
     def _suffices(self, rule: cues.CueRule, run: list[Token], prose: bool) -> bool:
         """Whether the words of a possible name are what its cue asks for."""
-        words = len([token for token in run if not token.initial and not token.particle])
-        pair = words >= 2
-        listed = any(self._is_listed(token) for token in run)
-        if not words or ((rule.needs_support or prose) and not (listed or (pair and not rule.needs_pair))):
+        words = _full_words(run)
+        if words < (2 if rule.needs_pair else 1):
             return False
-        if rule.needs_pair and not pair:
+        if rule.needs_list and not any(token.plain in self._last for token in run):
             return False
-        return not rule.needs_list or any(token.plain in self._last for token in run)
+        if not (rule.needs_support or prose):
+            return True
+        return (words >= 2 and not rule.needs_pair) or any(map(self._is_listed, run))
 
     # Rules of lists: the words themselves are names.
 
@@ -127,15 +130,25 @@ class Names:
             token = tokens[i]
             alone = not any(self._may_be_name(tokens[j]) for j in run if abs(i - j) == 1)
             if self._is_first_name(token, alone=alone):
-                end = self._extend(tokens, i, run[-1])
-                if end > i or not token.shouted:
-                    yield i, end, 0.8 if end > i else 0.5
-                comma = self._before_comma(text, tokens, i)
-                if comma is not None:
-                    yield comma, end, 0.7
+                yield from self._from_first_name(text, tokens, i, run[-1])
             elif self._looks_foreign(token) or (token.plain in self._last and self._backs(tokens, i, run)):
-                before = i - 2 if i > run[0] + 1 and tokens[i - 1].initial else i - 1
-                yield (before if before >= run[0] and self._may_be_name(tokens[before]) else i), i, 0.5
+                yield self._with_word_before(tokens, i, run[0]), i, 0.5
+
+    def _from_first_name(
+        self, text: str, tokens: list[Token], first: int, last: int
+    ) -> Iterator[tuple[int, int, float]]:
+        """The name that the first name at `first` begins, and with a surname before a comma."""
+        end = self._extend(tokens, first, last)
+        if end > first or not tokens[first].shouted:
+            yield first, end, 0.8 if end > first else 0.5
+        comma = self._before_comma(text, tokens, first)
+        if comma is not None:
+            yield comma, end, 0.7
+
+    def _with_word_before(self, tokens: list[Token], index: int, first: int) -> int:
+        """Where a name begins whose surname stands at `index`: one word before it, or an initial and a word."""
+        before = index - 2 if index > first + 1 and tokens[index - 1].initial else index - 1
+        return before if before >= first and self._may_be_name(tokens[before]) else index
 
     def _uncapitalised(self, text: str, tokens: list[Token], index: int) -> Iterator[tuple[int, int, float]]:
         """A listed first name and a listed surname in lower case, as hurried people type: 'maria lopez'."""
@@ -190,6 +203,18 @@ class Names:
 
     def _is_listed(self, token: Token) -> bool:
         return token.plain in self._first or token.plain in self._last
+
+
+def _without_last_particles(tokens: list[Token], run: list[int]) -> list[int]:
+    length = len(run)
+    while length > 1 and tokens[run[length - 1]].particle:
+        length -= 1
+    return run[:length]
+
+
+def _full_words(run: list[Token]) -> int:
+    """How many words of a possible name are neither initials nor particles."""
+    return sum(not (token.initial or token.particle) for token in run)
 
 
 def build(settings: TextSettings) -> Names:

@@ -9,8 +9,9 @@ one span.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
@@ -65,21 +66,16 @@ def decode(
     nothing: list[float] = probabilities[:, 0].tolist()
     beginning: list[list[float]] = probabilities[:, 1::2].tolist()
     inner: list[list[float]] = probabilities[:, 2::2].tolist()
-    open_label, close, at, last = "", False, 0, len(offsets)
-    for match in _WORD.finditer(segment):
+    open_label, close = "", False
+    for match, pieces in _words(segment, offsets):
         start, end = match.span()
-        first = at
-        while at < last and offsets[at][0] < end:
-            at += 1
-        if first == at:
-            continue
-        least = min(nothing[first:at])
+        least = min(nothing[pieces])
         limit = threshold(match.group())
         close |= -MARGIN < least - limit < MARGIN
         if least >= limit:
             open_label = ""
             continue
-        word = _called(beginning[first:at], inner[first:at], least)
+        word = _called(beginning[pieces], inner[pieces], least)
         close |= word.close
         broken = word.label == open_label and segment[spans[-1].end : start] != ""
         close |= broken and word.may_begin
@@ -89,6 +85,17 @@ def decode(
             spans.append(Span(start, end, word.label, word.score))
         open_label = word.label
     return [kept for span in spans if (kept := _trimmed(segment, span)) is not None], close
+
+
+def _words(segment: str, offsets: Sequence[tuple[int, int]]) -> Iterator[tuple[re.Match[str], slice]]:
+    """Each word that has pieces of its own, and which ones."""
+    at, last = 0, len(offsets)
+    for match in _WORD.finditer(segment):
+        first, end = at, match.end()
+        while at < last and offsets[at][0] < end:
+            at += 1
+        if first < at:
+            yield match, slice(first, at)
 
 
 def _called(beginning: Sequence[Sequence[float]], inner: Sequence[Sequence[float]], nothing: float) -> _Word:
@@ -109,11 +116,15 @@ def _called(beginning: Sequence[Sequence[float]], inner: Sequence[Sequence[float
 
 def _trimmed(segment: str, span: Span) -> Span | None:
     """The span without marks at its ends that belong to no name; None where nothing is left."""
-    start, end = span.start, span.end
-    while start < end and (segment[start] in _LEADING or segment[start].isspace()):
-        start += 1
-    while end > start and (segment[end - 1] in _TRAILING or segment[end - 1].isspace()):
-        end -= 1
-    if end > start and segment[end - 1] in ")]" and not any(c in "([" for c in segment[start:end]):
-        end -= 1
-    return Span(start, end, span.label, span.score) if any(c.isalnum() for c in segment[start:end]) else None
+    words = segment[span.start : span.end]
+    start = span.start + _marks(words, _LEADING)
+    words = segment[start : span.end]
+    words = words[: len(words) - _marks(reversed(words), _TRAILING)]
+    if words.endswith((")", "]")) and "(" not in words and "[" not in words:
+        words = words[:-1]
+    return Span(start, start + len(words), span.label, span.score) if any(map(str.isalnum, words)) else None
+
+
+def _marks(characters: Iterable[str], marks: frozenset[str]) -> int:
+    """How many of `characters` come before the first one that is neither white space nor one of `marks`."""
+    return sum(1 for _ in takewhile(lambda c: c in marks or c.isspace(), characters))
