@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from client.commands.rehearsal import Records, Rehearsal, rehearse
-from client.data.corpus import Corpus, CorpusReport, load_corpus
-from client.data.splits import SPLITS, Split
-from client.data.unit_table import unit_table
+from client.data.chain import AnonymizingChain, StageProgress
+from client.data.corpus import Corpus, CorpusReport
 from client.learning.model.pretrained import PACKAGED_DIGEST, load_packaged, load_pretrained, pretrained_digest
 from client.review import refused_rows
 from client.settings.policy import PolicySection
@@ -28,7 +27,6 @@ from privacy.text import self_check
 from privacy.text.reading.records import AnonymizedRecord, TextRow
 from privacy.text.report import AnonymizationReport
 
-Progress = Callable[[str, int, int], None]
 Sections = dict[str, dict[str, Json]]
 
 REHEARSED_NOTES = 60
@@ -52,7 +50,7 @@ class Checked:
 
 
 def examine(
-    folder: SiteFolder, site_key: SecretSeed | None, progress: Progress, wanted: Wanted | None = None
+    folder: SiteFolder, site_key: SecretSeed | None, progress: StageProgress, wanted: Wanted | None = None
 ) -> Checked:
     """What is to be mended, corpus, anonymization, a rehearsal of self-check and task, models and policy, by title.
 
@@ -60,8 +58,7 @@ def examine(
     rows are listed in the site's reports. Raises what reading raises: SettingsError, AnonymizationError, IntegrityError
     for a model whose digest is another.
     """
-    key = secrets.token_bytes(SEED_BYTES) if site_key is None else site_key.derive("split").expose("split")
-    corpus = load_corpus(folder, key, None if site_key is None else unit_table(folder, site_key))
+    corpus = AnonymizingChain(folder, site_key).corpus()
     refused_rows.write_list(folder, corpus.refused)
     sections: Sections = {"to mend": dict(refused_rows.to_mend(folder, corpus)), "files": _files(corpus)}
     sections["corpus"] = _flat(corpus.report.as_json()) | _listed(folder, corpus)
@@ -105,8 +102,7 @@ def _listed(folder: SiteFolder, corpus: Corpus) -> dict[str, Json]:
 
 def _as_read(corpus: Corpus) -> Records:
     """The rows as records, not anonymized: to try a task's labels, in memory, before the site has keys."""
-    by_split: dict[Split, tuple[TextRow, ...]] = {"train": corpus.train, "dev": corpus.dev, "test": corpus.test}
-    return {split: [_record(row) for row in by_split[split]] for split in SPLITS}
+    return {split: [_record(row) for row in rows] for split, rows in corpus.by_split.items()}
 
 
 def _record(row: TextRow) -> AnonymizedRecord:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from privacy.commandline.terminal import warn
 
 if TYPE_CHECKING:
-    from client.data.corpus_view import Progress
+    from client.data.chain import StageProgress
 
 
-def progress_line(*, quiet: bool = False) -> Progress:
+def progress_line(*, quiet: bool = False) -> StageProgress:
     """Tells every tenth of a long work on stderr: readable in a terminal and in a service's journal alike.
 
     Nothing if it is to be `quiet`.
@@ -36,7 +36,7 @@ def progress_line(*, quiet: bool = False) -> Progress:
 
 
 @contextmanager
-def telling_progress() -> Iterator[Progress]:
+def telling_progress() -> Iterator[StageProgress]:
     """A bar on stderr where somebody looks; every tenth as a line where nobody does."""
     if not sys.stderr.isatty():
         yield progress_line()

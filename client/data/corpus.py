@@ -88,6 +88,11 @@ class Corpus:
         """All kept rows, split by split."""
         return self.train + self.dev + self.test
 
+    @property
+    def by_split(self) -> Mapping[Split, tuple[TextRow, ...]]:
+        """The kept rows of each split."""
+        return {"train": self.train, "dev": self.dev, "test": self.test}
+
     def __repr__(self) -> str:
         return "Corpus(hidden)"
 

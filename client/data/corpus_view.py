@@ -9,30 +9,23 @@ end the command, as too many of them end a training.
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from client.data.corpus import CorpusReport, load_corpus, nothing_left
+from client.data.chain import AnonymizingChain, StageProgress
+from client.data.corpus import CorpusReport, nothing_left
 from client.data.splits import Split
-from client.data.unit_table import unit_table
 from client.settings.site_settings import SiteFolder
 from privacy.base.identifiers import Digest
-from privacy.base.randomness import SEED_BYTES, SecretSeed
+from privacy.base.randomness import SecretSeed
 from privacy.dp.params import Unit
 from privacy.text.anonymize import Anonymizer
-from privacy.text.find import engines
 from privacy.text.reading.records import AnonymizedRecord, Finding, TextRow
-from privacy.text.replace.surrogates.keyed import SurrogateKey
 from privacy.text.report import AnonymizationReport
-from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
-
-Progress = Callable[[str, int, int], None]
-"""What is being done, rows done, rows in all."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,7 +89,7 @@ class CorpusView:
     def _is_used(self, at: int) -> bool:
         return self.findings(at) is not None
 
-    def anonymize(self, progress: Progress) -> tuple[list[AnonymizedRecord], AnonymizationReport]:
+    def anonymize(self, progress: StageProgress) -> tuple[list[AnonymizedRecord], AnonymizationReport]:
         """All rows at once, by as many workers as the settings say. However many are refused, there is a report."""
         rows = [row for _, row in self.rows]
         return self._anonymizer.run(rows, lambda done, total: progress("anonymizing", done, total))
@@ -121,31 +114,17 @@ def open_texts(folder: SiteFolder, site_key: SecretSeed | None, *, workers: int 
     Without `site_key` (it has not enrolled) the split is drawn for this once and nothing is cached. Raises what reading
     and loading raise: SettingsError, AnonymizationError; and SettingsError where no row is left.
     """
-    key = site_key or SecretSeed(secrets.token_bytes(SEED_BYTES))
-    units = None if site_key is None else unit_table(folder, key)
-    corpus = load_corpus(folder, key.derive("split").expose("split"), units)
+    chain = AnonymizingChain(folder, site_key)
+    corpus = chain.corpus()
     if not corpus.rows:
         raise nothing_left(corpus.report)
-    text = folder.settings.text
-    engine = engines.load(text)
-    lenient = text.model_copy(update={"max_refused_fraction": 1.0} | ({} if workers is None else {"workers": workers}))
-    parts: tuple[tuple[Split, tuple[TextRow, ...]], ...] = (
-        ("train", corpus.train),
-        ("dev", corpus.dev),
-        ("test", corpus.test),
-    )
-    rows = tuple((split, row) for split, held in parts for row in held)
-    with nullcontext() if site_key is None else _cache(folder, site_key) as cache:
-        surrogates = SurrogateKey(key.derive("surrogates").expose("surrogates"), folder.settings.policy.unit)
-        anonymizer = Anonymizer(engine, lenient, cache, surrogates)
-        yield CorpusView(rows, corpus.report, engine.fingerprint, modes(text), folder.settings.policy.unit, anonymizer)
+    rows = tuple((split, row) for split, held in corpus.by_split.items() for row in held)
+    text, unit = folder.settings.text, folder.settings.policy.unit
+    with chain.anonymizer(workers=workers) as anonymizer:
+        yield CorpusView(rows, corpus.report, anonymizer.engine_fingerprint, modes(text), unit, anonymizer)
 
 
 def modes(settings: TextSettings) -> str:
     """The replacement in a few words: the default, and each type that has another mode."""
     others = (f"{kind} {mode}" for kind, mode in sorted(settings.replacement.by_type.items()))
     return ", ".join([settings.replacement.default, *others])
-
-
-def _cache(folder: SiteFolder, site_key: SecretSeed) -> SpanCache:
-    return SpanCache(folder.spans, site_key.derive("span-cache").expose("span cache"))

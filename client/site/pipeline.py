@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from client.data.corpus import CorpusReport, load_corpus
+from client.data.chain import AnonymizingChain, StageProgress
+from client.data.corpus import CorpusReport
 from client.data.naming import split_of_site
 from client.data.splits import SPLITS, Split
-from client.data.unit_table import unit_table
 from client.learning import tasks
 from client.learning.model import device
 from client.learning.model.model import SharedBert, build, load_arrays, trainable_arrays
@@ -40,16 +40,9 @@ from privacy.dp.reservations import PinnedSplit
 from privacy.dp.training import StepRecord
 from privacy.protocol.outline import RunOutline
 from privacy.protocol.plans import EvaluationPlan, RoundPlan
-from privacy.text.anonymize import Anonymizer
-from privacy.text.find import engines
 from privacy.text.reading.records import AnonymizedRecord, TextRow
-from privacy.text.replace.surrogates.keyed import SurrogateKey
 from privacy.text.report import AnonymizationReport, commitment
-from privacy.text.run.cache import SpanCache
 from privacy.update.delta import ModelContract, flatten, unflatten
-
-Progress = Callable[[str, int, int], None]
-"""What is being done ("anonymizing", "reading"), rows done, rows in all."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,7 +108,7 @@ class SitePipeline:
     """The site's texts and models in this process. `site_key` keys split, cache, surrogates and choice of dev notes."""
 
     def __init__(
-        self, folder: SiteFolder, site_key: SecretSeed, progress: Progress = lambda what, done, total: None
+        self, folder: SiteFolder, site_key: SecretSeed, progress: StageProgress = lambda what, done, total: None
     ) -> None:
         self._folder, self._settings, self._key = folder, folder.settings, site_key
         self.progress = progress
@@ -134,20 +127,11 @@ class SitePipeline:
         return self._anonymized
 
     def _anonymize(self) -> Anonymized:
-        units = unit_table(self._folder, self._key)
-        corpus = load_corpus(self._folder, self._key.derive("split").expose("split"), units)
-        by_split: dict[Split, tuple[TextRow, ...]] = {"train": corpus.train, "dev": corpus.dev, "test": corpus.test}
-        rows = [row for split in SPLITS for row in by_split[split]]
-        # A row that cannot be anonymized costs itself: a share of such rows that may not be passed would let one row
-        # decide about all the others, and the coordinator would see it. `check` and the reports say it here instead.
-        lenient = self._settings.text.model_copy(update={"max_refused_fraction": 1.0})
-        engine = engines.load(lenient)
-        cache_key = self._key.derive("span-cache").expose("span cache")
-        with SpanCache(self._folder.spans, cache_key) as cache:
-            key = SurrogateKey(self._key.derive("surrogates").expose("surrogates"), self._settings.policy.unit)
-            anonymizer = Anonymizer(engine, lenient, cache, key)
-            records, report = anonymizer.run(rows, lambda done, total: self.progress("anonymizing", done, total))
-        return Anonymized(_by_split(by_split, records), corpus.report, report)
+        chain = AnonymizingChain(self._folder, self._key)
+        corpus = chain.corpus()
+        with chain.anonymizer() as anonymizer:
+            records, report = anonymizer.run(corpus.rows, lambda done, total: self.progress("anonymizing", done, total))
+        return Anonymized(_by_split(corpus.by_split, records), corpus.report, report)
 
     def without_data(self) -> SitePipeline:
         """What this site would work with if it had no rows at all: it trains and counts all the same."""

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from client.data.chain import StageProgress
 from client.enrolment import own_enrolment, site_key_if_any
 from client.learning.model import device
 from client.settings.site_settings import SiteFolder
 from client.site import guard
 from client.site.attempts import Attempt, Computation, computation, records_digest
 from client.site.payload import encode_update
-from client.site.pipeline import Progress, SitePipeline
+from client.site.pipeline import SitePipeline
 from client.site.state import SiteState
 from privacy.base.canonical import digest_of
 from privacy.base.errors import CollabError, ContractError, IntegrityError
@@ -100,7 +101,7 @@ class _Settled:
 class Replay:
     """The rounds of one site, to be trained again. `progress` is told of rows."""
 
-    def __init__(self, folder: SiteFolder, progress: Progress = lambda what, done, total: None) -> None:
+    def __init__(self, folder: SiteFolder, progress: StageProgress = lambda what, done, total: None) -> None:
         self._folder, self._progress = folder, progress
 
     def round(self, run_id: RunId, server_round: int, model: Path | None = None) -> Replayed:

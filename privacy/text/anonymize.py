@@ -65,6 +65,11 @@ class Anonymizer:
         settings = settings or TextSettings()
         return cls(engines.load(settings), settings, cache, key)
 
+    @property
+    def engine_fingerprint(self) -> Digest:
+        """Names all that finds: it changes with anything that may change a finding."""
+        return self._engine.fingerprint
+
     def run(
         self, rows: Iterable[TextRow], progress: Progress | None = None
     ) -> tuple[list[AnonymizedRecord], AnonymizationReport]:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from client.data.corpus import load_corpus
+from client.data.chain import AnonymizingChain
 from client.data.splits import Split
 from client.learning import tasks
 from client.learning.model.model import SharedBert
@@ -32,7 +32,7 @@ from client.site.pipeline import Anonymized, SitePipeline
 from privacy.base.identifiers import HexBytes
 from privacy.base.randomness import SecretSeed
 from privacy.protocol.plans import TaskPlan
-from privacy.text.reading.records import AnonymizedRecord, TextRow
+from privacy.text.reading.records import AnonymizedRecord
 from privacy.text.report import AnonymizationReport
 from privacy.update.delta import ModelContract
 from simulations.benchmarks.texts import Texts
@@ -118,14 +118,13 @@ class SharedPipeline(SitePipeline):
         self._activations = activations
 
     def _anonymize(self) -> Anonymized:
-        corpus = load_corpus(self._folder, self._key.derive("split").expose("split"))
-        by_split: dict[Split, Sequence[TextRow]] = {"train": corpus.train, "dev": corpus.dev, "test": corpus.test}
-        records: dict[Split, tuple[AnonymizedRecord, ...]] = {
+        corpus = AnonymizingChain(self._folder, self._key).corpus()
+        records = {
             split: tuple(
                 AnonymizedRecord(row.record_id, row.text, row.label, row.patient_id, (), spans=row.spans)
                 for row in rows
             )
-            for split, rows in by_split.items()
+            for split, rows in corpus.by_split.items()
         }
         kept = sum(len(rows) for rows in records.values())
         fingerprint = str(self._activations.texts.facts["engine"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from client.data.corpus_view import open_texts
 from client.learning.training import features
 from client.site.pipeline import SitePipeline
 from privacy.base.errors import CollabError
@@ -84,6 +85,18 @@ def test_surrogates_follow_the_sites_key_and_agree_within_a_patient(make_clinic:
     assert len({name for _, name in named}) > 6
     assert not any("Lambertine" in record.text for record in (*one, *other))
     assert {(record.patient_id, record.text.split(",")[0]) for record in other} != named
+
+
+def test_what_is_shown_of_each_row_is_byte_for_byte_what_is_trained_on(make_clinic: MakeClinic) -> None:
+    """Surrogates follow from the key and from all rows of a patient: two builders would part here first."""
+    clinic = make_clinic(text={"replacement": {"default": "surrogate"}})
+    path = clinic.folder.data_files[0]
+    path.write_text(path.read_text().replace('"text": "', '"text": "Dr. Quenby Zorblatt on 3 April 2019: '))
+    trained = {record.record_id: record for record in pipeline(clinic).all_records()}
+    with open_texts(clinic.folder, clinic.site.identity.site_key) as texts:
+        shown = [texts.show(at).record for at in range(len(texts.rows))]
+    assert all(record is not None and record.findings for record in shown)
+    assert {record.record_id: record for record in shown if record is not None} == trained
 
 
 def test_a_contract_follows_from_all_that_a_plan_says_and_not_from_the_digest_it_names(make_clinic: MakeClinic) -> None:
