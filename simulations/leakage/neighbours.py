@@ -52,13 +52,19 @@ GONE: Final = "the one who leaves"
 
 
 @dataclass(frozen=True)
-class Distance:
-    """How far one pair's sums are apart, as a share of the bound: above 1 the proof does not hold."""
+class PairSetting:
+    """What a pair of corpora is trained under: a task, a scope, and units of which a step takes `notes` rows."""
 
     task: str
     scope: Scope
     unit: Unit
     notes: int
+
+
+@dataclass(frozen=True)
+class Distance(PairSetting):
+    """How far one pair's sums are apart, as a share of the bound: above 1 the proof does not hold."""
+
     share: float
 
 
@@ -70,7 +76,7 @@ def distances(pretrained: Pretrained, words: Sequence[str], pairs: int, seed: in
             for number in range(pairs):
                 notes = (1, 3)[(number + len(name)) % 2]
                 unit: Unit = "patient" if notes > 1 or random.random() < 0.7 else "record"
-                share = _share(pretrained, words, random, name, scope, unit, notes)
+                share = _share(pretrained, words, random, PairSetting(name, scope, unit, notes))
                 yield Distance(name, scope, unit, notes, share)
 
 
@@ -79,14 +85,12 @@ def worst(pretrained: Pretrained, words: Sequence[str], pairs: int, seed: int) -
     return max(distances(pretrained, words, pairs, seed), key=lambda one: one.share)
 
 
-def _share(
-    pretrained: Pretrained, words: Sequence[str], random: Random, name: str, scope: Scope, unit: Unit, notes: int
-) -> float:
+def _share(pretrained: Pretrained, words: Sequence[str], random: Random, setting: PairSetting) -> float:
     patients = [f"p{at}" for at in range(random.randint(3, 8))]
     rows = [patient for patient in patients for _ in range(random.randint(1, 5))]
-    rows += [GONE] * (1 if unit == "record" else random.randint(1, 5))
+    rows += [GONE] * (1 if setting.unit == "record" else random.randint(1, 5))
     random.shuffle(rows)
-    records = [_record(name, number, patient, words, random) for number, patient in enumerate(rows)]
+    records = [_record(setting.task, number, patient, words, random) for number, patient in enumerate(rows)]
     params = PrivacyParams(
         sample_rate=random.choice(["1", "0.7"]),
         noise_multiplier=NOISE,
@@ -94,15 +98,15 @@ def _share(
         target_epsilon="8",
         target_delta="0.00001",
         num_steps=STEPS,
-        unit=unit,
-        notes_per_unit=notes,
+        unit=setting.unit,
+        notes_per_unit=setting.notes,
     )
     secret, public = SecretSeed(random.randbytes(32)), PublicSeed(random.randbytes(32))
     size, steeper = random.choice([4, 8, 16]), random.choice([1.0, 30.0, 300.0])
 
     def released(kept: Sequence[AnonymizedRecord]) -> NDArray[np.float64]:
-        model = _model(pretrained, name, scope, public, steeper)
-        examples = prepare(kept, _plan(name), model, pretrained)
+        model = _model(pretrained, setting, public, steeper)
+        examples = prepare(kept, _plan(setting.task), model, pretrained)
         return _released(model, examples, params, secret, size)
 
     both = released(records), released([record for record in records if record.patient_id != GONE])
@@ -129,8 +133,9 @@ def _plan(name: str) -> TaskPlan:
     return TaskPlan.model_validate({"name": name, "max_tokens": 24, **PLANS[name]})
 
 
-def _model(pretrained: Pretrained, name: str, scope: Scope, public: PublicSeed, steeper: float) -> SharedBert:
+def _model(pretrained: Pretrained, setting: PairSetting, public: PublicSeed, steeper: float) -> SharedBert:
     """The model at its start, its head `steeper` times as steep."""
+    scope, plan = setting.scope, _plan(setting.task)
     some, lora = scope in ("top", "lora", "bitfit"), scope == "lora"
     training = TrainingPlan(
         scope=scope,
@@ -145,7 +150,7 @@ def _model(pretrained: Pretrained, name: str, scope: Scope, public: PublicSeed, 
         dropout="0.1",
         physical_batch_size=16,
     )
-    model = build(pretrained, training, tasks.load(name).heads(_plan(name)), public, torch.device("cpu"))
+    model = build(pretrained, training, tasks.load(plan.name).heads(plan), public, torch.device("cpu"))
     if model.trainable.classifier is not None:
         with torch.no_grad():
             model.trainable.classifier.weight.mul_(steeper)

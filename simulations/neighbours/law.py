@@ -16,7 +16,8 @@ import numpy as np
 from privacy.protocol.messages import SignedMessage
 from privacy.update.quantize import decode
 from simulations.neighbours.cases import Case
-from simulations.neighbours.world import BUCKET, CLIP, SCALE_LOG2, SITE, Answers, World
+from simulations.neighbours.plans import BUCKET, CLIP, SCALE_LOG2, SITE
+from simulations.neighbours.world import Answers, World
 
 NOISED: Final = {
     "site_hello": frozenset[str](),

@@ -33,27 +33,21 @@ from privacy.base.canonical import digest_of
 from privacy.base.identifiers import Digest, sha256
 from privacy.base.randomness import PublicSeed
 from privacy.commandline.settings_file import render
-from privacy.dp.params import PrivacyParams
-from privacy.protocol.anonymization_check import IDENTIFIERS, AnonymizationPlan, SelfCheck
+from privacy.protocol.anonymization_check import IDENTIFIERS, SelfCheck
 from privacy.protocol.delivery import Delivery
-from privacy.protocol.entries import AuditEntry, EvaluationPlanned, RoundPlanned, RunOpened
+from privacy.protocol.entries import AuditEntry, RunOpened
 from privacy.protocol.mechanism import MechanismCheck, passed
 from privacy.protocol.messages import COORDINATOR, Header, Phase, SignedMessage, seal
 from privacy.protocol.outline import RunOutline
-from privacy.protocol.plans import CohortMember, EncodingPlan, EvaluationPlan, RoundPlan, TaskPlan, TrainingPlan
+from privacy.protocol.plans import TaskPlan, TrainingPlan
 from privacy.text.find import engines
 from privacy.text.settings import TextSettings
 from privacy.update.delta import ModelContract, model_bytes, model_vector
-from simulations.neighbours.cases import LABELS, MAX_WEIGHT, SEVERAL, TASKS, Case, note, placed, target_lines
+from simulations.neighbours.cases import LABELS, MAX_WEIGHT, TASKS, Case, note, placed, target_lines
+from simulations.neighbours.plans import BUCKET, NOISE, SITE, HostilePlans, task_of, training_of
 from simulations.tiny_bert import write_tiny_bert
 
-SITE: Final = "clinic"
 SEED: Final = PublicSeed(b"\x11" * 32)
-BUCKET: Final = 8
-NOISE: Final = "40"
-CLIP: Final = "1"
-SCALE_LOG2: Final = 20
-UPDATE_CLIP: Final = "4"
 ORIGIN_BLOCK: Final = 400
 """Tries of one journal: a log of many thousand entries would only be slow."""
 CHECK: Final = SelfCheck(notes=2, recall={}, engine_fingerprint="0" * 64)
@@ -219,58 +213,16 @@ class World:
 
     def _messages(self, case: Case, settings: SiteSettings) -> tuple[SignedMessage, SignedMessage]:
         """The opening, and the plan with its hostile model."""
-        labels: tuple[str, ...] = LABELS
-        if case.labels_lack != "none":
-            lacking = LABELS[100 % 3] if case.labels_lack == "the target's" else LABELS[101 % 3]
-            labels = tuple(label for label in LABELS if label != lacking)
-        task, training = _task(case, labels), _training(case)
+        task, training, run_id = task_of(case), training_of(case), f"run-{self._tries}"
         contract, first = self._described(task, training)
-        run_id, vector = f"run-{self._tries}", placed(model_vector(contract, first), case)
-        payload = model_bytes(contract, vector)
-        private = _private(case)
-        shared = {
-            "task": task,
-            "pretrained_digest": contract.pretrained_digest,
-            "tokenizer_digest": contract.tokenizer_digest,
-            "training": training,
-            "unit": "patient",
-        }
-        rounds = {
-            "planned_rounds": 1,
-            "min_sites": 1,
-            "sample_rate": case.sample_rate,
-            "num_steps": case.num_steps,
-            "privacy": private,
-            "update_clip_norm": UPDATE_CLIP,
-            "encoding": EncodingPlan(dtype="int32", scale_log2=SCALE_LOG2),
-            "aggregation": "weighted_sum",
-            "anonymization": AnonymizationPlan(self_check_notes=2, min_recall={}),
-            "server_momentum": None,
-        }
-        counting = {"target_delta": private.target_delta, "figures": case.figures}
-        outline = RunOutline.model_validate(
-            shared | rounds | counting | {"evaluate_every": 1, "evaluation_noise_multiplier": NOISE}
-        )
-        opened = self._opened(contract, first, outline, settings)
-        named = {
-            "run_id": run_id,
-            "public_seed": "00" * 32,
-            "contract_digest": digest_of(contract),
-            "model_digest": sha256(payload),
-        }
-        if case.phase == "update":
-            cohort = {SITE: CohortMember(weight=1, size_bucket=BUCKET)}
-            plan = RoundPlan.model_validate(shared | rounds | named | {"server_round": 1, "cohort": cohort})
-            body: RoundPlanned | EvaluationPlanned = RoundPlanned(plan=plan)
-        else:
-            asked = shared | counting | named | {"server_round": 0, "sites": (SITE,), "noise_multiplier": NOISE}
-            body = EvaluationPlanned(plan=EvaluationPlan.model_validate(asked))
-        number = body.plan.server_round
-        (opening,) = self._journal.append(run_id, 0, opened)
+        payload = model_bytes(contract, placed(model_vector(contract, first), case))
+        hostile = HostilePlans(case, task, training, contract)
+        (opening,) = self._journal.append(run_id, 0, self._opened(contract, first, hostile.outline(), settings))
         hello = self._message(opening, "hello", 0)
-        (planned,) = self._journal.append(run_id, number, body)
+        planned = hostile.planned(run_id, sha256(payload))
+        (entry,) = self._journal.append(run_id, planned.plan.server_round, planned)
         phase: Phase = "update" if case.phase == "update" else "evaluate"
-        return hello, self._message(planned, phase, opening.index + 1, payload)
+        return hello, self._message(entry, phase, opening.index + 1, payload)
 
     def _opened(self, contract: ModelContract, first: bytes, outline: RunOutline, settings: SiteSettings) -> RunOpened:
         roster = {SITE: self._roster.model_copy(update={"policy_digest": settings.policy_digest})}
@@ -316,46 +268,6 @@ class World:
     def close(self) -> None:
         """Release the log."""
         self._journal.close()
-
-
-def _task(case: Case, labels: tuple[str, ...]) -> TaskPlan:
-    said = TASKS[case.task] | ({"labels": labels} if TASKS[case.task]["labels"] else {})
-    if case.task == "regression":
-        said = said | {"value_range": case.value_range}
-    counted = case.counted if case.task in SEVERAL and case.counted > 1 else None
-    each = 1 if counted and case.task == "multi_label" else None
-    return TaskPlan(name=case.task, max_tokens=case.max_tokens, counted=counted, counted_per_label=each, **said)
-
-
-def _training(case: Case) -> TrainingPlan:
-    layers = 1 if case.scope in ("top", "lora", "bitfit") else 0
-    return TrainingPlan(
-        scope=case.scope,  # type: ignore[arg-type]
-        top_layers=layers,
-        lora_rank=2 if case.scope == "lora" else 0,
-        lora_alpha=2 if case.scope == "lora" else 0,
-        optimizer=case.optimizer,  # type: ignore[arg-type]
-        learning_rate=case.learning_rate,
-        head_learning_rate=case.learning_rate,
-        momentum="0",
-        weight_decay="0",
-        dropout=case.dropout,
-        physical_batch_size=8,
-    )
-
-
-def _private(case: Case) -> PrivacyParams:
-    return PrivacyParams(
-        sample_rate=case.sample_rate,
-        noise_multiplier=NOISE,
-        max_grad_norm=CLIP,
-        target_epsilon="8",
-        target_delta="0.001",
-        num_steps=case.num_steps,
-        unit="patient",
-        clipping=case.clipping,
-        notes_per_unit=3 if case.clipping == "bookkeeping" else 1,
-    )
 
 
 @contextmanager
