@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from client.learning.model.pretrained import Pretrained
 from client.learning.training.contract import describe_pretrained
-from client.learning.training.evaluation import noised_metrics
+from client.learning.training.evaluation import CountNoise, noised_metrics
 from client.settings.site_settings import SiteFolder
 from client.site import guard
 from client.site.budget import Budget
@@ -250,7 +250,7 @@ class Search:
         counts = self._pipeline.count(contract, plan.public_seed, trained.vector)
         counting = self._counting(plan)
         bucket = self._settings.policy.size_bucket
-        metrics = noised_metrics(counts, counting, counting.noise_std(), bucket, seed, None, 0)
+        metrics = noised_metrics(counts, counting, CountNoise(counting.noise_std(), seed, bucket), None, 0)
         self._budget.settle()
         accuracy, macro_f1 = federation_scores(plan.task.num_outputs, [metrics])
         return TrialResult(trial.number, trial.digest, accuracy, macro_f1, metrics.noise_std)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from client.enrolment import SiteIdentity
 from client.learning.model import device
-from client.learning.training.evaluation import Counts, noised_metrics
+from client.learning.training.evaluation import CountNoise, Counts, noised_metrics
 from client.settings.site_settings import SiteFolder
 from client.site import guard
 from client.site.attempts import Attempt, computation, records_digest
@@ -258,7 +258,7 @@ class Site:
 
         def sent() -> SignedMessage:
             std, bucket = "0" if public else plan.noise_std(), self.settings.policy.size_bucket
-            metrics = noised_metrics(counts, plan, std, bucket, seed, spent, self.door.seen_tree_size())
+            metrics = noised_metrics(counts, plan, CountNoise(std, seed, bucket), spent, self.door.seen_tree_size())
             reply = self.door.seal(message, "site_metrics", asked, metrics)
             self.state.remember_reply(asked, "evaluate", reply)
             self.budget.settle()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from statistics import stdev
 
-from client.learning.training.evaluation import Counts, noised_metrics
+from client.learning.training.evaluation import CountNoise, Counts, noised_metrics
 from privacy.base.canonical import decimal_string
 from privacy.base.randomness import SecretSeed
 from privacy.dp.accounting import calibrate
@@ -64,7 +64,7 @@ def published(asked: EvaluationPlan, dev_rows: int, sites: int, draw: int) -> fl
         rows = dev_rows // sites + (site < dev_rows % sites)
         exact = Counts((round(RIGHT * rows),), (rows,), (rows,))
         seed = SecretSeed(f"{draw}/{site}".encode().ljust(32, b"\0"))
-        metrics.append(noised_metrics(exact, asked, asked.noise_std(), rows, seed, None, 0))
+        metrics.append(noised_metrics(exact, asked, CountNoise(asked.noise_std(), seed, rows), None, 0))
     accuracy, _ = federation_scores(2, metrics)
     return float(accuracy or 0)
 

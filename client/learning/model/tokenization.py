@@ -123,18 +123,18 @@ def _encoded(rows: Sequence[_Texts], tokenizer: Tokenizer) -> Iterator[Encoding]
     which no word piece of BERT spans; where that fills the row the rest cannot matter, else the whole text is read. Of
     a pair all is read: where it is cut follows from both lengths.
     """
-    most = tokenizer.truncation["max_length"] if tokenizer.truncation else 0
-    reach = PREFIX_CHARACTERS * most if isinstance(tokenizer.pre_tokenizer, BertPreTokenizer) else 0
-    begun = [(_beginning(row[0], reach),) if len(row) == 1 else row for row in rows]
-    encoded = tokenizer.encode_batch([_given(row) for row in begun])
-    unfilled = [at for at, one in enumerate(encoded) if begun[at] != rows[at] and len(one) < most]
-    for at, one in zip(unfilled, tokenizer.encode_batch([_given(rows[at]) for at in unfilled]), strict=True):
-        encoded[at] = one
+    max_length = tokenizer.truncation["max_length"] if tokenizer.truncation else 0
+    reach = PREFIX_CHARACTERS * max_length if isinstance(tokenizer.pre_tokenizer, BertPreTokenizer) else 0
+    prefixes = [(_beginning(row[0], reach),) if len(row) == 1 else row for row in rows]
+    encoded = _encode(tokenizer, prefixes)
+    unfilled = [at for at, one in enumerate(encoded) if prefixes[at] != rows[at] and len(one) < max_length]
+    for at, whole in zip(unfilled, _encode(tokenizer, [rows[at] for at in unfilled]), strict=True):
+        encoded[at] = whole
     yield from encoded
 
 
-def _given(row: _Texts) -> str | tuple[str, str]:
-    return row[0] if len(row) == 1 else (row[0], row[1])
+def _encode(tokenizer: Tokenizer, rows: Sequence[_Texts]) -> list[Encoding]:
+    return tokenizer.encode_batch([row[0] if len(row) == 1 else (row[0], row[1]) for row in rows])
 
 
 def _beginning(text: str, reach: int) -> str:

@@ -54,28 +54,31 @@ class Counts:
         return sum(scores) / len(scores)
 
 
-def noised_metrics(
-    counts: Counts,
-    plan: EvaluationPlan,
-    noise_std: DecimalString,
-    size_bucket: int,
-    seed: SecretSeed,
-    spent: PrivacySpent | None,
-    seen_tree_size: int,
-) -> SiteMetrics:
-    """The reply's body. Without noise (public data, a non-private run) the counts are exact and say so.
+@dataclass(frozen=True)
+class CountNoise:
+    """The noise of all counts of a reply, and the seed that it is drawn from.
 
-    `noise_std` is "0" or what the plan asks for (EvaluationPlan.noise_std). Noised counts are cut off where the plan
-    says that no count may lie, for the declared `size_bucket`.
+    `std` is "0" or what the plan asks for (EvaluationPlan.noise_std). Noised counts are cut off where the plan says
+    that no count may lie, for the declared `size_bucket`.
     """
+
+    std: DecimalString
+    seed: SecretSeed
+    size_bucket: int
+
+
+def noised_metrics(
+    counts: Counts, plan: EvaluationPlan, noise: CountNoise, spent: PrivacySpent | None, seen_tree_size: int
+) -> SiteMetrics:
+    """The reply's body. Without noise (public data, a non-private run) the counts are exact and say so."""
     labels = len(counts.right) if plan.figures == "per_class" else 0
     by_class = counts.right + counts.actual + counts.predicted if labels else ()
     exact = np.array((counts.correct, counts.incorrect, *by_class), np.int64)
     sent = [int(value) for value in exact]
-    if noise_std != "0":
-        most = plan.largest_count(size_bucket, noise_std)
-        noised = noised_counts(exact, float(noise_std), seed.derive("counts"))
-        sent = [max(-most, min(most, value)) for value in noised]
+    if noise.std != "0":
+        largest = plan.largest_count(noise.size_bucket, noise.std)
+        noised = noised_counts(exact, float(noise.std), noise.seed.derive("counts"))
+        sent = [max(-largest, min(largest, value)) for value in noised]
     return SiteMetrics(
         plan_digest=digest_of(plan),
         correct=sent[0],
@@ -83,7 +86,7 @@ def noised_metrics(
         right=tuple(sent[2 : 2 + labels]),
         actual=tuple(sent[2 + labels : 2 + 2 * labels]),
         predicted=tuple(sent[2 + 2 * labels :]),
-        noise_std=noise_std,
+        noise_std=noise.std,
         spent=spent,
         seen_tree_size=seen_tree_size,
     )

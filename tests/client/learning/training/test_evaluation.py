@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from client.learning.training.evaluation import Counts, noised_metrics
+from client.learning.training.evaluation import CountNoise, Counts, noised_metrics
 from privacy.base.randomness import SecretSeed
 from privacy.dp.params import PrivacySpent
 from privacy.protocol.plans import EvaluationPlan, Figures, TaskPlan, TrainingPlan
@@ -51,13 +51,13 @@ def plan(figures: Figures = "per_class", noise: str | None = "4", **task: int) -
 def sent(figures: Figures = "per_class", seed: int = 1, bucket: int = 64) -> np.ndarray:
     asked = plan(figures)
     secret = SecretSeed(seed.to_bytes(32, "big"))
-    metrics = noised_metrics(COUNTS, asked, asked.noise_std(), bucket, secret, SPENT, 3)
+    metrics = noised_metrics(COUNTS, asked, CountNoise(asked.noise_std(), secret, bucket), SPENT, 3)
     return np.array((metrics.correct, metrics.incorrect, *metrics.right, *metrics.actual, *metrics.predicted))
 
 
 @pytest.mark.parametrize("figures", ["accuracy", "per_class"])
 def test_public_counts_are_exact_and_say_so(figures: Figures) -> None:
-    metrics = noised_metrics(COUNTS, plan(figures), "0", 1, SecretSeed(bytes(32)), None, 3)
+    metrics = noised_metrics(COUNTS, plan(figures), CountNoise("0", SecretSeed(bytes(32)), 1), None, 3)
     assert (metrics.correct, metrics.incorrect, metrics.noise_std, metrics.spent) == (12, 8, "0", None)
     by_class = (metrics.right, metrics.actual, metrics.predicted)
     assert by_class == (((), (), ()) if figures == "accuracy" else (COUNTS.right, COUNTS.actual, COUNTS.predicted))
@@ -102,7 +102,7 @@ def test_the_sensitivity_is_what_one_unit_can_move_and_no_more() -> None:
 
 def test_no_noised_count_lies_beyond_what_the_plan_lets_anybody_say() -> None:
     asked, huge = plan("accuracy"), Counts((10**9,), (10**9,), (0,))
-    metrics = noised_metrics(huge, asked, asked.noise_std(), 8, SecretSeed(bytes(32)), SPENT, 3)
+    metrics = noised_metrics(huge, asked, CountNoise(asked.noise_std(), SecretSeed(bytes(32)), 8), SPENT, 3)
     assert metrics.correct == asked.largest_count(8, asked.noise_std()) == 4 * 8 + 64
     assert abs(metrics.incorrect) < 64
 
