@@ -19,7 +19,7 @@ from privacy.base.errors import ContractError, PlanRefused
 from privacy.dp.composition import Accounted, as_one_sequence
 from privacy.dp.filtering import epsilon_filter, favourite_of
 from privacy.dp.params import Accountant, Partition, PrivacyEvent, epsilon_string
-from privacy.dp.reservations import Account, FirstRun, LedgerView, PinnedSplit, Reservation
+from privacy.dp.reservations import AccountKey, FirstRun, LedgerView, PinnedSplit, Reservation
 
 Accounting = Callable[[Sequence[PrivacyEvent], float], Accounted]
 """The epsilon of events at a delta and whose it is, as privacy.dp.accounting.account gives it."""
@@ -61,7 +61,7 @@ class Cost:
         return self.epsilon, self.accountant
 
 
-def cost_of(view: LedgerView, account: Account, charge: Charge, accounting: Accounting) -> Cost:
+def cost_of(view: LedgerView, account: AccountKey, charge: Charge, accounting: Accounting) -> Cost:
     """The whole history of `account` with the charge. Raises ContractError when the accountant contradicts itself."""
     rows, delta = view.of(account), float(charge.delta)
     sequence = view.in_sequence(account, charge.split)
@@ -91,7 +91,7 @@ def _not_less_than_before(after: DecimalString, rows: Sequence[Reservation], del
     return max(after, before, key=float)
 
 
-def first_run(view: LedgerView, account: Account, charge: Charge) -> FirstRun:
+def first_run(view: LedgerView, account: AccountKey, charge: Charge) -> FirstRun:
     """The data set's first run; the charge's own where there was none. A file from before says nothing of a plan."""
     if account[0] in view.first_runs:
         return view.first_runs[account[0]]
@@ -114,7 +114,7 @@ def _steps(events: Sequence[PrivacyEvent]) -> Counter[tuple[Partition, DecimalSt
     return steps
 
 
-def check_open(view: LedgerView, account: Account, charge: Charge) -> None:
+def check_open(view: LedgerView, account: AccountKey, charge: Charge) -> None:
     """Raises PlanRefused for what forbids a charge before any accounting."""
     dataset, unit = account
     if dataset in view.withdrawn:

@@ -19,9 +19,9 @@ from privacy.dp.admission import Accounting, Charge, Cost, check_open, cost_of, 
 from privacy.dp.composition import Accounted, as_one_sequence
 from privacy.dp.ledger_chain import LOCK_SECONDS, Chain, Transaction
 from privacy.dp.params import PrivacyEvent, PrivacySpent, Unit, epsilon_string
-from privacy.dp.reservations import Account, FirstRun, LedgerView, PinnedSplit, Release, Reservation
+from privacy.dp.reservations import AccountKey, FirstRun, LedgerView, PinnedSplit, Release, Reservation
 
-__all__ = ["LOCK_SECONDS", "Account", "Charge", "Cost", "Ledger", "PinnedSplit", "Release", "Reservation"]
+__all__ = ["LOCK_SECONDS", "AccountKey", "Charge", "Cost", "Ledger", "PinnedSplit", "Release", "Reservation"]
 
 
 class Ledger:
@@ -105,7 +105,7 @@ class Ledger:
         """Whether the data set was closed."""
         return dataset in self._view().withdrawn
 
-    def accounts(self) -> list[Account]:
+    def accounts(self) -> list[AccountKey]:
         """The data sets and units that were ever charged, sorted."""
         return sorted({row.account for row in self._view().reservations})
 
@@ -163,7 +163,7 @@ def check_limit(
         )
 
 
-def _reservation(number: int, account: Account, charge: Charge, release: Release, cost: Cost) -> Reservation:
+def _reservation(number: int, account: AccountKey, charge: Charge, release: Release, cost: Cost) -> Reservation:
     dataset, unit = account
     return Reservation(
         number=number,
@@ -186,7 +186,7 @@ def _reservation(number: int, account: Account, charge: Charge, release: Release
     )
 
 
-def _keep_what_is_new(transaction: Transaction, view: LedgerView, account: Account, charge: Charge) -> None:
+def _keep_what_is_new(transaction: Transaction, view: LedgerView, account: AccountKey, charge: Charge) -> None:
     """With a charge: the data set's first run, and a split that was not the last one."""
     dataset, unit = account
     if not view.of(account):

@@ -16,7 +16,7 @@ from privacy.base.identifiers import Digest, RunId, SiteId
 from privacy.dp.ledger_chain import ChainEntry
 from privacy.dp.params import PrivacyEvent, Unit
 
-Account = tuple[str, Unit]
+AccountKey = tuple[str, Unit]
 """A declared data set and the unit that it is charged for."""
 
 _EVENTS = TypeAdapter(tuple[PrivacyEvent, ...])
@@ -90,7 +90,7 @@ class Reservation:
     binding: str = "prv"
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AccountKey:
         return self.dataset, self.unit
 
     @property
@@ -110,7 +110,7 @@ class LedgerView:
     def __init__(self, entries: Sequence[ChainEntry]) -> None:
         self.reservations: list[Reservation] = []
         self.settled: set[int] = set()
-        self.splits: dict[Account, list[tuple[Digest, Digest | None]]] = {}
+        self.splits: dict[AccountKey, list[tuple[Digest, Digest | None]]] = {}
         self.first_runs: dict[str, FirstRun] = {}
         self.withdrawn: set[str] = set()
         for entry in entries:
@@ -130,7 +130,7 @@ class LedgerView:
                 case "withdrawal":  # a file from before names a unit as well: it is closed for every unit all the same
                     self.withdrawn.add(body["dataset"])
 
-    def of(self, account: Account) -> list[Reservation]:
+    def of(self, account: AccountKey) -> list[Reservation]:
         """The account's reservations, oldest first."""
         return [row for row in self.reservations if row.account == account]
 
@@ -138,12 +138,12 @@ class LedgerView:
         """The units that the data set was charged for, in order: one, but in a file from before there was that law."""
         return list(dict.fromkeys(row.unit for row in self.reservations if row.dataset == dataset))
 
-    def in_sequence(self, account: Account, split: PinnedSplit | None = None) -> bool:
+    def in_sequence(self, account: AccountKey, split: PinnedSplit | None = None) -> bool:
         """Whether units may have changed parts: they had more than one set of names, that of `split` included."""
         names = {named for _, named in self.splits.get(account, ()) if named is not None}
         return len(names | ({split.named} if split is not None else set())) > 1
 
-    def delta(self, account: Account) -> DecimalString | None:
+    def delta(self, account: AccountKey) -> DecimalString | None:
         """The delta at which the account is counted: that of its first reservation; None before there is one.
 
         A file of the first version may hold several: the smallest, at which every epsilon is an upper bound.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Name = Literal["noise", "sampling", "audit", "inversion", "matching", "membership"]
+CheckName = Literal["noise", "sampling", "audit", "inversion", "matching", "membership"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Meaning:
     cannot_show: str
 
 
-MEANING: Final[dict[Name, Meaning]] = {
+MEANING: Final[dict[CheckName, Meaning]] = {
     "noise": Meaning(
         "the noise of a step is Gaussian, of the planned size to one part in a thousand, and differs between sites, "
         "rounds, attempts and steps",
@@ -51,7 +51,7 @@ MEANING: Final[dict[Name, Meaning]] = {
 class Check:
     """A finished check. `verdict` is one sentence with the figures that matter."""
 
-    name: Name
+    name: CheckName
     passed: bool
     verdict: str
     figures: dict[str, float | int | str | bool | None]

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from privacy.base.errors import AnonymizationError
 from privacy.base.identifiers import Digest
+from privacy.base.progress import RowProgress
 from privacy.text.find import engines
 from privacy.text.find.engines import Engine
 from privacy.text.find.known_names import find_known_names
@@ -27,9 +28,6 @@ from privacy.text.run import analysis
 from privacy.text.run.analysis import Outcome, Reason
 from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
-
-Progress = Callable[[int, int], None]
-"""Called with the number of rows done and of all rows."""
 
 _Found = tuple[tuple[Finding, ...], tuple[Finding, ...]]
 """What was found in a row's text, and in its pair."""
@@ -71,7 +69,7 @@ class Anonymizer:
         return self._engine.fingerprint
 
     def run(
-        self, rows: Iterable[TextRow], progress: Progress | None = None
+        self, rows: Iterable[TextRow], progress: RowProgress | None = None
     ) -> tuple[list[AnonymizedRecord], AnonymizationReport]:
         """The anonymized rows, in order and without the refused ones, and the report.
 
@@ -96,7 +94,7 @@ class Anonymizer:
         result = _RunResult([one.row for one in analyzed], records, refused, from_cache, time.monotonic() - started)
         return records, _report(result, self._engine.fingerprint, self._settings.replacement.digest)
 
-    def _outcomes(self, rows: Sequence[TextRow], progress: Progress | None) -> tuple[list[_Found | Reason], int]:
+    def _outcomes(self, rows: Sequence[TextRow], progress: RowProgress | None) -> tuple[list[_Found | Reason], int]:
         """What was found in each row's text and pair, or why the row is refused; and how many rows the cache knew.
 
         What was found is in the cache whatever ends this: an interrupt costs only what was not finished.

@@ -24,7 +24,7 @@ from privacy.leakage.one_run import Audit, refutable
 from privacy.leakage.verdict import Check
 from simulations.benchmarks.report import Row, of_repeats, write_report
 from simulations.leakage.canaries import CANARIES, HeadAudit
-from simulations.leakage.checks import FULL, QUICK, Form, Leakage
+from simulations.leakage.checks import FULL, QUICK, Extent, Leakage
 from simulations.leakage.subject import Claim, Plant, Subject
 from simulations.leakage.update import UpdateInversion
 
@@ -34,10 +34,10 @@ NOISES = ("0.00001", "0.0001", "0.001", "0.01", "0.1")
 """Noise multipliers at which the inversion is tried, beside none and 0.3."""
 
 
-def checked(seed: int, form: Form) -> dict[str, Check]:
+def checked(seed: int, extent: Extent) -> dict[str, Check]:
     """All checks of one seed."""
     began = time.monotonic()
-    found: dict[str, Check] = {check.name: check for check in Leakage(PublicSeed.from_integer(seed), form).run()}
+    found: dict[str, Check] = {check.name: check for check in Leakage(PublicSeed.from_integer(seed), extent).run()}
     print(f"seed {seed}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return found
 
@@ -170,9 +170,9 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     began = time.monotonic()
-    seeds, form, audits = (SEEDS[:1], QUICK, 3) if given.quick else (SEEDS, replace(FULL, audits=1), AUDITS)
-    found = [checked(seed, form) for seed in seeds]
-    claim = Leakage(PublicSeed.from_integer(seeds[0]), form).claim
+    seeds, extent, audits = (SEEDS[:1], QUICK, 3) if given.quick else (SEEDS, replace(FULL, audits=1), AUDITS)
+    found = [checked(seed, extent) for seed in seeds]
+    claim = Leakage(PublicSeed.from_integer(seeds[0]), extent).claim
     errors = [abs(error) for error in figures(found, "noise", "sigma_error")]
     rows = [
         of_repeats(

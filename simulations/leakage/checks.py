@@ -19,7 +19,7 @@ from privacy.leakage import noise as noise_test
 from privacy.leakage import sampling as sampling_test
 from privacy.leakage.membership import bound
 from privacy.leakage.one_run import Audit
-from privacy.leakage.verdict import Check, Name
+from privacy.leakage.verdict import Check, CheckName
 from privacy.protocol.plans import Scope
 from simulations.leakage.canaries import ORDINARY, SIZE_BUCKET, HeadAudit
 from simulations.leakage.matching import CANDIDATES, LEVELS, NoteMatching
@@ -38,7 +38,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Form:
+class Extent:
     """How much is measured. Audits share the confidence (Bonferroni)."""
 
     name: str
@@ -51,15 +51,15 @@ class Form:
     """Updates that it reads at each noise."""
 
 
-QUICK: Final = Form("quick", audits=1, members=200, others=400, matched=("head",), tries=40)
-FULL: Final = Form("full", audits=5, members=300, others=2000, matched=("head", "lora", "top"), tries=80)
+QUICK: Final = Extent("quick", audits=1, members=200, others=400, matched=("head",), tries=40)
+FULL: Final = Extent("full", audits=5, members=300, others=2000, matched=("head", "lora", "top"), tries=80)
 
 
 class Leakage:
     """The checks of one seed, with or without a planted bug."""
 
-    def __init__(self, seed: PublicSeed, form: Form, plant: Plant | None = None) -> None:
-        self.form, self.plant = form, plant
+    def __init__(self, seed: PublicSeed, extent: Extent, plant: Plant | None = None) -> None:
+        self.extent, self.plant = extent, plant
         self.subject = Subject(seed)
 
     @cached_property
@@ -69,10 +69,10 @@ class Leakage:
 
     def run(self, tell: Tell = lambda sentence: None) -> Iterator[Check]:
         """Each check as it is finished; `tell` hears what is begun."""
-        begun: dict[Name, tuple[str, Callable[[], Check]]] = {
+        begun: dict[CheckName, tuple[str, Callable[[], Check]]] = {
             "noise": ("zero-gradient steps: size, distribution and independence of the noise", self.noise),
             "sampling": ("whom the loop draws, over units that do not exist", self.sampling),
-            "audit": (f"one-run audit, 1,024 canaries, trainings: {self.form.audits}", self.audit),
+            "audit": (f"one-run audit, 1,024 canaries, trainings: {self.extent.audits}", self.audit),
             "inversion": ("inversion of an update, without noise and with it", self.inversion),
             "matching": ("which of forty notes an update was made from, at eight levels of noise", self.matching),
             "membership": ("membership by loss and against shadow models, private and plain training", self.membership),
@@ -105,7 +105,7 @@ class Leakage:
 
     def audit(self) -> Check:
         """The greatest lower bound of all audits against the claimed epsilon."""
-        began, attempts = time.monotonic(), self.form.audits
+        began, attempts = time.monotonic(), self.extent.audits
         audit = HeadAudit(self.subject, self.claim, ordinary=ORDINARY)
         confidence = 1 - (1 - CONFIDENCE) / attempts
         found: list[Audit] = [audit.run(attempt, self.plant, confidence) for attempt in range(attempts)]
@@ -132,11 +132,11 @@ class Leakage:
 
     def matching(self) -> Check:
         """The matched filter without noise, where it must succeed, and with noise against what that noise allows."""
-        began, figures = time.monotonic(), dict[str, object](candidates=CANDIDATES, tries=self.form.tries)
+        began, figures = time.monotonic(), dict[str, object](candidates=CANDIDATES, tries=self.extent.tries)
         works, holds, told = True, True, []
-        for scope in self.form.matched:
+        for scope in self.extent.matched:
             attack = NoteMatching(self.subject, scope)
-            found = [attack.run(level, self.form.tries) for level in LEVELS]
+            found = [attack.run(level, self.extent.tries) for level in LEVELS]
             works &= found[0].rate >= RECOVERED
             holds &= all(one.holds for one in found)
             for one in found:
@@ -153,7 +153,7 @@ class Leakage:
     def membership(self) -> Check:
         """Both attacks on a private model against what epsilon allows, with a plain model's figures beside them."""
         began, claim = time.monotonic(), self.claim
-        rows = RowMembership(self.subject, claim, self.form.members, self.form.others)
+        rows = RowMembership(self.subject, claim, self.extent.members, self.extent.others)
         private, plain = rows.private(self.plant), rows.plain()
         allowed = bound(claim.epsilon, claim.delta)
         verdict = (
@@ -169,7 +169,7 @@ class Leakage:
         return _check("membership", holds, verdict, _figures(figures), began)
 
 
-def _check(name: Name, passed: bool, verdict: str, figures: dict[str, Figure], began: float) -> Check:
+def _check(name: CheckName, passed: bool, verdict: str, figures: dict[str, Figure], began: float) -> Check:
     return Check(name, passed, verdict, figures, time.monotonic() - began)
 
 

@@ -34,15 +34,17 @@ Planted = Annotated[
         help="Plant a bug and see it caught: a tenth of the noise, every unit in every step, a seed that is known.",
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Drives notes, canaries, coins and noise: another seed, another draw.")]
-Out = Annotated[Path, typer.Option(help="Where the report goes, as JSON.")]
+LeakageSeed = Annotated[
+    int, typer.Option(min=0, help="Drives notes, canaries, coins and noise: another seed, another draw.")
+]
+ReportPath = Annotated[Path, typer.Option(help="Where the report goes, as JSON.")]
 
 
 def leakage_command(
     full: Full = False,
     plant: Planted = None,
-    seed: Seed = 1,
-    out: Out = DEFAULT_OUT,
+    seed: LeakageSeed = 1,
+    out: ReportPath = DEFAULT_OUT,
     as_json: terminal.AsJson = False,
     debug: terminal.Debug = False,
 ) -> int:
@@ -81,7 +83,7 @@ def as_report(leakage: Leakage, seed: int, checks: list[Check], seconds: float) 
     """The report: what was claimed, what was planted, and each check with what it shows and cannot show."""
     claim = leakage.claim
     return {
-        "form": leakage.form.name,
+        "form": leakage.extent.name,
         "seed": seed,
         "planted": leakage.plant,
         "passed": all(check.passed for check in checks),

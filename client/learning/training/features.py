@@ -17,6 +17,7 @@ from torch import Tensor
 
 from client.learning.model.model import SharedBert, masked_mean
 from client.learning.model.tokenization import WordPieces, padded, token_batch
+from privacy.base.progress import RowProgress
 
 MAX_BYTES: Final = 8 << 30
 BATCH_TOKENS: Final = 4096
@@ -27,9 +28,6 @@ ALONE: Final = 0
 
 Corrupt = Callable[[dict[str, Tensor], Sequence[int]], dict[str, Tensor]]
 """What is done to token ids before the model reads them (client.learning.model.masking)."""
-
-Progress = Callable[[int, int], None]
-"""Rows done, rows in all."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,7 +58,7 @@ class Features:
 def compute_features(
     model: SharedBert,
     pieces: WordPieces,
-    on_progress: Progress | None = None,
+    on_progress: RowProgress | None = None,
     *,
     max_bytes: int = MAX_BYTES,
     batch_tokens: int = BATCH_TOKENS,

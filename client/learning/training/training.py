@@ -32,12 +32,12 @@ from client.learning.training.features import (
     BATCH_TOKENS,
     Corrupt,
     Features,
-    Progress,
     by_length,
     compute_features,
 )
 from client.learning.training.schedule import StepsOfRun, follow_schedule
 from privacy.base.errors import ContractError
+from privacy.base.progress import RowProgress
 from privacy.base.randomness import SecretSeed
 from privacy.dp.draws import Tags, numbered, tags_of
 from privacy.dp.params import Unit
@@ -110,7 +110,7 @@ def prepare(
     model: SharedBert,
     pretrained: Pretrained,
     *,
-    on_progress: Progress | None = None,
+    on_progress: RowProgress | None = None,
     batch_tokens: int = BATCH_TOKENS,
 ) -> TextExamples:
     """Tokenize the records and compute the frozen part's features, once for all rounds, in batches of `batch_tokens`.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from privacy.dp.clipping import LARGEST, Losses, beyond, check_losses, check_units, clip_factors
+from privacy.dp.clipping import LARGEST, LossClosure, beyond, check_losses, check_units, clip_factors
 from privacy.dp.clipping.hooks import HooksClipper
 
 
@@ -16,7 +16,7 @@ class Float64Clipper(HooksClipper):
     """As HooksClipper, which see; only the norms are other."""
 
     def accumulate(
-        self, losses: Losses, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
+        self, losses: LossClosure, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
     ) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
         check_units(unit_sizes, size, single=True)

@@ -29,7 +29,7 @@ ROUNDING_SLACK = 1e-4
 FLOOR = 1e-15
 """A norm counts as at least so much: squares of less than 1e-22 are lost in float32, a thousandth of it in all."""
 
-Losses = Callable[[], Tensor]
+LossClosure = Callable[[], Tensor]
 """Runs the forward pass of one physical batch; returns one loss per row, shape (B,), with its graph."""
 
 
@@ -37,7 +37,7 @@ class Clipper(Protocol):
     """Per-unit clipping attached to one model. Not for two threads."""
 
     def accumulate(
-        self, losses: Losses, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
+        self, losses: LossClosure, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
     ) -> tuple[Tensor, Tensor]:
         """Add the clipped gradients of a physical batch of `size` rows to the sum; return (losses (size,), norms of
         the units).

@@ -231,11 +231,11 @@ class OfLayerNorm:
             sums.add(parameter, factors.to(gradient.dtype) @ gradient)
 
 
-Rule = Callable[[Tensor, Tensor], RowGradients]
+LayerRule = Callable[[Tensor, Tensor], RowGradients]
 """From a layer's input and the gradient of its output to the gradients of its rows."""
 
 
-def rule(module: nn.Module) -> Rule | None:
+def rule(module: nn.Module) -> LayerRule | None:
     """How a module's (input, gradient of its output) become gradients of its rows; None for an unknown kind.
 
     Exactly these classes: a subclass may compute something else. LayerNorm over one dimension, Embedding plain (not

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from privacy.base.errors import ContractError
-from privacy.dp.clipping import LARGEST, Losses, beyond, check_losses, check_units, clip_factors, unclippable
+from privacy.dp.clipping import LARGEST, LossClosure, beyond, check_losses, check_units, clip_factors, unclippable
 from privacy.dp.clipping._gram import Grams
-from privacy.dp.clipping._layers import OfEmbedding, OfLinear, OfTied, RowGradients, Rule, of_units, rule
+from privacy.dp.clipping._layers import LayerRule, OfEmbedding, OfLinear, OfTied, RowGradients, of_units, rule
 from privacy.dp.clipping._sums import Sums
 
 CANCELLED = 1e-4
@@ -63,7 +63,7 @@ class BookkeepingClipper:
         ]
 
     def accumulate(
-        self, losses: Losses, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
+        self, losses: LossClosure, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
     ) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
         sizes = check_units(unit_sizes, size, single=False)
@@ -129,7 +129,7 @@ class BookkeepingClipper:
             made[of_table] = OfTied(table, weight)
         return list(made.values())
 
-    def _of_layers(self, each: Tensor, size: int) -> list[tuple[str, Rule, Tensor, Tensor]]:
+    def _of_layers(self, each: Tensor, size: int) -> list[tuple[str, LayerRule, Tensor, Tensor]]:
         """Of each layer: its name, its rule, what went in, and the gradient of what came out.
 
         The backward pass runs down to the lowest outputs, those of layers whose input needs no gradient; on its way it
@@ -139,7 +139,7 @@ class BookkeepingClipper:
         if missing is not None:
             raise unclippable(missing)
         of_lowest = torch.autograd.grad(each.sum(), list(self._lowest.values()), allow_unused=True)
-        found: list[tuple[str, Rule, Tensor, Tensor]] = []
+        found: list[tuple[str, LayerRule, Tensor, Tensor]] = []
         lowest = dict(zip(self._lowest, of_lowest, strict=True))
         for name, given in self._inputs.items():
             gradient = lowest[name] if name in lowest else self._gradients.get(name)

@@ -13,7 +13,7 @@ import torch
 from opacus.grad_sample import GradSampleHooksFastGradientClipping
 from torch import Tensor, nn
 
-from privacy.dp.clipping import LARGEST, Losses, beyond, check_losses, check_units, clip_factors, unclippable
+from privacy.dp.clipping import LARGEST, LossClosure, beyond, check_losses, check_units, clip_factors, unclippable
 from privacy.dp.clipping._opacus import OpacusClipper
 
 
@@ -33,7 +33,7 @@ class GhostClipper(OpacusClipper):
         ]
 
     def accumulate(
-        self, losses: Losses, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
+        self, losses: LossClosure, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
     ) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
         check_units(unit_sizes, size, single=True)

@@ -12,7 +12,7 @@ import torch
 from opacus.grad_sample import GradSampleHooks
 from torch import Tensor, nn
 
-from privacy.dp.clipping import LARGEST, Losses, beyond, check_losses, check_units, clip_factors, unclippable
+from privacy.dp.clipping import LARGEST, LossClosure, beyond, check_losses, check_units, clip_factors, unclippable
 from privacy.dp.clipping._opacus import OpacusClipper
 
 
@@ -23,7 +23,7 @@ class HooksClipper(OpacusClipper):
         super().__init__(model, GradSampleHooks(model, loss_reduction="sum"), max_grad_norm)
 
     def accumulate(
-        self, losses: Losses, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
+        self, losses: LossClosure, size: int, unit_sizes: Sequence[int] = (), largest: float = LARGEST
     ) -> tuple[Tensor, Tensor]:
         """See privacy.dp.clipping.Clipper."""
         check_units(unit_sizes, size, single=True)
