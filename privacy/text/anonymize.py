@@ -25,7 +25,7 @@ from privacy.text.replace.surrogates.keyed import SurrogateKey
 from privacy.text.replace.surrogates.unit import Analyzed, write_records
 from privacy.text.report import AnonymizationReport, FindingCount
 from privacy.text.run import analysis
-from privacy.text.run.analysis import Outcome, Reason
+from privacy.text.run.analysis import Reason, TextOutcome
 from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
 
@@ -114,11 +114,11 @@ class Anonymizer:
                 self._cache.commit()
         return outcomes, from_cache
 
-    def _keep(self, text: str, outcome: Outcome) -> None:
+    def _keep(self, text: str, outcome: TextOutcome) -> None:
         if self._cache is not None and isinstance(outcome, tuple):
             self._cache.put(text, self._engine.fingerprint, list(outcome))
 
-    def _known(self, text: str) -> Outcome | None:
+    def _known(self, text: str) -> TextOutcome | None:
         """What is known without analysis: a reason to refuse, or the cache's findings."""
         reason = analysis.check(text, self._settings)
         if reason is not None or self._cache is None:
@@ -141,14 +141,14 @@ def _texts(row: TextRow) -> tuple[str, ...]:
     return (row.text,) if row.pair is None else (row.text, row.pair)
 
 
-def _unknown(rows: Sequence[TextRow], known: Sequence[Sequence[Outcome | None]]) -> list[str]:
+def _unknown(rows: Sequence[TextRow], known: Sequence[Sequence[TextOutcome | None]]) -> list[str]:
     """The texts that are still to be analyzed."""
     outcomes = [one for of_row in known for one in of_row]
     texts = [text for row in rows for text in _texts(row)]
     return [text for text, one in zip(texts, outcomes, strict=True) if one is None]
 
 
-def _of_row(outcomes: Sequence[Outcome]) -> _Found | Reason:
+def _of_row(outcomes: Sequence[TextOutcome]) -> _Found | Reason:
     """The findings of a row's text and of its pair; a row is refused with either."""
     for outcome in outcomes:
         if isinstance(outcome, str):

@@ -20,8 +20,8 @@ from privacy.base.randomness import SecretSeed
 from privacy.protocol.anonymization_check import FEWEST_PLANTED, IDENTIFIERS, EntityRecall, Identifier, SelfCheck
 from privacy.text.find import engines
 from privacy.text.find.engines import Engine
-from privacy.text.invent.notes import notes
-from privacy.text.invent.templates import Piece, Value
+from privacy.text.invent.notes import InventedNote, notes
+from privacy.text.invent.templates import FilledSlot
 from privacy.text.reading.records import Finding
 from privacy.text.run import analysis
 from privacy.text.settings import TextSettings
@@ -37,8 +37,6 @@ ALLOWED_SLOTS: Final = frozenset({"country", "decade", "state", "year"})
 _BY_TAG: Final[dict[str, Identifier]] = {identifier.upper(): identifier for identifier in IDENTIFIERS}
 _MOST_TOPPED_UP: Final = 500
 """So many notes, or as many as were asked for if that is more, end the search for enough values of each floor."""
-
-Note = tuple[Piece, tuple[str, ...]]
 
 
 def load_engine(settings: TextSettings) -> Engine:
@@ -65,12 +63,12 @@ def check(
     return SelfCheck(notes=count, recall=recall, engine_fingerprint=engine.fingerprint)
 
 
-def identifier_of(value: Value) -> Identifier | None:
+def identifier_of(value: FilledSlot) -> Identifier | None:
     """What `value` counts as in the self-check; None if Safe Harbor lets it stay, or if it identifies nobody."""
     return None if value.slot in ALLOWED_SLOTS else _BY_TAG.get(value.entity_type or "")
 
 
-def _batch(seed: SecretSeed, least_notes: int, floors: Collection[Identifier]) -> Iterator[Note]:
+def _batch(seed: SecretSeed, least_notes: int, floors: Collection[Identifier]) -> Iterator[InventedNote]:
     key = int.from_bytes(seed.expose("notes of the self-check")[:16], "big")
     planted: Counter[Identifier] = Counter()
     generator = np.random.Generator(np.random.Philox(key=key))
@@ -81,7 +79,7 @@ def _batch(seed: SecretSeed, least_notes: int, floors: Collection[Identifier]) -
         yield note
 
 
-def _planted(note: Note) -> list[Identifier]:
+def _planted(note: InventedNote) -> list[Identifier]:
     piece, flags = note
     values = [identifier for value in piece.values if (identifier := identifier_of(value))]
     return values + [_BY_TAG[flag] for flag in flags]
@@ -106,7 +104,7 @@ def _is_masked(finding: Finding, settings: TextSettings) -> bool:
 
 
 def _count(
-    note: Note,
+    note: InventedNote,
     findings: tuple[Finding, ...],
     settings: TextSettings,
     planted: Counter[Identifier],

@@ -12,7 +12,7 @@ from privacy.text.settings import TextSettings
 Reason = Literal["over_long", "control_characters", "surrogates", "analysis_failed", "time_limit", "invalid_finding"]
 """Why a row was refused."""
 
-Outcome = tuple[Finding, ...] | Reason
+TextOutcome = tuple[Finding, ...] | Reason
 """What became of a row: its findings, or why there are none to trust."""
 
 _ALLOWED_CONTROLS = frozenset("\t\n\r\f\v\x85")

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from privacy.text.invent.rng import Rng
-from privacy.text.invent.templates import Piece, make, sections
+from privacy.text.invent.templates import FilledTemplate, make, sections
 
 Carriers = Literal["notes", "held_out"]
 FEWEST_PARTS = 6
@@ -17,10 +17,12 @@ MOST_PARTS = 12
 FLAGGED = 0.1
 
 
-def notes(
-    generator: np.random.Generator, count: int, carriers: Carriers = "notes"
-) -> Iterator[tuple[Piece, tuple[str, ...]]]:
-    """`count` notes with their values, and the flags that each of them should raise (BIOMETRIC, PHOTO).
+InventedNote = tuple[FilledTemplate, tuple[str, ...]]
+"""A note with its values, and the flags that it should raise (BIOMETRIC, PHOTO)."""
+
+
+def notes(generator: np.random.Generator, count: int, carriers: Carriers = "notes") -> Iterator[InventedNote]:
+    """`count` invented notes.
 
     `carriers`: "notes" are for self-checks and development, "held_out" for the benchmark of a release alone.
     """

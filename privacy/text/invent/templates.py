@@ -23,7 +23,7 @@ _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class FilledSlot:
     """Characters [start, end) of a text are the value of `slot`."""
 
     start: int
@@ -40,17 +40,17 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FilledTemplate:
     """A text made from a template, with the values in it, in order."""
 
     text: str
-    values: tuple[Value, ...]
+    values: tuple[FilledSlot, ...]
 
-    def joined(self, other: Piece, between: str) -> Piece:
+    def joined(self, other: FilledTemplate, between: str) -> FilledTemplate:
         """This piece, `between`, and the other piece."""
         offset = len(self.text) + len(between)
-        moved = (Value(v.start + offset, v.end + offset, v.slot) for v in other.values)
-        return Piece(f"{self.text}{between}{other.text}", (*self.values, *moved))
+        moved = (FilledSlot(v.start + offset, v.end + offset, v.slot) for v in other.values)
+        return FilledTemplate(f"{self.text}{between}{other.text}", (*self.values, *moved))
 
 
 @cache
@@ -68,7 +68,7 @@ def sections(name: str) -> dict[str, tuple[str, ...]]:
     return {key: tuple(lines) for key, lines in found.items()}
 
 
-def make(template: str, rng: Rng) -> Piece:
+def make(template: str, rng: Rng) -> FilledTemplate:
     """A text from `template`. Raises ContractError for a slot that does not exist."""
     carrier = _CHOICE.sub(lambda match: rng.choose(match.group(1).split("|")), template)
     carrier = carrier.replace("\\n", "\n").replace("\\t", "\t")
@@ -79,7 +79,7 @@ def make(template: str, rng: Rng) -> Piece:
             raise ContractError(f"a template has a slot that does not exist: {slot}")
         text += carrier[at : match.start()]
         value = SLOTS[slot].invent(rng)
-        values.append(Value(len(text), len(text) + len(value), slot))
+        values.append(FilledSlot(len(text), len(text) + len(value), slot))
         text += value
         at = match.end()
-    return Piece(text + carrier[at:], tuple(values))
+    return FilledTemplate(text + carrier[at:], tuple(values))

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from privacy.text.reading.records import Finding, in_order
 
-Piece = tuple[int, int, Finding]
+Fragment = tuple[int, int, Finding]
 """Characters [start, end) of the text, and the finding that they belong to."""
 
 
@@ -69,7 +69,7 @@ def _resolve(text: str, cluster: list[Finding]) -> list[Finding]:
     ]
 
 
-def _painted(cluster: list[Finding]) -> list[Piece]:
+def _painted(cluster: list[Finding]) -> list[Fragment]:
     """The cluster's characters, each with the strongest finding that reported it, as runs."""
     first = cluster[0].start
     owners = [cluster[0]] * (max(finding.end for finding in cluster) - first)
@@ -83,9 +83,9 @@ def _painted(cluster: list[Finding]) -> list[Piece]:
     return pieces
 
 
-def _absorb(text: str, pieces: list[Piece]) -> list[Piece]:
+def _absorb(text: str, pieces: list[Fragment]) -> list[Fragment]:
     """The pieces, each rest that cannot stand alone joined to its stronger neighbour. The strongest piece is whole."""
-    done: list[Piece] = []
+    done: list[Fragment] = []
     waiting = list(reversed(pieces))
     while waiting:
         piece = waiting.pop()
@@ -100,7 +100,7 @@ def _absorb(text: str, pieces: list[Piece]) -> list[Piece]:
     return done
 
 
-def _stands_alone(text: str, piece: Piece) -> bool:
+def _stands_alone(text: str, piece: Fragment) -> bool:
     start, end, finding = piece
     if start <= finding.start and finding.end <= end:
         return True
@@ -114,7 +114,7 @@ def _inside_word(text: str, at: int) -> bool:
     return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
 
 
-def _trimmed(text: str, piece: Piece) -> tuple[int, int]:
+def _trimmed(text: str, piece: Fragment) -> tuple[int, int]:
     """The piece without white space where it was cut."""
     start, end, finding = piece
     while start > finding.start and start < end - 1 and text[start].isspace():

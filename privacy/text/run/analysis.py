@@ -14,7 +14,7 @@ from collections.abc import Generator, Sequence
 from typing import Final
 
 from privacy.text.find import engines
-from privacy.text.find.checks import Outcome, Reason, check
+from privacy.text.find.checks import Reason, TextOutcome, check
 from privacy.text.find.engines import Engine
 from privacy.text.reading.records import ENTITY_TYPES, FLAG_TYPES, in_order
 from privacy.text.reading.view import read
@@ -23,13 +23,13 @@ from privacy.text.run.time_limit import TimeLimitReached, available, time_limit
 from privacy.text.run.workers import Keep
 from privacy.text.settings import TextSettings
 
-__all__ = ["Outcome", "Reason", "analyze", "analyze_all", "check"]
+__all__ = ["Reason", "TextOutcome", "analyze", "analyze_all", "check"]
 
 FEW: Final = 16
 """So few rows are done here before worker processes have loaded their engines."""
 
 
-def analyze(engine: Engine, text: str, time_limit_seconds: int) -> Outcome:
+def analyze(engine: Engine, text: str, time_limit_seconds: int) -> TextOutcome:
     """The findings in `text`, in its own offsets and sorted, or the reason why there are none to trust.
 
     To be called in the main thread of its process. Every exception but an interrupt from outside becomes a reason.
@@ -54,7 +54,7 @@ def analyze(engine: Engine, text: str, time_limit_seconds: int) -> Outcome:
 
 def analyze_all(
     engine: Engine, texts: Sequence[str], settings: TextSettings, keep: Keep
-) -> Generator[Outcome, None, None]:
+) -> Generator[TextOutcome, None, None]:
     """An outcome for each text, in order; by `settings.workers` processes where that is more than one.
 
     `keep` is called with each text and outcome as soon as that is known, so that whoever stops early loses nothing that

@@ -25,7 +25,7 @@ from pebble import ProcessFuture, ProcessPool
 
 from privacy.base.errors import AnonymizationError
 from privacy.base.identifiers import Digest
-from privacy.text.find.checks import Outcome
+from privacy.text.find.checks import TextOutcome
 from privacy.text.find.engines import Engine
 
 ROW_MEMORY_BYTES: Final = 4 << 30
@@ -38,10 +38,10 @@ _GRACE_SECONDS: Final = 2
 _LOOK_SECONDS: Final = 0.2
 """How often it is asked whether the pool still lives, while a row is waited for."""
 
-Keep = Callable[[str, Outcome], None]
+Keep = Callable[[str, TextOutcome], None]
 """Called in the calling thread with a text and its outcome as soon as that is known; again if it was interrupted."""
 
-_Answer = Outcome | Literal["no_engine", "other_engine"]
+_Answer = TextOutcome | Literal["no_engine", "other_engine"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Job:
     """What every worker does. `build` and `analyze` are picklable; `preload` is imported once, by the fork server."""
 
     build: Callable[[], Engine]
-    analyze: Callable[[Engine, str, int], Outcome]
+    analyze: Callable[[Engine, str, int], TextOutcome]
     fingerprint: Digest
     row_time_limit_seconds: int
     preload: str
 
 
-def analyze_all(job: Job, texts: Sequence[str], workers: int, keep: Keep) -> Generator[Outcome, None, None]:
+def analyze_all(job: Job, texts: Sequence[str], workers: int, keep: Keep) -> Generator[TextOutcome, None, None]:
     """An outcome for each text, in order. Raises AnonymizationError if a worker cannot start or has another engine.
 
     Whoever stops early loses nothing that was finished: `keep` hears of rows too that are ahead of the order.
@@ -75,7 +75,7 @@ class _Crew:
         self._rows: deque[tuple[str, ProcessFuture[_Answer]]] = deque()
         self._start()
 
-    def analyze(self, texts: Sequence[str]) -> Iterator[Outcome]:
+    def analyze(self, texts: Sequence[str]) -> Iterator[TextOutcome]:
         for text in texts:
             self._rows.append((text, self._schedule(text)))
             if len(self._rows) == _AHEAD * self._workers:
@@ -91,7 +91,7 @@ class _Crew:
                 with suppress(AnonymizationError):
                     self._keep(text, _outcome(future))
 
-    def _oldest(self) -> Outcome:
+    def _oldest(self) -> TextOutcome:
         """What became of the oldest row, for which it is waited."""
         while True:
             text, future = self._rows[0]
@@ -144,7 +144,7 @@ class _Crew:
         self._pool.join()
 
 
-def _outcome(future: ProcessFuture[_Answer]) -> Outcome:
+def _outcome(future: ProcessFuture[_Answer]) -> TextOutcome:
     """Of a future that is done. Raises BrokenProcessPool if the pool broke, AnonymizationError on a wrong engine."""
     error = future.exception()
     if isinstance(error, BrokenProcessPool):

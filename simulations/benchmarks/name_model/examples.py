@@ -18,7 +18,7 @@ from privacy.text.find.tagger.encoding import MASK, Encoded, encode
 from privacy.text.find.tagger.network import LABELS
 from privacy.text.find.tagger.segments import segments
 from privacy.text.invent.rng import Rng
-from privacy.text.invent.templates import Piece, Value, make, sections
+from privacy.text.invent.templates import FilledSlot, FilledTemplate, make, sections
 
 LONGEST_PIECES = 96
 _BULLETS = ("- ", "* ", "• ", "1. ", "2) ", "> ", "-- ", "a) ", "\t", "   ")
@@ -54,18 +54,18 @@ def examples(rng: Rng, tokenizer: Tokenizer) -> Iterator[Example]:
                 yield _hidden(rng, Example(encoded, targets))
 
 
-def document(rng: Rng) -> Piece:
+def document(rng: Rng) -> FilledTemplate:
     """One to four carriers of one kind, altered."""
     carriers = _carriers()[rng.chance(0.55)]
     piece = _altered(rng, make(rng.choose(carriers), rng))
     while rng.chance(0.45):
         piece = piece.joined(_altered(rng, make(rng.choose(carriers), rng)), rng.choose((" ", " ", " ", "\n", "  ")))
     if rng.chance(0.06):
-        piece = Piece("", ()).joined(piece, rng.choose(_BULLETS))
+        piece = FilledTemplate("", ()).joined(piece, rng.choose(_BULLETS))
     return piece
 
 
-def _altered(rng: Rng, piece: Piece) -> Piece:
+def _altered(rng: Rng, piece: FilledTemplate) -> FilledTemplate:
     roll = rng.uniform()
     if roll < 0.07:
         return _same_length(piece, piece.text.lower())
@@ -82,7 +82,7 @@ def _altered(rng: Rng, piece: Piece) -> Piece:
     return piece
 
 
-def _same_length(piece: Piece, text: str) -> Piece:
+def _same_length(piece: FilledTemplate, text: str) -> FilledTemplate:
     return replace(piece, text=text) if len(text) == len(piece.text) else piece
 
 
@@ -95,7 +95,7 @@ def _swapped(rng: Rng, text: str) -> str:
     return "".join(letters)
 
 
-def _set_apart(piece: Piece) -> Piece:
+def _set_apart(piece: FilledTemplate) -> FilledTemplate:
     """Punctuation between spaces, as corpora of tokens have it."""
     cuts = [match.start() for match in _PUNCTUATION.finditer(piece.text)]
     text, at = "", 0
@@ -107,11 +107,11 @@ def _set_apart(piece: Piece) -> Piece:
     def moved(place: int, *, end: bool) -> int:
         return place + sum(cut < place or (cut == place and not end) for cut in cuts)
 
-    values = tuple(Value(moved(v.start, end=False), moved(v.end, end=True), v.slot) for v in piece.values)
-    return Piece(text, values)
+    values = tuple(FilledSlot(moved(v.start, end=False), moved(v.end, end=True), v.slot) for v in piece.values)
+    return FilledTemplate(text, values)
 
 
-def _names_lower(piece: Piece) -> Piece:
+def _names_lower(piece: FilledTemplate) -> FilledTemplate:
     text = piece.text
     for value in piece.values:
         if value.label in ("PERSON", "LOCATION", "ORGANIZATION"):
@@ -121,7 +121,7 @@ def _names_lower(piece: Piece) -> Piece:
     return _same_length(piece, text)
 
 
-def _targets(encoded: Encoded, values: list[Value], offset: int) -> tuple[int, ...]:
+def _targets(encoded: Encoded, values: list[FilledSlot], offset: int) -> tuple[int, ...]:
     targets = [0] * len(encoded.ids)
     for value in values:
         if value.label is None:

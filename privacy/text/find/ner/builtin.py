@@ -20,7 +20,7 @@ import torch
 from privacy.base.canonical import decimal_string, digest_of
 from privacy.base.identifiers import Digest
 from privacy.text.find.tagger import weights
-from privacy.text.find.tagger.decoding import Span
+from privacy.text.find.tagger.decoding import ScoredSpan
 from privacy.text.find.tagger.network import Backbone, Classifier, load_backbone
 from privacy.text.find.tagger.tagger import Tagger
 from privacy.text.reading.records import Finding
@@ -75,7 +75,7 @@ class BuiltIn:
         found = (self._finding(text, part, tokens) for span in spans for part in _parts(text, span))
         return [finding for finding in found if finding is not None]
 
-    def _finding(self, text: str, span: Span, tokens: list[Token]) -> Finding | None:
+    def _finding(self, text: str, span: ScoredSpan, tokens: list[Token]) -> Finding | None:
         if span.label == "AGE":
             ages = [int(number) for number in _NUMBER.findall(text[span.start : span.end]) if len(number) <= 3]
             kept = bool(ages) and (max(ages) >= OLD or self._young)
@@ -84,22 +84,22 @@ class BuiltIn:
             return None
         return self._of_type(TYPES[span.label], span)
 
-    def _of_type(self, entity_type: str, span: Span) -> Finding:
+    def _of_type(self, entity_type: str, span: ScoredSpan) -> Finding:
         most = MOST_OF_ID if entity_type == "ID_NUMBER" else MOST
         score = round(LEAST + (most - LEAST) * span.score, 3)
         return Finding(span.start, span.end, entity_type, score, self.name)
 
 
-def _parts(text: str, span: Span) -> Iterator[Span]:
+def _parts(text: str, span: ScoredSpan) -> Iterator[ScoredSpan]:
     """The span, or each address in it: e-mail addresses that stand side by side stay apart."""
     if span.label != "ID" or "@" not in text[span.start : span.end]:
         yield span
         return
     for match in _WORD.finditer(text, span.start, span.end):
-        yield Span(match.start(), match.end(), span.label, span.score)
+        yield ScoredSpan(match.start(), match.end(), span.label, span.score)
 
 
-def _is_figure(text: str, span: Span) -> bool:
+def _is_figure(text: str, span: ScoredSpan) -> bool:
     """Whether a date or a number is a grade ("murmur 2/6") or a range ("70-110")."""
     figure = text[span.start : span.end]
     if span.label == "ID":
@@ -108,7 +108,7 @@ def _is_figure(text: str, span: Span) -> bool:
     return graded and _GRADED.search(text, max(0, span.start - 40), span.start) is not None
 
 
-def _names_a_thing(text: str, span: Span, tokens: list[Token]) -> bool:
+def _names_a_thing(text: str, span: ScoredSpan, tokens: list[Token]) -> bool:
     first = bisect_left(tokens, span.start, key=_START)
     alone = first < len(tokens) and tokens[first].start < span.end
     alone = alone and (first + 1 == len(tokens) or tokens[first + 1].start >= span.end)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from privacy.text.find.recognizers._rules import Rule
+from privacy.text.find.recognizers._rules import PatternRule
 
 _NOUN = r"(?:[\s_/-]{0,2}(?:numbers?|num|nbr|nos?|nr|ids?|identifiers?|identification|codes?|#)(?![A-Za-z]))"
 _ASIDE = r"(?:\s?\([A-Za-z0-9#., /-]{1,24}\))?"
@@ -70,13 +70,13 @@ def _no_measurement(keep: Callable[[re.Match[str]], bool]) -> Callable[[re.Match
     return lambda match: keep(match) and _FRACTION.fullmatch(match.group("id")) is None
 
 
-def labelled(entity_type: str, words: str, score: float, *, digits: int = 3, characters: int = 4) -> Rule:
+def labelled(entity_type: str, words: str, score: float, *, digits: int = 3, characters: int = 4) -> PatternRule:
     """The rule of a label that needs no mark, such as MRN."""
     pattern = re.compile(cue(words) + TOKEN + MEASURED, re.IGNORECASE)
-    return Rule(entity_type, score, pattern, keep=enough(digits=digits, characters=characters))
+    return PatternRule(entity_type, score, pattern, keep=enough(digits=digits, characters=characters))
 
 
-def marked(entity_type: str, words: str, score: float, *, digits: int = 3, characters: int = 4) -> Rule:
+def marked(entity_type: str, words: str, score: float, *, digits: int = 3, characters: int = 4) -> PatternRule:
     """The rule of a label that is an everyday word, such as 'case' or 'group'."""
     pattern = re.compile(marked_cue(words) + TOKEN + MEASURED, re.IGNORECASE)
-    return Rule(entity_type, score, pattern, keep=_no_measurement(enough(digits=digits, characters=characters)))
+    return PatternRule(entity_type, score, pattern, keep=_no_measurement(enough(digits=digits, characters=characters)))

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from privacy.text.find.recognizers._search import Search
+from privacy.text.find.recognizers._search import PatternSearch
 from privacy.text.reading.records import Finding
 
 
 @dataclass(frozen=True)
-class Rule:
+class PatternRule:
     """`pattern` marks what is private as group `id` (else the whole match); `keep` may turn a match down.
 
     `gate` and `needs` are cheap necessary conditions: the pattern runs only on a text in which the gate matches and one
@@ -33,11 +33,11 @@ class Rule:
 class Rules:
     """A recognizer of `rules`, all of one name."""
 
-    def __init__(self, name: str, rules: Sequence[Rule]) -> None:
+    def __init__(self, name: str, rules: Sequence[PatternRule]) -> None:
         self.name = name
         self.rules = tuple(rules)
         self.entity_types = tuple(sorted({rule.entity_type for rule in rules}))
-        self._search = Search([rule.pattern for rule in self.rules])
+        self._search = PatternSearch([rule.pattern for rule in self.rules])
         self._groups = ["id" if "id" in rule.pattern.groupindex else 0 for rule in self.rules]
 
     def find(self, text: str) -> list[Finding]:
@@ -55,7 +55,7 @@ class Rules:
         return found
 
 
-def _may_match(rule: Rule, text: str, lowered: str) -> bool:
+def _may_match(rule: PatternRule, text: str, lowered: str) -> bool:
     if rule.needs and not any(part in lowered for part in rule.needs):
         return False
     return rule.gate is None or rule.gate.search(text) is not None

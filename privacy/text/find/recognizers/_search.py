@@ -43,7 +43,7 @@ def _heads(text: str) -> _Heads:
     return _Heads(places, frozenset(places), wild)
 
 
-class Search:
+class PatternSearch:
     """Looks for `patterns`, known by their number."""
 
     def __init__(self, patterns: Sequence[re.Pattern[str]]) -> None:

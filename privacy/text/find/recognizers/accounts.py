@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._labels import labelled, marked
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _STRONG = (
@@ -25,10 +25,10 @@ def build(settings: TextSettings) -> Rules:
         [
             labelled("ACCOUNT_NUMBER", _STRONG, 0.7),
             marked("ACCOUNT_NUMBER", _EVERYDAY, 0.6, digits=4),
-            Rule("CREDIT_CARD", 0.5, re.compile(r"(?<![\w.-])\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}(?![\w.-])")),
-            Rule("CREDIT_CARD", 0.5, re.compile(r"(?<![\w.-])3[47]\d\d([ -])\d{6}\1\d{5}(?![\w.-])")),
-            Rule("CREDIT_CARD", 0.5, re.compile(r"(?<![\w.-])(?:[*xX\u2022]{4}[ -]?){1,3}\d{4}(?![\w-]|\.\d)")),
-            Rule(
+            PatternRule("CREDIT_CARD", 0.5, re.compile(r"(?<![\w.-])\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}(?![\w.-])")),
+            PatternRule("CREDIT_CARD", 0.5, re.compile(r"(?<![\w.-])3[47]\d\d([ -])\d{6}\1\d{5}(?![\w.-])")),
+            PatternRule("CREDIT_CARD", 0.5, re.compile(r"(?<![\w.-])(?:[*xX\u2022]{4}[ -]?){1,3}\d{4}(?![\w-]|\.\d)")),
+            PatternRule(
                 "IBAN_CODE",
                 0.5,
                 re.compile(r"(?<![\w-])[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?![\w-])"),

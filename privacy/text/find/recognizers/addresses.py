@@ -10,7 +10,7 @@ import re
 
 from privacy.text import lists
 from privacy.text.find.recognizers._places import US_CODES, US_NAMES, US_STATE
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _WORD = r"[A-Z][\w'-]{0,20}\.?"
@@ -114,7 +114,7 @@ def _no_state(match: re.Match[str]) -> bool:
     return _STATE.fullmatch(match.group("id")) is None
 
 
-def _us() -> list[Rule]:
+def _us() -> list[PatternRule]:
     """Forms with a state or a ZIP code."""
     state = rf"(?:{US_CODES}|{US_NAMES})"
     zip_label = (
@@ -130,7 +130,7 @@ def _us() -> list[Rule]:
             rf"\b(?P<id>(?:[A-Z][\w'.-]{{1,20}}\s){{0,2}}[A-Z][\w'-]{{1,20}},\s(?:(?:{US_CODES})(?![\w.])(?!,?\s(?:MD|RN|DO|NP|PhD))|{US_NAMES}\b))",
             keep_no_credential=True,
         ),
-        Rule(
+        PatternRule(
             "LOCATION",
             0.6,
             re.compile(
@@ -148,23 +148,25 @@ def _no_credential(match: re.Match[str]) -> bool:
     return not match.group("id").endswith((", MD", ", PA", ", MA"))
 
 
-def _rule(score: float, pattern: str, flags: int = 0, *, keep_no_credential: bool = False) -> Rule:
-    return Rule("LOCATION", score, re.compile(pattern, flags), keep=_no_credential if keep_no_credential else None)
+def _rule(score: float, pattern: str, flags: int = 0, *, keep_no_credential: bool = False) -> PatternRule:
+    return PatternRule(
+        "LOCATION", score, re.compile(pattern, flags), keep=_no_credential if keep_no_credential else None
+    )
 
 
 def build(settings: TextSettings) -> Rules:
     """The address recognizer. US forms run when 'US' is among the countries; street forms always."""
     lower = rf"(?<![\w./-])\d{{2,6}}\s(?P<name>{_LOWER_NAME})\s{_LOWER_STREET}(?![A-Za-z])\.?{_UNIT}"
     rules = [
-        Rule("LOCATION", 0.8, re.compile(rf"{_NUMBER}{_NAME}{_STREET}{_AFTER}"), keep=_no_scan),
-        Rule("LOCATION", 0.7, re.compile(_risky_street()), keep=_no_scan),
-        Rule("LOCATION", 0.55, re.compile(lower), keep=_is_street),
+        PatternRule("LOCATION", 0.8, re.compile(rf"{_NUMBER}{_NAME}{_STREET}{_AFTER}"), keep=_no_scan),
+        PatternRule("LOCATION", 0.7, re.compile(_risky_street()), keep=_no_scan),
+        PatternRule("LOCATION", 0.55, re.compile(lower), keep=_is_street),
         _rule(0.75, rf"(?<![\w.])\d{{1,6}}\s(?:{_DIRECTION}\s)?(?:Broadway|Main|BROADWAY|MAIN)(?![A-Za-z]){_AFTER}"),
         _rule(0.8, _RURAL, re.IGNORECASE),
         _rule(0.75, _ROAD, re.IGNORECASE),
         _rule(0.65, _FIELD, re.IGNORECASE),
         _rule(0.65, _PLACE_FIELD),
-        Rule("LOCATION", 0.5, re.compile(_PLACE_CUE), keep=_no_state),
+        PatternRule("LOCATION", 0.5, re.compile(_PLACE_CUE), keep=_no_state),
         _rule(0.5, _COUNTY),
         _rule(0.55, rf"(?<![\w.])(?:corner|intersection)\sof\s{_WORD}(?:\s{_WORD})?\sand\s{_WORD}(?:\s(?:{_STREET}))?"),
     ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _OLD = r"(?:9\d|1[0-2]\d)"
@@ -38,8 +38,8 @@ def _no_temperature(match: re.Match[str]) -> bool:
 def build(settings: TextSettings) -> Rules:
     """The age recognizer; needs no settings."""
 
-    def rule(pattern: str, keep: Callable[[re.Match[str]], bool] | None = None) -> Rule:
-        return Rule("AGE", 0.85, re.compile(pattern, re.IGNORECASE), keep=keep)
+    def rule(pattern: str, keep: Callable[[re.Match[str]], bool] | None = None) -> PatternRule:
+        return PatternRule("AGE", 0.85, re.compile(pattern, re.IGNORECASE), keep=keep)
 
     return Rules(
         "ages",

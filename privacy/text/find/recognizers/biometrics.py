@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.find.recognizers._sentences import after, before, sentence
 from privacy.text.settings import TextSettings
 
@@ -178,16 +178,16 @@ def build(settings: TextSettings) -> Rules:
     return Rules(
         "biometrics",
         [
-            Rule(
+            PatternRule(
                 "BIOMETRIC",
                 0.6,
                 _compiled(_PRINTS),
                 keep=_prints,
                 needs=("print", "live", "afis", "dactylo", "impression", "inked"),
             ),
-            Rule("BIOMETRIC", 0.6, _compiled(_DOUBLE), keep=_footprint, needs=("print",)),
-            Rule("BIOMETRIC", 0.6, _compiled(_MACHINE), keep=_machine),
-            Rule("BIOMETRIC", 0.6, _compiled(_READ), keep=_read),
-            Rule("BIOMETRIC", 0.6, _compiled(_GIVEN), keep=_given),
+            PatternRule("BIOMETRIC", 0.6, _compiled(_DOUBLE), keep=_footprint, needs=("print",)),
+            PatternRule("BIOMETRIC", 0.6, _compiled(_MACHINE), keep=_machine),
+            PatternRule("BIOMETRIC", 0.6, _compiled(_READ), keep=_read),
+            PatternRule("BIOMETRIC", 0.6, _compiled(_GIVEN), keep=_given),
         ],
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._months import FOREIGN_MONTH, FOREIGN_STEMS, MONTH, WEEKDAY
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th|ST|ND|RD|TH)?\b"
@@ -47,9 +47,9 @@ _NUMERIC = (
 _MONTH_DAY = r"(?:0?[1-9]|[12]\d|3[01])[/-](?:0?[1-9]|[12]\d|3[01])"
 
 
-def _rule(score: float, pattern: str, *, ignore_case: bool = False, gate: str | None = None) -> Rule:
+def _rule(score: float, pattern: str, *, ignore_case: bool = False, gate: str | None = None) -> PatternRule:
     flags = re.IGNORECASE if ignore_case else 0
-    return Rule("DATE_TIME", score, re.compile(pattern, flags), gate=re.compile(gate) if gate else None)
+    return PatternRule("DATE_TIME", score, re.compile(pattern, flags), gate=re.compile(gate) if gate else None)
 
 
 def _plausible(match: re.Match[str]) -> bool:
@@ -76,7 +76,7 @@ def _compact(match: re.Match[str]) -> bool:
     return 1 <= int(match.group("month")) <= 12 and 1 <= int(match.group("day")) <= 31
 
 
-def _textual() -> list[Rule]:
+def _textual() -> list[PatternRule]:
     """Dates with the name of a month."""
     of_day = (
         rf"{WEEKDAY}(?:the\s)?{_DAY}\.?(?:\sof|,)?(?:\sof)?[\s/-]{{0,2}}{MONTH}"
@@ -103,7 +103,7 @@ def _textual() -> list[Rule]:
             rf"(?<![\w.:/])\d{{1,2}}\.?[\s-]{{1,2}}(?:de\s|di\s)?{FOREIGN_MONTH}(?:,?[\s-](?:de\s|del\s)?(?:(?:19|20)\d\d|\d\d)\b|(?<!\s(?:mai|mei|maj))(?<!\s(?:mars|maja))(?!\w))",
             ignore_case=True,
         ),
-        Rule(
+        PatternRule(
             "DATE_TIME",
             0.6,
             re.compile(rf"(?<!\w){FOREIGN_MONTH}\s(?:de\s|del\s)?(?:19|20)\d\d\b", re.IGNORECASE),
@@ -112,11 +112,13 @@ def _textual() -> list[Rule]:
     ]
 
 
-def _numeric() -> list[Rule]:
+def _numeric() -> list[PatternRule]:
     """Dates in digits."""
     return [
-        Rule("DATE_TIME", 0.8, re.compile(rf"(?<![\d./-]){_NUMERIC}{_TIME}(?![\d/-]|\.\d){_NO_UNIT}"), keep=_plausible),
-        Rule(
+        PatternRule(
+            "DATE_TIME", 0.8, re.compile(rf"(?<![\d./-]){_NUMERIC}{_TIME}(?![\d/-]|\.\d){_NO_UNIT}"), keep=_plausible
+        ),
+        PatternRule(
             "DATE_TIME",
             0.6,
             re.compile(
@@ -126,7 +128,7 @@ def _numeric() -> list[Rule]:
         ),
         _rule(0.7, r"(?<![\d./-])(?:0?[1-9]|1[0-2])[/-](?:19|20)\d\d(?![\d/-])"),
         _rule(0.7, r"(?<![\d./-])(?:19|20)\d\d[/-](?:0[1-9]|1[0-2])(?![\d/-])"),
-        Rule(
+        PatternRule(
             "DATE_TIME",
             0.6,
             re.compile(
@@ -134,7 +136,7 @@ def _numeric() -> list[Rule]:
             ),
             keep=_no_fraction,
         ),
-        Rule(
+        PatternRule(
             "DATE_TIME",
             0.6,
             re.compile(rf"(?<![\d./-])(?P<id>{_MONTH_DAY}\s?(?:-|to|through|thru)\s?{_MONTH_DAY})(?![\d/-]){_NO_UNIT}"),
@@ -151,7 +153,7 @@ def _numeric() -> list[Rule]:
     ]
 
 
-def _years() -> list[Rule]:
+def _years() -> list[PatternRule]:
     """Years, quarters and seasons that a word marks as such."""
     return [
         _rule(

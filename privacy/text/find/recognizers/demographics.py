@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from privacy.text import lists
 from privacy.text.find.recognizers._phrases import Phrases
 from privacy.text.find.recognizers._rules import Rules
-from privacy.text.find.recognizers._search import Search
+from privacy.text.find.recognizers._search import PatternSearch
 from privacy.text.reading.records import Finding
 from privacy.text.reading.tokens import Token, tokens_of
 from privacy.text.settings import TextSettings
@@ -78,7 +78,7 @@ _WORK = re.compile(
     r"was\semployed)\s(?:\w+-\w+\s)?as\s(?:an?|the)\s(?P<id>[a-z][a-z'-]{2,24}(?:\s[a-z][a-z'-]{2,24}){0,3})",
     re.IGNORECASE,
 )
-_LABELLED = Search([_FIELD, _WORK])
+_LABELLED = PatternSearch([_FIELD, _WORK])
 _NAME = "demographics"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._labels import labelled, marked
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _STRONG = (
@@ -36,8 +36,8 @@ _DONATION = r"(?<![\w-])=?[A-Z]\d{4}[ -]?\d{2}[ -]?\d{6}(?:[ -]?\d{2})?(?:[ -]?[
 def build(settings: TextSettings) -> Rules:
     """The device recognizer; needs no settings."""
 
-    def shape(score: float, pattern: str) -> Rule:
-        return Rule("DEVICE_ID", score, re.compile(pattern))
+    def shape(score: float, pattern: str) -> PatternRule:
+        return PatternRule("DEVICE_ID", score, re.compile(pattern))
 
     return Rules(
         "devices",

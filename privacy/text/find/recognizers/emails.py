@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _AT = r"(?:\s?(?:@|\[at\]|\(at\)|\{at\})\s?|\sat\s(?=[\w-]{1,63}\s(?:dot)\s))"
@@ -20,7 +20,7 @@ def build(settings: TextSettings) -> Rules:
     return Rules(
         "emails",
         [
-            Rule("EMAIL_ADDRESS", 0.9, re.compile(dotted, re.IGNORECASE), gate=gate),
-            Rule("EMAIL_ADDRESS", 0.5, re.compile(plain), gate=gate),
+            PatternRule("EMAIL_ADDRESS", 0.9, re.compile(dotted, re.IGNORECASE), gate=gate),
+            PatternRule("EMAIL_ADDRESS", 0.5, re.compile(plain), gate=gate),
         ],
     )

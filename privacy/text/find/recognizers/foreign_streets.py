@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _UP = r"[A-Z\u00c0-\u00de\u0104-\u017d]"
@@ -41,8 +41,8 @@ _FRENCH = (
 )
 
 
-def _rule(score: float, pattern: str, flags: int = 0) -> Rule:
-    return Rule("LOCATION", score, re.compile(pattern, flags))
+def _rule(score: float, pattern: str, flags: int = 0) -> PatternRule:
+    return PatternRule("LOCATION", score, re.compile(pattern, flags))
 
 
 def build(settings: TextSettings) -> Rules:

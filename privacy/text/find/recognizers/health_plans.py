@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._labels import MEASURED, TOKEN, cue, enough, labelled, marked
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _LABELS = (
@@ -48,14 +48,14 @@ _MBI_SHAPE = (
 def build(settings: TextSettings) -> Rules:
     """The health-plan recognizer; shapes without a label follow `settings.countries`."""
 
-    def shape(pattern: str, score: float) -> Rule:
-        return Rule("HEALTH_PLAN_ID", score, re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])"))
+    def shape(pattern: str, score: float) -> PatternRule:
+        return PatternRule("HEALTH_PLAN_ID", score, re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])"))
 
     insured = re.compile(cue(_INSURERS + _AFTER_INSURER) + TOKEN + MEASURED, re.IGNORECASE)
     rules = [
         labelled("HEALTH_PLAN_ID", _LABELS, 0.75),
         marked("HEALTH_PLAN_ID", _EVERYDAY, 0.7, digits=3),
-        Rule("HEALTH_PLAN_ID", 0.7, insured, keep=enough(digits=4, characters=5)),
+        PatternRule("HEALTH_PLAN_ID", 0.7, insured, keep=enough(digits=4, characters=5)),
         *(shape(pattern, 0.5) for country in settings.countries for pattern in _SHAPES.get(country, ())),
     ]
     if "US" in settings.countries:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._months import HOLIDAY, HOLIDAY_STEMS
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _YEAR = r"(?:(?:19|20)\d\d|'\d\d)"
@@ -21,12 +21,14 @@ def build(settings: TextSettings) -> Rules:
     return Rules(
         "holidays",
         [
-            Rule(
+            PatternRule(
                 "DATE_TIME",
                 0.7,
                 re.compile(rf"\b{HOLIDAY},?\s(?:of\s|in\s)?(?:{_YEAR}|last\syear|this\syear)\b"),
                 needs=HOLIDAY_STEMS,
             ),
-            Rule("DATE_TIME", 0.55, re.compile(rf"\b(?i:{_EVENT})\s(?P<id>{HOLIDAY})(?!\w)"), needs=HOLIDAY_STEMS),
+            PatternRule(
+                "DATE_TIME", 0.55, re.compile(rf"\b(?i:{_EVENT})\s(?P<id>{HOLIDAY})(?!\w)"), needs=HOLIDAY_STEMS
+            ),
         ],
     )

@@ -10,7 +10,7 @@ import re
 
 from privacy.text.find.recognizers._labels import MEASURED, TOKEN, cue, enough, marked
 from privacy.text.find.recognizers._places import US_STATE
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _STRONG = (
@@ -28,9 +28,9 @@ _DRIVER = rf"(?<![/\w])(?:(?-i:DL|D/L)|(?:{US_STATE})\s(?:DL|driver'?s?\slic(?:e
 def build(settings: TextSettings) -> Rules:
     """The licence recognizer; needs no settings."""
 
-    def rule(score: float, words: str, needs: tuple[str, ...] = ()) -> Rule:
+    def rule(score: float, words: str, needs: tuple[str, ...] = ()) -> PatternRule:
         pattern = re.compile(cue(words) + TOKEN + MEASURED, re.IGNORECASE)
-        return Rule("LICENSE_NUMBER", score, pattern, keep=enough(digits=3), needs=needs)
+        return PatternRule("LICENSE_NUMBER", score, pattern, keep=enough(digits=3), needs=needs)
 
     return Rules(
         "licenses",
@@ -38,7 +38,7 @@ def build(settings: TextSettings) -> Rules:
             rule(0.75, f"(?:{_STRONG}){_ISSUER}"),
             rule(0.75, _DRIVER + _ISSUER, ("dl", "d/l", "lic", "permit")),
             marked("LICENSE_NUMBER", r"reg|board|enrol?lment|badge|warrant|firearm|weapon|concealed\scarry", 0.6),
-            Rule(
+            PatternRule(
                 "MEDICAL_LICENSE",
                 0.5,
                 re.compile(r"(?<![\w-])[ABCDEFGHJKLMPRSTUX][A-Z9]\d{7}(?:-[A-Z0-9]{2,8})?(?![\w-])"),

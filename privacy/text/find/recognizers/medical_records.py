@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._labels import labelled, marked
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _STRONG = (
@@ -26,5 +26,5 @@ def build(settings: TextSettings) -> Rules:
     ]
     if settings.mrn_pattern is not None:
         site = re.compile(rf"(?<![A-Za-z0-9])(?:{settings.mrn_pattern})(?![A-Za-z0-9])")
-        rules.append(Rule("MEDICAL_RECORD_NUMBER", 0.95, site))
+        rules.append(PatternRule("MEDICAL_RECORD_NUMBER", 0.95, site))
     return Rules("medical_records", rules)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _AMOUNT = r"\d{1,3}(?:[,.' ]\d{3}){0,5}(?!\d)(?:[.,]\d{1,2}(?!\d))?|\d{1,15}(?:[.,]\d{1,2}(?!\d))?"
@@ -47,8 +47,8 @@ def build(settings: TextSettings) -> Rules:
         return Rules("money", [])
     amount = rf"(?:{_AMOUNT}){_SCALE}"
 
-    def rule(score: float, pattern: str, needs: tuple[str, ...], flags: int = re.IGNORECASE) -> Rule:
-        return Rule("MONEY", score, re.compile(pattern, flags), needs=needs)
+    def rule(score: float, pattern: str, needs: tuple[str, ...], flags: int = re.IGNORECASE) -> PatternRule:
+        return PatternRule("MONEY", score, re.compile(pattern, flags), needs=needs)
 
     return Rules(
         "money",

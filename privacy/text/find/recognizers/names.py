@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 from privacy.text import lists
 from privacy.text.find.recognizers import _name_cues as cues
-from privacy.text.find.recognizers._search import Search
+from privacy.text.find.recognizers._search import PatternSearch
 from privacy.text.reading.records import Finding
 from privacy.text.reading.tokens import JOINS, Token, is_eponym, tokens_of
 from privacy.text.settings import TextSettings
 
-_CUES = Search([rule.pattern for rule in cues.RULES])
+_CUES = PatternSearch([rule.pattern for rule in cues.RULES])
 _SUFFIX = re.compile(
     r"(?:ova|owski|ewski|inski|ynski|czyk|wicz|vich|vych|enko|chuk|escu|iewicz|sson|sdottir|opoulos|akis|yan|shvili|adze|"
     r"inen|ishvili|oglu|ellini|ucci|acci|hardt|mann|stein|berg|quist|gaard|strom)$"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _SCHEME = r"(?<![\w+])(?:https?|ftps?|sftp|ssh|smb|file|ldap|rtsp|dicom|hl7|tel|sip|mailto):/{0,3}[^\s<>\"'|]{3,300}"
@@ -68,14 +68,14 @@ def build(settings: TextSettings) -> Rules:
     return Rules(
         "network",
         [
-            Rule("URL", 0.8, re.compile(_SCHEME, re.IGNORECASE), gate=colon),
-            Rule("URL", 0.7, re.compile(_WWW, re.IGNORECASE), gate=dot),
-            Rule("URL", 0.5, re.compile(_HOST, re.IGNORECASE), keep=_ends_in_word, gate=dot),
-            Rule("URL", 0.6, re.compile(_SHARE), gate=re.compile(r"\\\\")),
-            Rule("URL", 0.6, re.compile(_USER_FOLDER), gate=re.compile(r"[\\/]")),
-            Rule("IP_ADDRESS", 0.7, re.compile(_IPV4), keep=_is_ipv4),
-            Rule("IP_ADDRESS", 0.7, re.compile(_IPV6), keep=_is_ipv6, gate=re.compile(r":[0-9A-Fa-f:]*:")),
-            Rule("MAC_ADDRESS", 0.8, re.compile(_MAC, re.IGNORECASE)),
-            Rule("UUID", 0.8, re.compile(_UUID, re.IGNORECASE)),
+            PatternRule("URL", 0.8, re.compile(_SCHEME, re.IGNORECASE), gate=colon),
+            PatternRule("URL", 0.7, re.compile(_WWW, re.IGNORECASE), gate=dot),
+            PatternRule("URL", 0.5, re.compile(_HOST, re.IGNORECASE), keep=_ends_in_word, gate=dot),
+            PatternRule("URL", 0.6, re.compile(_SHARE), gate=re.compile(r"\\\\")),
+            PatternRule("URL", 0.6, re.compile(_USER_FOLDER), gate=re.compile(r"[\\/]")),
+            PatternRule("IP_ADDRESS", 0.7, re.compile(_IPV4), keep=_is_ipv4),
+            PatternRule("IP_ADDRESS", 0.7, re.compile(_IPV6), keep=_is_ipv6, gate=re.compile(r":[0-9A-Fa-f:]*:")),
+            PatternRule("MAC_ADDRESS", 0.8, re.compile(_MAC, re.IGNORECASE)),
+            PatternRule("UUID", 0.8, re.compile(_UUID, re.IGNORECASE)),
         ],
     )

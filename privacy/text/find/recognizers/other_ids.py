@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._labels import MEASURED, TOKEN, enough, labelled, marked_cue
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _NATIONAL = (
@@ -60,15 +60,17 @@ def build(settings: TextSettings) -> Rules:
         "other_ids",
         [
             labelled("ID_NUMBER", _NATIONAL, 0.7, digits=4, characters=6),
-            Rule(
+            PatternRule(
                 "ID_NUMBER",
                 0.65,
                 re.compile(marked_cue(_PEOPLE) + TOKEN + MEASURED, re.IGNORECASE),
                 keep=enough(digits=3),
             ),
-            Rule("ID_NUMBER", 0.5, re.compile(catch_all, re.IGNORECASE), keep=_mixed),
-            Rule("ID_NUMBER", 0.6, re.compile(handle, re.IGNORECASE)),
-            Rule("ID_NUMBER", 0.5, re.compile(at_name), gate=re.compile("@")),
-            Rule("ID_NUMBER", 0.45, re.compile(rf"{_NOT_SPLIT}#?\d{{7,19}}(?!\w)(?![.,]\d){MEASURED}", re.IGNORECASE)),
+            PatternRule("ID_NUMBER", 0.5, re.compile(catch_all, re.IGNORECASE), keep=_mixed),
+            PatternRule("ID_NUMBER", 0.6, re.compile(handle, re.IGNORECASE)),
+            PatternRule("ID_NUMBER", 0.5, re.compile(at_name), gate=re.compile("@")),
+            PatternRule(
+                "ID_NUMBER", 0.45, re.compile(rf"{_NOT_SPLIT}#?\d{{7,19}}(?!\w)(?![.,]\d){MEASURED}", re.IGNORECASE)
+            ),
         ],
     )

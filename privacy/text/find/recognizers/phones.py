@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from privacy.text.find.recognizers._labels import MEASURED, cue
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _EXTENSION = r"(?:\s?(?:[,;]\s?)?(?:x|ext\.?|extension|option|opt\.?)\s?:?#?\s?\d{1,6})?"
@@ -41,8 +41,8 @@ def _national(match: re.Match[str]) -> bool:
 def build(settings: TextSettings) -> Rules:
     """The phone-shape recognizer; needs no settings."""
 
-    def rule(score: float, pattern: str, keep: Callable[[re.Match[str]], bool] | None = None) -> Rule:
-        return Rule("PHONE_NUMBER", score, re.compile(pattern, re.IGNORECASE), keep=keep)
+    def rule(score: float, pattern: str, keep: Callable[[re.Match[str]], bool] | None = None) -> PatternRule:
+        return PatternRule("PHONE_NUMBER", score, re.compile(pattern, re.IGNORECASE), keep=keep)
 
     return Rules(
         "phones",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.find.recognizers._sentences import after, before, line, sentence
 from privacy.text.settings import TextSettings
 
@@ -264,13 +264,15 @@ def build(settings: TextSettings) -> Rules:
     return Rules(
         "photographs",
         [
-            Rule(
+            PatternRule(
                 "PHOTO", 0.6, _compiled(_FILE), needs=(".jp", ".png", ".heic", ".tif", ".bmp", ".mp4", ".mov", ".gif")
             ),
-            Rule("PHOTO", 0.6, _compiled(_SURE), keep=_sure),
-            Rule("PHOTO", 0.6, _compiled(_PHOTO), keep=_photo, needs=light),
-            Rule("PHOTO", 0.6, _compiled(_PICTURE), keep=_picture, needs=still),
-            Rule("PHOTO", 0.6, _compiled(_IMAGE), keep=_image, needs=moving),
-            Rule("PHOTO", 0.6, _compiled(_SHOWN), keep=_shown, needs=("fac", "smil", "eyes", "identif", "recogni")),
+            PatternRule("PHOTO", 0.6, _compiled(_SURE), keep=_sure),
+            PatternRule("PHOTO", 0.6, _compiled(_PHOTO), keep=_photo, needs=light),
+            PatternRule("PHOTO", 0.6, _compiled(_PICTURE), keep=_picture, needs=still),
+            PatternRule("PHOTO", 0.6, _compiled(_IMAGE), keep=_image, needs=moving),
+            PatternRule(
+                "PHOTO", 0.6, _compiled(_SHOWN), keep=_shown, needs=("fac", "smil", "eyes", "identif", "recogni")
+            ),
         ],
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._places import CA_CODES, CA_NAMES
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _UK = (
@@ -54,8 +54,10 @@ def _has_digit(match: re.Match[str]) -> bool:
 def build(settings: TextSettings) -> Rules:
     """The postcode recognizer of `settings.countries`."""
     shapes = [
-        Rule(kind, score, re.compile(pattern))
+        PatternRule(kind, score, re.compile(pattern))
         for country in settings.countries
         for kind, pattern, score in _BY_COUNTRY.get(country, ())
     ]
-    return Rules("postcodes", [*shapes, Rule("LOCATION", 0.65, re.compile(_LABEL, re.IGNORECASE), keep=_has_digit)])
+    return Rules(
+        "postcodes", [*shapes, PatternRule("LOCATION", 0.65, re.compile(_LABEL, re.IGNORECASE), keep=_has_digit)]
+    )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._labels import cue
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _LABELS = (
@@ -22,8 +22,8 @@ _LAST_FOUR = (
 def build(settings: TextSettings) -> Rules:
     """The SSN recognizer; needs no settings."""
 
-    def rule(score: float, pattern: str) -> Rule:
-        return Rule("US_SSN", score, re.compile(pattern, re.IGNORECASE))
+    def rule(score: float, pattern: str) -> PatternRule:
+        return PatternRule("US_SSN", score, re.compile(pattern, re.IGNORECASE))
 
     return Rules(
         "ssn",

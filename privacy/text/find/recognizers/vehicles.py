@@ -9,7 +9,7 @@ import re
 
 from privacy.text.find.recognizers._labels import cue, enough, labelled, marked_cue
 from privacy.text.find.recognizers._places import US_STATE
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
@@ -40,8 +40,8 @@ def _is_vin(match: re.Match[str]) -> bool:
 def build(settings: TextSettings) -> Rules:
     """The vehicle recognizer; needs no settings."""
 
-    def rule(score: float, pattern: str) -> Rule:
-        return Rule("VEHICLE_ID", score, re.compile(pattern, re.IGNORECASE))
+    def rule(score: float, pattern: str) -> PatternRule:
+        return PatternRule("VEHICLE_ID", score, re.compile(pattern, re.IGNORECASE))
 
     vin = re.compile(r"(?<![A-Z0-9])[A-HJ-NPR-Z0-9]{17}(?![A-Z0-9])", re.IGNORECASE)
     bare_plate = re.compile(
@@ -50,10 +50,10 @@ def build(settings: TextSettings) -> Rules:
     return Rules(
         "vehicles",
         [
-            Rule("VEHICLE_ID", 0.85, vin, keep=_is_vin),
+            PatternRule("VEHICLE_ID", 0.85, vin, keep=_is_vin),
             labelled("VEHICLE_ID", _VIN_LABELS, 0.75),
             rule(0.7, cue(_PLATE_LABELS + _ISSUER) + _PLATE_WITH_DIGIT),
             rule(0.6, marked_cue(_PLATE_LABELS + _ISSUER) + _PLATE),
-            Rule("VEHICLE_ID", 0.55, bare_plate, keep=enough(digits=2, characters=5)),
+            PatternRule("VEHICLE_ID", 0.55, bare_plate, keep=enough(digits=2, characters=5)),
         ],
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from privacy.text.find.recognizers._labels import labelled, marked
-from privacy.text.find.recognizers._rules import Rule, Rules
+from privacy.text.find.recognizers._rules import PatternRule, Rules
 from privacy.text.settings import TextSettings
 
 _STRONG = (
@@ -52,10 +52,10 @@ def build(settings: TextSettings) -> Rules:
             labelled("ID_NUMBER", _STRONG, 0.75),
             marked("ID_NUMBER", _EVERYDAY, 0.6, digits=3, characters=5),
             *(
-                Rule("ID_NUMBER", 0.55, re.compile(rf"(?<![\w./-])(?:{shape})(?![\w-]|/\d)"), keep=_no_virus)
+                PatternRule("ID_NUMBER", 0.55, re.compile(rf"(?<![\w./-])(?:{shape})(?![\w-]|/\d)"), keep=_no_virus)
                 for shape in _SHAPES
             ),
-            Rule("ID_NUMBER", 0.7, re.compile(_COURT, re.IGNORECASE)),
-            Rule("ID_NUMBER", 0.7, re.compile(_DOCKET, re.IGNORECASE)),
+            PatternRule("ID_NUMBER", 0.7, re.compile(_COURT, re.IGNORECASE)),
+            PatternRule("ID_NUMBER", 0.7, re.compile(_DOCKET, re.IGNORECASE)),
         ],
     )

@@ -33,7 +33,7 @@ relative to it, so that above this bound and near zero a score of 0.9 is not clo
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ScoredSpan:
     """Characters [start, end) of a segment are of `label`, with `score` in 0..1, in steps of a tenth."""
 
     start: int
@@ -57,12 +57,12 @@ def decode(
     offsets: Sequence[tuple[int, int]],
     probabilities: NDArray[np.float32],
     threshold: Callable[[str], float],
-) -> tuple[list[Span], bool]:
+) -> tuple[list[ScoredSpan], bool]:
     """The spans in `segment`, and whether any decision was close.
 
     `probabilities` has shape (pieces, OUTPUTS); a word is found if its probability of O lies below its `threshold`.
     """
-    spans: list[Span] = []
+    spans: list[ScoredSpan] = []
     nothing: list[float] = probabilities[:, 0].tolist()
     beginning: list[list[float]] = probabilities[:, 1::2].tolist()
     inner: list[list[float]] = probabilities[:, 2::2].tolist()
@@ -80,9 +80,9 @@ def decode(
         broken = word.label == open_label and segment[spans[-1].end : start] != ""
         close |= broken and word.may_begin
         if word.label == open_label and not (broken and word.begins):
-            spans[-1] = Span(spans[-1].start, end, word.label, max(spans[-1].score, word.score))
+            spans[-1] = ScoredSpan(spans[-1].start, end, word.label, max(spans[-1].score, word.score))
         else:
-            spans.append(Span(start, end, word.label, word.score))
+            spans.append(ScoredSpan(start, end, word.label, word.score))
         open_label = word.label
     return [kept for span in spans if (kept := _trimmed(segment, span)) is not None], close
 
@@ -114,7 +114,7 @@ def _called(beginning: Sequence[Sequence[float]], inner: Sequence[Sequence[float
     return _Word(LABELS[best], begin > inside, int(tenths) / _SCORES, near, abs(begin - inside) < MARGIN)
 
 
-def _trimmed(segment: str, span: Span) -> Span | None:
+def _trimmed(segment: str, span: ScoredSpan) -> ScoredSpan | None:
     """The span without marks at its ends that belong to no name; None where nothing is left."""
     words = segment[span.start : span.end]
     start = span.start + _marks(words, _LEADING)
@@ -122,7 +122,7 @@ def _trimmed(segment: str, span: Span) -> Span | None:
     words = words[: len(words) - _marks(reversed(words), _TRAILING)]
     if words.endswith((")", "]")) and "(" not in words and "[" not in words:
         words = words[:-1]
-    return Span(start, start + len(words), span.label, span.score) if any(map(str.isalnum, words)) else None
+    return ScoredSpan(start, start + len(words), span.label, span.score) if any(map(str.isalnum, words)) else None
 
 
 def _marks(characters: Iterable[str], marks: frozenset[str]) -> int:

@@ -19,8 +19,8 @@ from privacy.text.find.tagger.encoding import SHAPES
 from privacy.text.find.tagger.network import OUTPUTS, Backbone
 from privacy.text.find.tagger.packed import Packed
 
-Product = Callable[[Tensor], Tensor]
-Products = tuple[Product, Sequence[Product], Product]
+MatrixProduct = Callable[[Tensor], Tensor]
+MatrixProducts = tuple[MatrixProduct, Sequence[MatrixProduct], MatrixProduct]
 """The products with the matrices of `project`, of each gate, and of `head`."""
 
 WIDTH: Final = 160
@@ -38,13 +38,13 @@ class Student(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in DILATIONS)
         self.gates = nn.ModuleList(nn.Linear(3 * width, 2 * width) for _ in DILATIONS)
         self.head = nn.Linear(width, OUTPUTS)
-        self._packed: Products | None = None
+        self._packed: MatrixProducts | None = None
 
     def forward(self, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
         """Logits of shape (rows, pieces, OUTPUTS)."""
         return self._logits((self.project, list(self.gates), self.head), ids, shapes, mask)
 
-    def _logits(self, products: Products, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
+    def _logits(self, products: MatrixProducts, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
         project, gates, head = products
         seen = mask[:, :, None].to(torch.float32)
         hidden = (project(self._words[ids] * 4.0) + self.shape_embedding[shapes]) * seen

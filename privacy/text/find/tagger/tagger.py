@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import torch
 
 from privacy.text.find.tagger.decision_thresholds import DecisionThresholds, Thresholds
-from privacy.text.find.tagger.decoding import Span, decode
+from privacy.text.find.tagger.decoding import ScoredSpan, decode
 from privacy.text.find.tagger.encoding import Encoded, batch, encode
 from privacy.text.find.tagger.network import Backbone, Classifier
 from privacy.text.find.tagger.segments import segments
@@ -29,7 +29,7 @@ AREA = 1024
 _LETTER = re.compile(r"[^\W_]")
 """A letter or a digit, as str.isalnum has it: every span holds one, so a segment without any needs no reading."""
 
-Spans = tuple[Span, ...]
+Spans = tuple[ScoredSpan, ...]
 
 
 class Tagger:
@@ -41,13 +41,13 @@ class Tagger:
         self._threshold = DecisionThresholds(backbone.tokenizer, thresholds).threshold
         self._known: OrderedDict[str, Spans] = OrderedDict()
 
-    def tag(self, text: str) -> list[Span]:
+    def tag(self, text: str) -> list[ScoredSpan]:
         """The spans in `text`, in its offsets and sorted."""
         places = [place for place in segments(text) if _LETTER.search(text, *place)]
         with _one_thread():
             found = self._spans({text[start:end] for start, end in places})
         return [
-            Span(start + span.start, start + span.end, span.label, span.score)
+            ScoredSpan(start + span.start, start + span.end, span.label, span.score)
             for start, end in places
             for span in found[text[start:end]]
         ]

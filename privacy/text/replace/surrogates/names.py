@@ -21,7 +21,7 @@ from privacy.text.lists import plain
 from privacy.text.reading.tokens import PARTICLES
 from privacy.text.replace.surrogates.keyed import UnitKey
 
-Role = Literal["female", "male", "given", "family"]
+NamePart = Literal["female", "male", "given", "family"]
 
 TITLES = frozenset(("dr", "mr", "mrs", "ms", "miss", "mx", "prof", "professor", "doctor", "sir", "madam"))
 AFTER_NAME = frozenset(
@@ -36,7 +36,7 @@ _Part = tuple[re.Match[str], Literal["name", "kept"]]
 """A word of a finding, and whether it is replaced."""
 
 
-class Names:
+class NameSurrogates:
     """The names of one privacy unit. `texts` are the words of every PERSON finding in it (folded by `view`)."""
 
     def __init__(self, key: UnitKey, texts: Iterable[str]) -> None:
@@ -145,7 +145,7 @@ def _announces_family(parts: list[_Part]) -> bool:
     return titled or any(len(word) == 1 and word.isupper() for word in words)
 
 
-def _role(word: str, votes: int) -> Role:
+def _role(word: str, votes: int) -> NamePart:
     female, male = word in _plain_words("female"), word in _plain_words("male")
     if votes > 0 or (votes == 0 and not (female or male)):
         return "family"
@@ -166,7 +166,7 @@ def _assigned(key: UnitKey, votes: Mapping[str, int]) -> dict[str, str]:
     return chosen
 
 
-def _chosen(key: UnitKey, word: str, role: Role, taken: set[str]) -> str | None:
+def _chosen(key: UnitKey, word: str, role: NamePart, taken: set[str]) -> str | None:
     initial = word[:1]
     for pool, like in ((_pool(role, initial), False), (_pool("family", initial), False), (_pool(role, initial), True)):
         free = _first_free(key, word, pool, taken, like=like)
@@ -193,7 +193,7 @@ def _plain_words(name: str) -> frozenset[str]:
 
 
 @cache
-def _everybody(role: Role) -> tuple[str, ...]:
+def _everybody(role: NamePart) -> tuple[str, ...]:
     """Names of a role that are one word of three letters or more, without accents, and no ordinary word; sorted."""
     if role == "given":
         known = _plain_words("female") | _plain_words("male")
@@ -209,14 +209,14 @@ def _is_simple(name: str) -> bool:
 
 
 @cache
-def _by_initial(role: Role) -> dict[str, tuple[str, ...]]:
+def _by_initial(role: NamePart) -> dict[str, tuple[str, ...]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name in _everybody(role):
         found[_base(plain(name)[:1])].append(name)
     return {initial: tuple(names) for initial, names in found.items()}
 
 
-def _pool(role: Role, initial: str) -> tuple[str, ...]:
+def _pool(role: NamePart, initial: str) -> tuple[str, ...]:
     return _by_initial(role).get(_base(initial), ())
 
 

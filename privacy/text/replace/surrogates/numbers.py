@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from privacy.text.replace.surrogates.keyed import Choices, UnitKey
 
-Draw = Callable[[Choices, str], str]
+DrawDigits = Callable[[Choices, str], str]
 """As many digits as are given, chosen."""
 
 _SEPARATORS = frozenset(" \t\r\n.,:;/#()[]+-*'_&=|\\")
@@ -71,7 +71,7 @@ def _digits(choices: Choices, own: str) -> str:
     return "".join(string.digits[choices.below(10)] for _ in own)
 
 
-def _poured(key: UnitKey, entity_type: str, text: str, draw: Draw) -> str | None:
+def _poured(key: UnitKey, entity_type: str, text: str, draw: DrawDigits) -> str | None:
     """`text` with the digits that `draw` gives for their number, never its own."""
     own = "".join(character for character in text if character.isdigit())
     choices = key.choices(entity_type, own)
@@ -98,7 +98,7 @@ def _luhn(digits: str) -> bool:
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
 
 
-_SET_ASIDE: dict[str, Draw] = {"CREDIT_CARD": _no_card, "US_ITIN": _never_issued, "US_SSN": _never_issued}
+_SET_ASIDE: dict[str, DrawDigits] = {"CREDIT_CARD": _no_card, "US_ITIN": _never_issued, "US_SSN": _never_issued}
 
 
 def _iban(key: UnitKey, text: str) -> str | None:

@@ -15,7 +15,7 @@ from privacy.text.lists import plain
 from privacy.text.replace.surrogates.keyed import Choices, UnitKey
 from privacy.text.replace.surrogates.numbers import is_shape, normal, scrambled
 
-Writer = Callable[[UnitKey, str], str | None]
+OnlineSurrogate = Callable[[UnitKey, str], str | None]
 """A surrogate of a text (folded by `view`), or None."""
 
 _DOCUMENTATION = ("192.0.2", "198.51.100", "203.0.113")

@@ -23,27 +23,27 @@ from privacy.text.replace.replacement import Write, resolve, rewrite, tag
 from privacy.text.replace.spans import carry
 from privacy.text.replace.surrogates import dates, generalize, numbers, online, places
 from privacy.text.replace.surrogates.keyed import SurrogateKey, UnitKey
-from privacy.text.replace.surrogates.names import Names
+from privacy.text.replace.surrogates.names import NameSurrogates
 from privacy.text.settings import TextSettings
 
 SHIFTS = tuple(days for days in range(1, 366) if days % 7)
 """Days that dates of a unit may move, back or forth: no whole weeks, or a weekday would stay what it was."""
 
-Found = tuple[str, str]
+FindingText = tuple[str, str]
 """A finding's type and its words."""
 
 
 class UnitReplacement:
     """Writes stand-ins for one unit; `found` are the findings of all its rows, `key` None if no mode needs one."""
 
-    def __init__(self, settings: TextSettings, key: UnitKey | None, found: Iterable[Found]) -> None:
+    def __init__(self, settings: TextSettings, key: UnitKey | None, found: Iterable[FindingText]) -> None:
         self._modes = settings.replacement
         self._key = key
         self._order = dates.order_of(settings.countries)
         self._has_zip = "US" in settings.countries
         if key is not None:
             persons = (read(words).text for kind, words in found if kind == "PERSON")
-            self._names = Names(key, persons if self._modes.mode_of("PERSON") == "surrogate" else ())
+            self._names = NameSurrogates(key, persons if self._modes.mode_of("PERSON") == "surrogate" else ())
             choices = key.choices("DATE_TIME", "")
             self._days = SHIFTS[choices.below(len(SHIFTS))] * (1 if choices.below(2) else -1)
 
@@ -96,7 +96,7 @@ class UnitReplacement:
         return numbers.write(self._key, entity_type, text)
 
 
-_ONLINE: Mapping[str, online.Writer] = {
+_ONLINE: Mapping[str, online.OnlineSurrogate] = {
     "IP_ADDRESS": online.ip_address,
     "MAC_ADDRESS": online.mac_address,
     "URL": online.url,
@@ -175,7 +175,7 @@ def _unit_key(key: SurrogateKey | None, row: TextRow) -> UnitKey | None:
     return key.of_record(row.record_id)
 
 
-def _found(rows: Iterable[Analyzed]) -> list[Found]:
+def _found(rows: Iterable[Analyzed]) -> list[FindingText]:
     return [
         (f.entity_type, text[f.start : f.end])
         for one in rows

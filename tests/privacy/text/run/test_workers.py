@@ -15,7 +15,7 @@ import pytest
 from pebble import ProcessFuture, ProcessPool
 
 from privacy.base.errors import AnonymizationError
-from privacy.text.find.checks import Outcome
+from privacy.text.find.checks import TextOutcome
 from privacy.text.find.engines import Engine
 from privacy.text.reading.records import Finding
 from privacy.text.run import analysis, workers
@@ -76,11 +76,11 @@ def _job(build: object) -> workers.Job:
     return workers.Job(build, analyze, "0" * 64, 1, "json")  # type: ignore[arg-type]
 
 
-def nobody(text: str, outcome: Outcome) -> None:
+def nobody(text: str, outcome: TextOutcome) -> None:
     """Keeps nothing."""
 
 
-def _expected(text: str) -> Outcome:
+def _expected(text: str) -> TextOutcome:
     return (Finding(0, 1, "PERSON", 1.0, str(len(text))),)
 
 
@@ -120,9 +120,9 @@ def test_a_consumer_that_stops_leaves_no_process(hostile) -> None:  # type: igno
 
 def test_a_consumer_that_stops_loses_nothing_that_was_finished(hostile, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     texts = ["a", "bb", "ccc", f"mark {tmp_path / 'reached'}", *["python loop"] * 9]
-    kept: dict[str, Outcome] = {}
+    kept: dict[str, TextOutcome] = {}
 
-    def interrupt_once(text: str, outcome: Outcome) -> None:
+    def interrupt_once(text: str, outcome: TextOutcome) -> None:
         first = not kept
         kept[text] = outcome
         while first and not (tmp_path / "reached").exists():
@@ -186,7 +186,7 @@ def test_a_library_that_swallows_everything_is_caught_by_the_clock() -> None:
 
 
 def test_outside_the_main_thread_a_row_that_hangs_is_ended_with_its_process(engine: Engine) -> None:
-    found: list[Outcome] = []
+    found: list[TextOutcome] = []
     settings = TextSettings()
 
     def work() -> None:

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from privacy.text.find import recognizers
 from privacy.text.find.recognizers._first_sets import beginnings
 from privacy.text.find.recognizers._rules import Rules
-from privacy.text.find.recognizers._search import Search
+from privacy.text.find.recognizers._search import PatternSearch
 from privacy.text.invent.notes import notes
 from privacy.text.reading.view import BLANK
 from privacy.text.settings import TextSettings
 
 
-def searches(thing: object, depth: int = 4) -> list[Search]:
-    """Every Search that a recognizer or a module holds."""
-    if isinstance(thing, Search):
+def searches(thing: object, depth: int = 4) -> list[PatternSearch]:
+    """Every PatternSearch that a recognizer or a module holds."""
+    if isinstance(thing, PatternSearch):
         return [thing]
     if depth == 0 or not (isinstance(thing, Rules | tuple | list) or hasattr(thing, "__dict__")):
         return []
@@ -50,7 +50,7 @@ def spans(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
 
 
 def found_in(text: str) -> dict[int, list[tuple[int, int]]]:
-    return {number: [match.span() for match in matches] for number, matches in Search(patterns()).matches(text)}
+    return {number: [match.span() for match in matches] for number, matches in PatternSearch(patterns()).matches(text)}
 
 
 def check(text: str) -> int:
@@ -193,5 +193,5 @@ EXPRESSIONS = (
 @given(st.sampled_from(EXPRESSIONS), st.text("aAbBcdDrRksStxyzqm KſK0129-_\n" + BLANK, max_size=12))
 def test_any_kind_of_expression_is_served(expression: str, text: str) -> None:
     pattern = re.compile(expression)
-    found = [m.span() for _, matches in Search([pattern]).matches(text) for m in matches]
+    found = [m.span() for _, matches in PatternSearch([pattern]).matches(text) for m in matches]
     assert found == spans(pattern, text)

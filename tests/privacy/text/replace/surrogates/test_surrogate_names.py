@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from privacy.text import lists
 from privacy.text.lists import plain
 from privacy.text.replace.surrogates.keyed import SurrogateKey
-from privacy.text.replace.surrogates.names import Names
+from privacy.text.replace.surrogates.names import NameSurrogates
 
 UNHURRIED = limits(deadline=None)  # the first use of a list reads it
 SITE = SurrogateKey(bytes(range(32)), "patient")
@@ -23,11 +23,11 @@ NAMES = st.builds(
 )
 
 
-def names(*texts: str, patient: str = "p1", site: SurrogateKey = SITE) -> Names:
-    return Names(site.of_patient(patient), texts)
+def names(*texts: str, patient: str = "p1", site: SurrogateKey = SITE) -> NameSurrogates:
+    return NameSurrogates(site.of_patient(patient), texts)
 
 
-def written(unit: Names, text: str) -> str:
+def written(unit: NameSurrogates, text: str) -> str:
     surrogate = unit.write(text)
     assert surrogate is not None
     return surrogate
