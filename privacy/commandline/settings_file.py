@@ -12,7 +12,7 @@ import json
 import math
 import textwrap
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from enum import Enum
 from pathlib import Path
@@ -106,18 +106,22 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     location = tuple(part for part in detail["loc"])
     dotted = ".".join(str(part) for part in location)
     if detail["type"] == "extra_forbidden":
-        known = _names_at(model, location[:-1])
-        gone = _gone_at(model, location[:-1]).get(str(location[-1]))
-        if gone is not None:
-            return f"{dotted} is no setting any more: {gone}"
-        near = _near(str(location[-1]), known)
-        prefix = ".".join(str(part) for part in (*location[:-1], ""))
-        if near:
-            return f"{dotted} is not a setting; the nearest one is {prefix}{near}"
-        return f"{dotted} is not a setting" + (f"; there are {', '.join(known)}" if known else "")
+        return f"{dotted} is {_no_setting(location[:-1], str(location[-1]), model)}"
     description = _description_at(model, location)
     what = "is missing" if detail["type"] == "missing" else _sentence(detail)
     return f"{dotted or 'the file'}: {what}" + (f" ({description})" if description else "")
+
+
+def _no_setting(section: Sequence[int | str], name: str, model: type[BaseModel]) -> str:
+    """What to say of `name`, which is no setting of `section`."""
+    gone = _gone_at(model, section).get(name)
+    if gone is not None:
+        return f"no setting any more: {gone}"
+    known = _names_at(model, section)
+    near = _near(name, known)
+    if near:
+        return f"not a setting; the nearest one is {'.'.join(str(part) for part in (*section, near))}"
+    return "not a setting" + (f"; there are {', '.join(known)}" if known else "")
 
 
 def _near(word: str, known: Sequence[str]) -> str | None:
@@ -184,25 +188,36 @@ def _description_at(model: type[BaseModel], location: Sequence[int | str]) -> st
 
 
 def _plain(value: Any) -> Json:
-    if isinstance(value, BaseModel):
-        return plain(value)
-    if isinstance(value, Enum):
-        return _plain(value.value)
-    if isinstance(value, Path):
-        return value.as_posix()
-    if isinstance(value, float):
-        return decimal_string(value)
-    if isinstance(value, Mapping):
-        entries = {str(key): _plain(item) for key, item in value.items()}
-        # a signed body has no such keys as PERSON: a map with any is a list of pairs
-        return entries if all(map(is_key, entries)) else [[key, entries[key]] for key in sorted(entries)]
-    if isinstance(value, set | frozenset):
-        return sorted((_plain(item) for item in value), key=str)
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | str):
-        return value
+    plainly: Json = _by_type(value, _PLAIN)
+    return plainly
+
+
+def _plain_map(entries: Mapping[Any, Any]) -> Json:
+    """A signed body has no such keys as PERSON: a map with any is a list of pairs."""
+    plainly = {str(key): _plain(item) for key, item in entries.items()}
+    return plainly if all(map(is_key, plainly)) else [[key, plainly[key]] for key in sorted(plainly)]
+
+
+def _by_type(value: Any, forms: _Forms) -> Any:
+    """`value` in the form of the first type that it has. Raises SettingsError if it has none of them."""
+    for types, form in forms:
+        if isinstance(value, types):
+            return form(value)
     raise SettingsError(f"a setting of type {type(value).__name__} has no place in a settings file")
+
+
+_Forms = tuple[tuple[type | UnionType, Callable[[Any], Any]], ...]
+
+_PLAIN: Final[_Forms] = (
+    (BaseModel, plain),
+    (Enum, lambda member: _plain(member.value)),
+    (Path, Path.as_posix),
+    (float, decimal_string),
+    (Mapping, _plain_map),
+    (set | frozenset, lambda items: sorted(map(_plain, items), key=str)),
+    (tuple | list, lambda items: [*map(_plain, items)]),
+    (None | bool | int | str, lambda scalar: scalar),
+)
 
 
 def _is_table(value: object) -> bool:
@@ -215,22 +230,27 @@ def _is_array_of_tables(value: object) -> bool:
 
 def _render(value: BaseModel | Mapping[str, Any], at: tuple[str, ...]) -> Iterator[str]:
     """Scalars first, then tables: in TOML a key after a table's header would belong to that table."""
-    described = type(value).model_fields if isinstance(value, BaseModel) else {}
-    items = {name: getattr(value, name) for name in described} if isinstance(value, BaseModel) else dict(value)
-    for name, item in items.items():
+    items = _items(value)
+    for name, item, comment in items:
         if not _is_table(item) and not _is_array_of_tables(item):
-            yield from _comment(described[name].description if name in described else None)
+            yield from comment
             yield f"# {_key(name)} is not set" if item is None else f"{_key(name)} = {_inline(item)}"
-    for name, item in items.items():
-        comment = list(_comment(described[name].description if name in described else None))
+    for name, item, comment in items:
         path = (*at, name)
+        header = ".".join(map(_key, path))
         if _is_table(item):
-            yield from ("", *comment, f"[{'.'.join(map(_key, path))}]")
-            yield from _render(item, path)
+            yield from ("", *comment, f"[{header}]", *_render(item, path))
         elif _is_array_of_tables(item):
             for row in item:
-                yield from ("", *comment, f"[[{'.'.join(map(_key, path))}]]")
-                yield from _render(row, path)
+                yield from ("", *comment, f"[[{header}]]", *_render(row, path))
+
+
+def _items(table: BaseModel | Mapping[str, Any]) -> list[tuple[str, Any, list[str]]]:
+    """Each setting's name and value, and the comment that stands above it."""
+    if isinstance(table, BaseModel):
+        fields = type(table).model_fields
+        return [(name, getattr(table, name), _comment(field.description)) for name, field in fields.items()]
+    return [(name, item, []) for name, item in table.items()]
 
 
 def _comment(description: str | None) -> list[str]:
@@ -248,18 +268,20 @@ def _string(text: str) -> str:
 
 
 def _inline(value: object) -> str:
-    if isinstance(value, Enum):
-        return _inline(value.value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str | Path):
-        return _string(value if isinstance(value, str) else value.as_posix())
-    if isinstance(value, set | frozenset):
-        return f"[{', '.join(sorted(map(_inline, value)))}]"
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_inline, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_key(str(key))} = {_inline(item)}' for key, item in value.items())}}}"
-    raise SettingsError(f"a setting of type {type(value).__name__} has no place in a settings file")
+    return str(_by_type(value, _INLINE))
+
+
+def _inline_map(entries: Mapping[Any, Any]) -> str:
+    return f"{{{', '.join(f'{_key(str(key))} = {_inline(item)}' for key, item in entries.items())}}}"
+
+
+_INLINE: Final[_Forms] = (
+    (Enum, lambda member: _inline(member.value)),
+    (bool, lambda flag: "true" if flag else "false"),
+    (int | float, repr),
+    (str, _string),
+    (Path, lambda path: _string(path.as_posix())),
+    (set | frozenset, lambda items: f"[{', '.join(sorted(map(_inline, items)))}]"),
+    (tuple | list, lambda items: f"[{', '.join(map(_inline, items))}]"),
+    (Mapping, _inline_map),
+)

@@ -160,8 +160,7 @@ def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: 
     if not 0 <= old_size <= new_size:
         raise IntegrityError(f"a log of {old_size} entries became one of {new_size}")
     if old_size == new_size:
-        if proof or old_root != new_root or (old_size == 0 and old_root != EMPTY_ROOT):
-            raise IntegrityError("two roots of one size differ, or came with a proof")
+        _verify_same(old_size, old_root, new_root, proof)
         return
     _check_lengths(old_root, new_root, *proof)
     if old_size == 0 or not proof:
@@ -171,6 +170,12 @@ def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: 
     old_value, new_value = _continue(old_size, new_size, proof)
     if old_value != old_root or new_value != new_root:
         raise IntegrityError(f"the log of {new_size} entries does not continue the one of {old_size}")
+
+
+def _verify_same(size: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
+    """Of one size there is one root, which nobody has to prove."""
+    if proof or old_root != new_root or (size == 0 and old_root != EMPTY_ROOT):
+        raise IntegrityError("two roots of one size differ, or came with a proof")
 
 
 def _continue(old_size: int, new_size: int, proof: Sequence[bytes]) -> tuple[bytes, bytes]:

@@ -103,15 +103,7 @@ def sign_note(text: str, name: str, key: SigningKey) -> str:
 
 def open_note(note: str, signer: NoteKey) -> str:
     """The text of `note`, signed by `signer`. Raises IntegrityError("signature") on any other note."""
-    if len(note) > MAX_NOTE_CHARACTERS or _CONTROL.search(note):
-        raise _bad("is too long or holds control characters")
-    head, blank, tail = note.rpartition("\n\n")
-    if not blank or not head or not tail.endswith("\n"):
-        raise _bad("is a text, an empty line and signature lines")
-    text = head + "\n"
-    lines = tail[:-1].split("\n")
-    if len(lines) > MAX_SIGNATURES:
-        raise _bad(f"has more than {MAX_SIGNATURES} signatures")
+    text, lines = _text_and_lines(note)
     own = [raw for name, key_id, raw in map(_signature, lines) if (name, key_id) == (signer.name, signer.key_id())]
     if len(own) != 1:
         raise _bad(f"must be signed once by {signer.name}")
@@ -120,6 +112,19 @@ def open_note(note: str, signer: NoteKey) -> str:
     except IntegrityError:
         raise _bad(f"has a wrong signature by {signer.name}") from None
     return text
+
+
+def _text_and_lines(note: str) -> tuple[str, list[str]]:
+    """The text, and the lines of signatures below it."""
+    if len(note) > MAX_NOTE_CHARACTERS or _CONTROL.search(note):
+        raise _bad("is too long or holds control characters")
+    head, blank, tail = note.rpartition("\n\n")
+    if not blank or not head or not tail.endswith("\n"):
+        raise _bad("is a text, an empty line and signature lines")
+    lines = tail[:-1].split("\n")
+    if len(lines) > MAX_SIGNATURES:
+        raise _bad(f"has more than {MAX_SIGNATURES} signatures")
+    return head + "\n", lines
 
 
 def _signature(line: str) -> tuple[str, bytes, bytes]:
