@@ -19,6 +19,8 @@ goes only a reason code (privacy.protocol.messages.ReasonCode), never a sentence
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 
 class CollabError(Exception):
     """Base of all errors that collab raises on purpose. `next_step` tells the reader what to do."""
@@ -58,38 +60,41 @@ class PlanRefused(CollabError):
         self.reason = reason
 
 
+class Overrun(NamedTuple):
+    """What the history plus the planned events would cost, and the site's bound, at the ledger's delta for its unit.
+
+    `accountant` is prv, pld, rdp, or the filter that binds across runs; `also` then says what the accountant finds.
+    """
+
+    epsilon_after: float
+    epsilon_limit: float
+    unit: str
+    accountant: str = "prv"
+    also: str = ""
+
+    def __str__(self) -> str:
+        by = f"{self.accountant}; {self.also}" if self.also else self.accountant
+        return f"epsilon to {self.epsilon_after:.4f} of {self.epsilon_limit:.4f} (unit: {self.unit}, by {by})"
+
+
 class BudgetExceeded(PlanRefused):
     """A release would bring epsilon over the limit; nothing was trained or released.
 
-    `epsilon_after` is what the history plus the planned events would cost by `accountant` (prv, pld, rdp, or the filter
-    that binds across runs; `also` then says what the accountant finds), `epsilon_limit` the site's bound, both at the
-    ledger's fixed delta and for its unit. `what` is refused: "round 3", or a whole run.
+    `what` is refused: "round 3", or a whole run.
     """
 
-    def __init__(
-        self,
-        *,
-        site: str,
-        server_round: int,
-        epsilon_after: float,
-        epsilon_limit: float,
-        unit: str,
-        accountant: str = "prv",
-        also: str = "",
-        what: str = "",
-    ) -> None:
+    def __init__(self, overrun: Overrun, *, site: str, server_round: int, what: str = "") -> None:
         super().__init__(
-            f"site {site} refuses {what or f'round {server_round}'}: it would bring epsilon to {epsilon_after:.4f} of "
-            f"{epsilon_limit:.4f} (unit: {unit}, by {accountant}{also and f'; {also}'}); nothing was trained",
+            f"site {site} refuses {what or f'round {server_round}'}: it would bring {overrun}; nothing was trained",
             reason="budget_exceeded",
             next_step="plan less noise-hungry rounds or fewer of them; only the site can raise its own limit",
         )
         self.site = site
         self.server_round = server_round
-        self.epsilon_after = epsilon_after
-        self.epsilon_limit = epsilon_limit
-        self.unit = unit
-        self.accountant = accountant
+        self.epsilon_after = overrun.epsilon_after
+        self.epsilon_limit = overrun.epsilon_limit
+        self.unit = overrun.unit
+        self.accountant = overrun.accountant
 
 
 class ContractError(CollabError):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from privacy.base.canonical import DecimalString, Json
-from privacy.base.errors import BudgetExceeded, IntegrityError
+from privacy.base.errors import BudgetExceeded, IntegrityError, Overrun
 from privacy.base.identifiers import RunId, SiteId
 from privacy.dp.admission import Accounting, Charge, Cost, check_open, cost_of, first_run
 from privacy.dp.composition import Accounted, as_one_sequence
@@ -151,16 +151,9 @@ def check_limit(
     """Raises BudgetExceeded if what binds is above the limit."""
     after, accountant = cost.binding
     if float(after) > float(epsilon_limit):
-        raise BudgetExceeded(
-            site=site,
-            server_round=server_round,
-            epsilon_after=float(after),
-            epsilon_limit=float(epsilon_limit),
-            unit=unit,
-            accountant=accountant,
-            also=f"{cost.accountant} says {cost.epsilon}" if accountant == "filter" else "",
-            what=what,
-        )
+        also = f"{cost.accountant} says {cost.epsilon}" if accountant == "filter" else ""
+        overrun = Overrun(float(after), float(epsilon_limit), unit, accountant, also)
+        raise BudgetExceeded(overrun, site=site, server_round=server_round, what=what)
 
 
 def _reservation(number: int, account: AccountKey, charge: Charge, release: Release, cost: Cost) -> Reservation:

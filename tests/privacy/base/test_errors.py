@@ -50,7 +50,7 @@ def test_the_reason_that_a_class_carries_is_a_known_code() -> None:
         errors.UpdateNotFinite(),
         errors.IntegrityError("x"),
         errors.LogForked("x"),
-        errors.BudgetExceeded(site="a", server_round=1, epsilon_after=9, epsilon_limit=8, unit="patient"),
+        errors.BudgetExceeded(errors.Overrun(9, 8, "patient"), site="a", server_round=1),
     ]
     assert all(error.reason in get_args(ReasonCode) for error in made)
 
@@ -61,6 +61,6 @@ def test_a_sentence_ends_with_the_next_step() -> None:
 
 
 def test_a_budget_says_its_figures() -> None:
-    error = errors.BudgetExceeded(site="a", server_round=3, epsilon_after=8.126, epsilon_limit=8, unit="patient")
+    error = errors.BudgetExceeded(errors.Overrun(8.126, 8, "patient"), site="a", server_round=3)
     assert "site a refuses round 3: it would bring epsilon to 8.1260 of 8.0000 (unit: patient, by prv)" in str(error)
     assert error.reason == "budget_exceeded"
