@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ner test test-slow check bench-demo bench-rounds bench-patterns bench-medquad bench-mtsamples bench-anonymize bench-dp bench-leakage gpu-check bench-utility bench-mutants bench-hostile bench-house clean
+.PHONY: help setup demo ner test test-slow check bench-demo bench-rounds bench-patterns bench-medquad bench-mtsamples bench-anonymize bench-dp bench-leakage gpu-check bench-utility bench-mutants bench-hostile bench-house figures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 22
@@ -80,6 +80,9 @@ bench-hostile: setup ## every claim under attack: neighbours, sketches, stranger
 
 bench-house: setup ## rooms, floors and arrows, long functions, words, start times -> out/bench-house.json
 	$(BIN)/python -m simulations.benchmarks.house
+
+figures: setup ## write the tables of the docs anew from docs/figures/*.json
+	$(BIN)/python -m simulations.benchmarks.figures --write
 
 clean: ## remove results and caches, keep .venv
 	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis

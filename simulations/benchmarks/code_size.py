@@ -21,7 +21,7 @@ from simulations.benchmarks.floor_plan import PACKAGES
 
 LONG, MANY_ARGUMENTS, COMPLEX, TOO_COMPLEX = 40, 6, 10, 15
 GENERATED = re.compile(r"<!-- ([\w-]+):\w+ -->.*?<!-- \1:end -->", re.DOTALL)
-"""A table that a command writes, between its markers (see simulations/benchmarks/markdown.py)."""
+"""A table that a command writes, between its markers (see simulations/benchmarks/figures)."""
 
 
 @dataclass(frozen=True)

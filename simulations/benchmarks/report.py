@@ -2,6 +2,7 @@
 """One form for all benchmarks: rows of measured figures, written to out/bench-NAME.json and printed as a table.
 
 A value is measured in the run that writes it. What could not be measured is None, with the reason in `note`.
+`python -m simulations.benchmarks.figures --take out/bench-NAME.json --write` puts a report into the docs.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from pydantic import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
@@ -28,6 +31,8 @@ UNSEEN_WIDTH = 160
 @dataclass(frozen=True)
 class Row:
     """One figure. `spread` is the least and the greatest of `n` repeats, `beside` what was measured with it."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # where files of figures hold it
 
     name: str
     value: float | int | None
@@ -52,6 +57,7 @@ def write_report(
     """Write `out`/bench-`bench`.json, print it as a table, and return the file."""
     report = {
         "bench": bench,
+        "date": datetime.now(UTC).date().isoformat(),
         "commit": _commit(),
         "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "threads": _threads(), "gpu": gpu},
         "seconds": round(seconds, 1),

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 PHRASES = {"cough": "The patient coughs at night and wheezes.", "rash": "An itching red rash covers both forearms."}
-FORM = {"bench", "commit", "machine", "seconds", "quick", "rows"}
+FORM = {"bench", "date", "commit", "machine", "seconds", "quick", "rows"}
 ROW = {"name", "value", "unit", "reach", "spread", "n", "beside", "note"}
 NAMED = [
     f"{metric}_{variant}"
