@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from client.learning.model import device
 from client.site.events import EvaluatedEvent, Event, MechanismCheckEvent, SelfCheckEvent, TrainedEvent
@@ -19,8 +20,8 @@ from client.site.reports import Watch
 from client.site.site import Site
 from client.wire.app import make_app
 from coordinator.app import run_on
-from privacy.audit.replay import replay
-from privacy.audit.verify import verify
+from privacy.audit.recomputation import replay
+from privacy.audit.verification import verify
 from privacy.base.canonical import decimal_string
 from privacy.base.errors import IntegrityError
 from privacy.base.identifiers import Digest, SiteId
@@ -30,9 +31,11 @@ from privacy.protocol.entries import AuditEntry, RunClosed
 from privacy.protocol.messages import parse
 from privacy.text.report import recall_on_planted
 from privacy.update.delta import ModelContract, model_vector
-from simulations.build import Built
+from simulations import scenario as scenarios
+from simulations.build import Built, build
 from simulations.corpora import read_planted
 from simulations.engines.inprocess import LocalGrid
+from simulations.scenario import Scenario
 
 FIRST_NODE = 2
 
@@ -114,6 +117,32 @@ class Federation:
             site.reports.watch = _named(watch, name)
             site.pipeline.progress = _rows(watch, name)
             self.sites[name] = site
+
+    @classmethod
+    def build(
+        cls,
+        scenario: str | Scenario,
+        out: Path,
+        *,
+        data: Path | None = None,
+        seed: int | None = None,
+        fresh: bool = False,
+    ) -> Self:
+        """The federation of a scenario (its name, the path of a TOML file, or one made in Python), as folders in `out`.
+
+        The same call again finds what an earlier, perhaps interrupted, run left there; `fresh` removes that first.
+        `data`: the folder of rows, for a scenario that needs one. `seed`: another than the scenario's. Raises
+        SettingsError when `out` holds something else.
+        """
+        chosen = scenarios.load(scenario) if isinstance(scenario, str) else scenario
+        if seed is not None:
+            chosen = chosen.model_copy(update={"seed": seed})
+        return cls(build(chosen, out, data, fresh=fresh))
+
+    @property
+    def log(self) -> Path:
+        """The coordinator's folder, which holds the log: what `privacy.audit.verify` and `collab-audit` read."""
+        return self.built.federation.root
 
     def run(self, progress: Callable[[AuditEntry], None] = lambda entry: None) -> Outcome:
         """All rounds, then the holdout, then the audit. Raises IntegrityError if the log does not hold."""

@@ -78,9 +78,10 @@ def words(path: Path) -> Iterator[tuple[int, str]]:
         match node:
             case ast.keyword(arg="reason", value=value) | ast.Assign(targets=[ast.Name(id="reason")], value=value):
                 yield from literals(value)
-            case ast.FunctionDef(name="_refuse", args=ast.arguments(defaults=defaults)):
-                for default in defaults:
-                    yield from literals(default)
+            case ast.FunctionDef(args=ast.arguments(kwonlyargs=names, kw_defaults=defaults)):
+                for name, default in zip(names, defaults, strict=True):
+                    if name.arg == "reason" and default is not None:
+                        yield from literals(default)
             case ast.Call(func=ast.Name(id="Refused" | "_refuse"), args=[_, value, *_]):
                 yield from literals(value)
 

@@ -21,7 +21,7 @@ BOUNDS = {  # rooms, floors, arrows
     "client": (12, 7, 30),
     "coordinator": (18, 7, 50),
     "privacy": (20, 7, 60),
-    "simulations": (13, 7, 24),
+    "simulations": (14, 7, 25),
 }
 LONG_FUNCTIONS = 19
 OF_MANY_ARGUMENTS = 21

@@ -14,19 +14,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from client.enrolment import SiteIdentity
+from client.enrolment import SiteIdentity, load_identity
 from client.learning.model import device
 from client.learning.training.evaluation import CountNoise, Counts, noised_metrics
 from client.settings.site_settings import SiteFolder
 from client.site import guard
+from client.site.account import Account, accounts
 from client.site.attempts import Attempt, computation, records_digest
 from client.site.budget import Budget, check_memories
 from client.site.door import Door
+from client.site.events import Event
 from client.site.mechanism_check import RunMechanismCheck
 from client.site.payload import encode_update
 from client.site.pipeline import SitePipeline, Trained
@@ -98,6 +103,24 @@ class Site:
         self.mechanism = RunMechanismCheck(self.settings, identity.site_key, self.reports.mechanism_checked)
         self.readiness = Readiness(folder, self.pipeline, self.budget, self.self_check, self.mechanism, self.reports)
         check_memories(self.ledger, self.state)
+
+    @classmethod
+    def load(cls, toml: Path) -> Self:
+        """The enrolled site whose settings are `toml` (sites/NAME.toml), with its keys and start kit checked.
+
+        Nothing is sent and nothing is trained. Answering is for one process at a time, `collab-client`'s or yours.
+        Raises SettingsError, IntegrityError and PlanRefused as `client.enrolment.load_identity` does.
+        """
+        folder = SiteFolder(toml)
+        return cls(folder, load_identity(folder, now=datetime.now(UTC)))
+
+    def accounts(self) -> list[Account]:
+        """The site's privacy accounts, a data set and unit each: epsilon spent and left, by accountant, by run."""
+        return accounts(self.folder)
+
+    def events(self, run_id: RunId) -> list[Event]:
+        """What the site wrote down of a run, in order: exact figures that never leave it. Empty for an unknown run."""
+        return self.reports.events(run_id)
 
     # -- a message in, a message out
     # ------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # each command imports what it needs when it runs: `--help` w
     from pydantic import BaseModel
 
     from privacy.audit.findings import Finding
-    from privacy.audit.verify import VerifyReport
+    from privacy.audit.verification import VerifyReport
     from privacy.log.keys import VerifyKey
     from privacy.log.note import NoteKey
 
@@ -65,10 +65,10 @@ def verify(
     the one in a site's start kit. With --seen, a checkpoint that a site kept,
     a log that was cut or rewritten is found too.
     """
-    from privacy.audit import verify as verifying
+    from privacy.audit import verification
 
     notes = [_read_text(path) for path in seen or []]
-    report = verifying.verify(folder, expected_key=_key(key), seen=notes)
+    report = verification.verify(folder, expected_key=_key(key), seen=notes)
     if as_json:
         _print_report(report, report.exit_code)
         return report.exit_code
@@ -96,9 +96,9 @@ def replay(folder: Folder, as_json: AsJson = False, debug: Debug = False) -> int
     Each payload's length and l2 norm are checked in exact integers. Needs the
     blobs folder. What verify checks is not checked here: run both.
     """
-    from privacy.audit import replay as replaying
+    from privacy.audit import recomputation
 
-    report = replaying.replay(folder)
+    report = recomputation.replay(folder)
     if as_json:
         _print_report(report, report.exit_code)
         return report.exit_code

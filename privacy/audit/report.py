@@ -2,8 +2,8 @@
 """A log for people: runs, rounds and what each site did, with digests short, every epsilon with its unit and
 accountant, and every noised figure with its noise.
 
-What is shown is what the entries say. Whether it is true is the business of privacy/audit/verify.py and
-privacy/audit/replay.py. The same as JSON: privacy/audit/values.py.
+What is shown is what the entries say. Whether it is true is the business of privacy/audit/verification.py and
+privacy/audit/recomputation.py. The same as JSON: privacy/audit/values.py.
 """
 
 from __future__ import annotations

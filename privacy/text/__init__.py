@@ -12,27 +12,25 @@ only when an engine is loaded; the names below are imported when they are asked 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from privacy.base.exports import exported
 
 if TYPE_CHECKING:
     from privacy.text.anonymize import Anonymizer
     from privacy.text.reading.records import AnonymizedRecord, TextRow
     from privacy.text.report import AnonymizationReport
     from privacy.text.settings import TextSettings
+else:
+    __getattr__ = exported(
+        __name__,
+        {
+            "AnonymizationReport": "privacy.text.report",
+            "AnonymizedRecord": "privacy.text.reading.records",
+            "Anonymizer": "privacy.text.anonymize",
+            "TextRow": "privacy.text.reading.records",
+            "TextSettings": "privacy.text.settings",
+        },
+    )
 
 __all__ = ["AnonymizationReport", "AnonymizedRecord", "Anonymizer", "TextRow", "TextSettings"]
-
-_ROOMS = {
-    "AnonymizationReport": "report",
-    "AnonymizedRecord": "reading.records",
-    "Anonymizer": "anonymize",
-    "TextRow": "reading.records",
-    "TextSettings": "settings",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from privacy.audit.replay import replay
-from privacy.audit.verify import verify
+from privacy.audit.recomputation import replay
+from privacy.audit.verification import verify
 from privacy.log.keys import SigningKey
 from privacy.log.note import NoteKey
 from privacy.protocol.messages import SignedMessage, SiteHello

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privacy.audit.replay import replay
-from privacy.audit.verify import verify
+from privacy.audit.recomputation import replay
+from privacy.audit.verification import verify
 from privacy.base.canonical import digest_of
 from privacy.base.identifiers import sha256
 from privacy.log.keys import SigningKey

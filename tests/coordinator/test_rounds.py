@@ -24,8 +24,8 @@ from coordinator.phases import (
     Score,
     next_action,
 )
-from privacy.audit.replay import replay
-from privacy.audit.verify import verify
+from privacy.audit.recomputation import replay
+from privacy.audit.verification import verify
 from privacy.base.errors import SettingsError, StorageFailed, Unreachable
 from privacy.protocol.entries import AuditEntry
 from privacy.protocol.run import Run

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.settings import FederationSettings
-from privacy.audit.replay import replay
-from privacy.audit.verify import verify
+from privacy.audit.recomputation import replay
+from privacy.audit.verification import verify
 from privacy.base.canonical import decimal_string
 from privacy.base.errors import SettingsError
 from privacy.commandline.settings_file import parse_toml, plain

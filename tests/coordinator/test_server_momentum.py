@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from privacy.audit.replay import replay
-from privacy.audit.verify import verify
+from privacy.audit.recomputation import replay
+from privacy.audit.verification import verify
 from privacy.base.errors import Unreachable
 from privacy.protocol.entries import AuditEntry
 

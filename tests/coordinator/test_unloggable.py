@@ -11,7 +11,7 @@ import pytest
 
 from coordinator import journal as journals
 from coordinator.journal import MAX_ENTRY_BYTES, Journal
-from privacy.audit.verify import verify
+from privacy.audit.verification import verify
 from privacy.base.canonical import canonical_bytes
 from privacy.base.errors import ContractError
 from privacy.log.keys import SigningKey

@@ -52,12 +52,11 @@ from privacy.update.quantize import encode, quantize
 
 Edit = Callable[[str, Any], Any]
 
-RUN = "spring"
-ORIGIN = "collab/woods"
+RUN, ORIGIN = "spring", "collab/woods"
 LOG_KEY = SigningKey(b"\x01" * 32)
 SITE_KEYS = {"alder": SigningKey(b"\x0a" * 32), "birch": SigningKey(b"\x0b" * 32), "cedar": SigningKey(b"\x0c" * 32)}
-TRAINERS = ("alder", "birch")
 WEIGHTS = {"alder": 3, "birch": 2}
+TRAINERS = tuple(WEIGHTS)
 SEED = PublicSeed(b"\x05" * 32)
 DELTA = "0.00001"
 TASK = TaskPlan(name="classification", labels=("heart", "lung", "skin"), max_tokens=64)
@@ -397,6 +396,4 @@ def pristine_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def true_log(pristine_log: Path, tmp_path: Path) -> Path:
     """A copy of the true log that a test may harm: log.sqlite, log.vkey and blobs/ alone."""
-    folder = tmp_path / "copy"
-    shutil.copytree(pristine_log, folder, ignore=shutil.ignore_patterns("log.lock"))
-    return folder
+    return shutil.copytree(pristine_log, tmp_path / "copy", ignore=shutil.ignore_patterns("log.lock"))

@@ -15,62 +15,11 @@ import pytest
 
 import simulations.federation as federation_room
 from client.site import mechanism_check
-from privacy.commandline.settings_file import parse_toml
 from privacy.dp.calibrate import noise_multiplier
-from privacy.protocol.anonymization_check import IDENTIFIERS
+from simulations import scenario as scenarios
 from simulations.build import Built, build
 from simulations.federation import Federation, Outcome
 from simulations.scenario import Scenario
-
-NO_FLOORS = ", ".join(f"{name} = 0" for name in IDENTIFIERS)
-SMALL = f"""
-title = "Two small hospitals"
-seed = 1
-[corpus]
-kind = "notes"
-holdout = 12
-[[hospitals]]
-name = "hospital_a"
-style = "sectioned"
-patients = 10
-[[hospitals]]
-name = "hospital_b"
-style = "narrative"
-patients = 12
-[sites]
-threads = 1
-epsilon_limit = 8.0
-dev_fraction = 0.3
-min_recall = {{ {NO_FLOORS} }}
-[sites.text]
-names = "none"
-[federation.run]
-name = "small"
-run_id = "small"
-[federation.task]
-labels = ["cardiology", "gastroenterology", "neurology", "pulmonology"]
-max_tokens = 32
-[federation.training]
-scope = "head"
-optimizer = "sgd"
-head_learning_rate = 1.0
-rounds = 2
-steps_per_round = 2
-sample_rate = 0.5
-[federation.privacy]
-unit = "patient"
-target_delta = 1e-3
-clipping = "hooks"
-[federation.update]
-clip_norm = 4.0
-scale_log2 = 20
-[federation.anonymization]
-self_check_notes = 4
-[federation.rounds]
-min_sites = 2
-deadline_seconds = 30.0
-hello_seconds = 30.0
-"""
 
 
 @dataclass
@@ -84,7 +33,7 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def small() -> Scenario:
-    return parse_toml(SMALL, Scenario, origin="small.toml")
+    return scenarios.load("two-hospitals")
 
 
 @pytest.fixture(scope="session", autouse=True)

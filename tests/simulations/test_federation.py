@@ -17,7 +17,7 @@ import pytest
 from client.cli import main as client_main
 from coordinator.settings import AnonymizationSection
 from privacy.audit.stored import read_log
-from privacy.audit.verify import verify
+from privacy.audit.verification import verify
 from privacy.base.errors import Unreachable
 from privacy.commandline import terminal
 from privacy.commandline.settings_file import render, settings_digest

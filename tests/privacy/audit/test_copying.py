@@ -23,9 +23,9 @@ from privacy.audit.blobs import BlobReader
 from privacy.audit.cli import main
 from privacy.audit.copying import copy_log
 from privacy.audit.database import LogChanged, opened
-from privacy.audit.replay import replay
+from privacy.audit.recomputation import replay
 from privacy.audit.stored import read_log
-from privacy.audit.verify import verify
+from privacy.audit.verification import verify
 from privacy.base.errors import CollabError, IntegrityError, SettingsError, Unreachable
 from privacy.log.keys import SigningKey
 from privacy.protocol.entries import ReplyRefused, RunClosed

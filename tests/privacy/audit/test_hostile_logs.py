@@ -26,10 +26,10 @@ from privacy.audit import database
 from privacy.audit.blobs import BlobReader
 from privacy.audit.cli import main
 from privacy.audit.database import TABLES
-from privacy.audit.replay import replay
+from privacy.audit.recomputation import replay
 from privacy.audit.report import chosen
 from privacy.audit.stored import read_log
-from privacy.audit.verify import verify
+from privacy.audit.verification import verify
 from privacy.base.errors import CollabError, IntegrityError, StorageFailed
 
 SECONDS = 5.0

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from privacy.audit.replay import replay
-from privacy.audit.verify import verify
+from privacy.audit.recomputation import replay
+from privacy.audit.verification import verify
 from privacy.log.keys import SigningKey
 from privacy.log.note import NoteKey
 

@@ -21,7 +21,7 @@ from privacy.audit.blobs import BlobReader
 from privacy.audit.report import chosen
 from privacy.audit.runs import check_run
 from privacy.audit.stored import StoredLog, StoredRow, read_log
-from privacy.audit.verify import verify_stored
+from privacy.audit.verification import verify_stored
 from privacy.base.canonical import canonical_bytes
 from privacy.base.errors import ContractError
 from privacy.log.merkle import leaf_hash

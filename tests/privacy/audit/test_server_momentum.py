@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from privacy.audit.replay import replay
+from privacy.audit.recomputation import replay
 from privacy.audit.stored import read_log
-from privacy.audit.verify import verify
+from privacy.audit.verification import verify
 from privacy.base.canonical import digest_of
 from privacy.protocol.entries import AuditEntry, RoundPlanned
 from privacy.protocol.messages import parse

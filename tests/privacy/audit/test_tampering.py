@@ -19,7 +19,7 @@ import pytest
 from privacy.audit.blobs import BlobReader
 from privacy.audit.cli import main
 from privacy.audit.stored import StoredLog, StoredRow, read_log
-from privacy.audit.verify import VerifyReport, verify, verify_stored
+from privacy.audit.verification import VerifyReport, verify, verify_stored
 from privacy.base.errors import CollabError
 from privacy.log.keys import SigningKey
 from privacy.log.merkle import Tree, leaf_hash

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from privacy.audit.replay import replay
-from privacy.audit.verify import verify
+from privacy.audit.recomputation import replay
+from privacy.audit.verification import verify
 from privacy.base.errors import IntegrityError, SettingsError
 from privacy.log.keys import SigningKey
 from privacy.log.note import NoteKey

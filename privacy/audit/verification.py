@@ -10,7 +10,7 @@ and the
 4. every blob that the log names and that is here has the digest of its name.
 
 What is only missing (an open run, a blob kept elsewhere) is incomplete, not wrong. Replaying sums and models is
-privacy/audit/replay.py. Without torch. Threats and limits: docs/audit-log.md.
+privacy/audit/recomputation.py. Without torch. Threats and limits: docs/audit-log.md.
 """
 
 from __future__ import annotations
