@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from client.learning.model import device
 from client.site.events import EvaluatedEvent, Event, MechanismCheckEvent, SelfCheckEvent, TrainedEvent
@@ -49,6 +49,7 @@ class RowsDone:
     total: int
 
 
+OfKind = TypeVar("OfKind", bound=Event)
 SiteWatch = Callable[[SiteId, Event | RowsDone], None]
 
 
@@ -197,13 +198,11 @@ class Federation:
     def _outcome(self, name: SiteId) -> SiteOutcome:
         site = self.sites[name]
         events = site.reports.events(self.built.federation.settings.run.run_id)
-        trained = [event for event in events if isinstance(event, TrainedEvent)]
-        counted = [event for event in events if isinstance(event, EvaluatedEvent)]
+        last, counted = _last(events, TrainedEvent), _last(events, EvaluatedEvent)
         planted, found = self._planted(site)
         lowest = _least_recall(events)
         policy = site.settings.policy
         spent = site.ledger.spent(site.settings.data.dataset, policy.unit, decimal_string(policy.delta))
-        last = trained[-1] if trained else None
         private = last is None or last.private
         return SiteOutcome(
             site=name,
@@ -214,7 +213,7 @@ class Federation:
             least_recall_of=lowest[1],
             mechanism_passed=_mechanism_passed(events),
             loss=None if last is None else last.loss,
-            accuracy=counted[-1].accuracy if counted else None,
+            accuracy=None if counted is None else counted.accuracy,
             epsilon_spent=float(spent.epsilon) if private else None,
             epsilon_limit=policy.epsilon_limit,
             unit=policy.unit,
@@ -229,10 +228,15 @@ class Federation:
         return recall.planted, recall.found
 
 
+def _last(events: Sequence[Event], kind: type[OfKind]) -> OfKind | None:
+    """The last of `events` that is of a kind."""
+    return next((event for event in reversed(events) if isinstance(event, kind)), None)
+
+
 def _least_recall(events: Sequence[Event]) -> tuple[float, str] | tuple[None, None]:
     """The lowest share of the last self-check among `events`, with the identifier that it is of."""
-    checks = [event for event in events if isinstance(event, SelfCheckEvent)]
-    shares = [(share, name) for name, share in (checks[-1].shares if checks else {}).items()]
+    check = _last(events, SelfCheckEvent)
+    shares = [(share, name) for name, share in (check.shares if check else {}).items()]
     return min(shares, default=(None, None))
 
 

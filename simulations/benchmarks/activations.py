@@ -63,10 +63,7 @@ class Activations:
 
     def examples(self, records: Sequence[AnonymizedRecord], plan: TaskPlan, model: SharedBert) -> TextExamples:
         """`records` (rows that follow one another in the texts) as examples on `model`; every label is the plan's."""
-        first = self._places[records[0].record_id]
-        rows = slice(first, first + len(records))
-        if [row.id for row in self.texts.rows[rows]] != [record.record_id for record in records]:
-            raise ValueError("these records do not follow one another in the texts")
+        rows = self._slice(records)
         start, stop = (int(self.pieces.offsets[place]) for place in (rows.start, rows.stop))
         pieces = WordPieces(self.pieces.ids[start:stop], self.pieces.offsets[rows.start : rows.stop + 1] - start)
         values = None
@@ -80,6 +77,14 @@ class Activations:
         return TextExamples(
             task, plan, Features(model, pieces, values), task_examples, tuple(records), 0, pieces.lengths
         )
+
+    def _slice(self, records: Sequence[AnonymizedRecord]) -> slice:
+        """The places of `records` in the texts. Raises ValueError unless they follow one another there."""
+        first = self._places[records[0].record_id]
+        rows = slice(first, first + len(records))
+        if [row.id for row in self.texts.rows[rows]] != [record.record_id for record in records]:
+            raise ValueError("these records do not follow one another in the texts")
+        return rows
 
     def values(self, model: SharedBert) -> Tensor:
         """What the frozen part of `model` gives for all rows (client.learning.training.features.Features.values)."""

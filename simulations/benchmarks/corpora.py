@@ -15,6 +15,7 @@ import fnmatch
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,8 @@ import torch
 
 from simulations.benchmarks.activations import exclusive
 from simulations.benchmarks.baseline import tfidf
-from simulations.benchmarks.experiments import AccuracyScores, Experiment, Experiments, TrainedScope, Variant
+from simulations.benchmarks.experiment_plan import SCOPES, Experiment, TrainedScope, Variant
+from simulations.benchmarks.experiments import AccuracyScores, Experiments
 from simulations.benchmarks.grid import ORDER, choose
 from simulations.benchmarks.report import ROOT
 from simulations.benchmarks.table import write_table
@@ -63,15 +65,7 @@ def do(bench: Experiments, scope: TrainedScope, variant: Variant, seed: int) -> 
 
 def main(arguments: list[str]) -> int:
     """Run what has no result yet and write the report; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("name", choices=sorted(CORPORA))
-    parser.add_argument("--quick", action="store_true", help="a share of the rows, the head only, one seed")
-    parser.add_argument("--data", type=Path, help="folder with train.jsonl, dev.jsonl and test.jsonl")
-    parser.add_argument("--out", type=Path, default=ROOT / "out", help="where results go (default: out)")
-    parser.add_argument("--cells", default="*", help="only cells SCOPE-VARIANT-SEED that match, such as 'head-*'")
-    parser.add_argument("--seeds", type=int, default=2, help="seeds of each cell (default: 2)")
-    parser.add_argument("--report", action="store_true", help="only write the report of what is there")
-    given = parser.parse_args(arguments)
+    given = _parse(arguments)
     data = given.data or ROOT.parent / "shared" / "data" / given.name
     if not (data / "train.jsonl").exists():
         print(f"there is no train.jsonl in {data.name}: give the corpus's folder with --data", file=sys.stderr)
@@ -82,20 +76,33 @@ def main(arguments: list[str]) -> int:
     bench, seeds = Experiments(texts, folder), 1 if given.quick else given.seeds
     baseline = tfidf(bench)
     say(f"TF-IDF and logistic regression: test {baseline.accuracy:.4f}, macro-F1 {baseline.macro_f1:.4f}")
+    if not given.report:
+        run(bench, given.cells, seeds, scopes=("head",) if given.quick else SCOPES)
+    write_table(bench, baseline, seeds, quick=given.quick, out=given.out)
+    return 0
 
-    def report() -> None:
-        write_table(bench, baseline, seeds, quick=given.quick, out=given.out)
 
+def run(bench: Experiments, pattern: str, seeds: int, scopes: Sequence[TrainedScope]) -> None:
+    """Every cell SCOPE-VARIANT-SEED of `scopes` that matches `pattern`, unless another process has it in hand."""
     for scope, variant, seed in ORDER:
         name = f"{scope}-{variant}-{seed}"
-        wanted = fnmatch.fnmatch(name, given.cells) and seed <= seeds and not (given.quick and scope != "head")
-        if given.report or not wanted:
+        if scope not in scopes or seed > seeds or not fnmatch.fnmatch(name, pattern):
             continue
-        with exclusive(folder / "cells" / f"{name}.lock", wait=False) as mine:
+        with exclusive(bench.out / "cells" / f"{name}.lock", wait=False) as mine:
             if mine:
                 do(bench, scope, variant, seed)
-    report()
-    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("name", choices=sorted(CORPORA))
+    parser.add_argument("--quick", action="store_true", help="a share of the rows, the head only, one seed")
+    parser.add_argument("--data", type=Path, help="folder with train.jsonl, dev.jsonl and test.jsonl")
+    parser.add_argument("--out", type=Path, default=ROOT / "out", help="where results go (default: out)")
+    parser.add_argument("--cells", default="*", help="only cells SCOPE-VARIANT-SEED that match, such as 'head-*'")
+    parser.add_argument("--seeds", type=int, default=2, help="seeds of each cell (default: 2)")
+    parser.add_argument("--report", action="store_true", help="only write the report of what is there")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

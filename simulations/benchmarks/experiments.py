@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,77 +32,20 @@ from client.learning.model.model import load_arrays
 from client.learning.training.evaluation import Counts
 from client.learning.training.training import TextExamples, predict
 from client.site.events import AnsweredWithoutDataEvent
-from coordinator.settings import (
-    AnonymizationSection,
-    FederationSettings,
-    PrivacySection,
-    RoundsSection,
-    RunSection,
-    TaskSection,
-    TrainingSection,
-    UpdateSection,
-)
-from privacy.base.canonical import digest_of
 from privacy.base.errors import Unreachable
 from privacy.base.files import write_whole
 from privacy.base.randomness import PublicSeed
-from privacy.protocol.anonymization_check import IDENTIFIERS
 from privacy.protocol.messages import parse
 from privacy.protocol.plans import TaskPlan
-from privacy.text.settings import TextSettings
 from privacy.update.delta import ModelContract, model_vector, unflatten
 from simulations.benchmarks.activations import Activations, SharedPipeline
+from simulations.benchmarks.experiment_plan import DELTA, EPSILONS, Experiment, scenario_of
 from simulations.benchmarks.texts import Text, Texts
 from simulations.build import build
 from simulations.corpora import write_lines
 from simulations.federation import Federation
-from simulations.scenario import ColumnsSection, CorpusSection, Scenario, SitesSection
 
-TrainedScope = Literal["head", "top2", "lora", "full"]
-Variant = Literal["central", "federated", "federated_eps8", "federated_eps3", "federated_eps1", "alone"]
-SCOPES: tuple[TrainedScope, ...] = ("head", "top2", "lora")
-VARIANTS: tuple[Variant, ...] = ("central", "federated", "federated_eps8", "alone")
-EPSILONS: dict[Variant, float] = {"federated_eps8": 8.0, "federated_eps3": 3.0, "federated_eps1": 1.0}
-DELTA = "0.00001"
-MOST_EPSILON = 8.0  # of a site whose run is not private: nothing is spent
 MOST_ENTITIES = 1000  # that count in one text
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is chosen on dev. Passes over the rows = rounds x steps x sample_rate."""
-
-    optimizer: Literal["sgd", "adam"]
-    learning_rate: float
-    head_learning_rate: float
-    momentum: float
-    rounds: int
-    steps: int
-    sample_rate: float
-    clip_norm: float
-    max_grad_norm: float = 1.0
-    server_momentum: float = 0.0
-
-    @property
-    def passes(self) -> float:
-        return self.rounds * self.steps * self.sample_rate
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One run. `site` names the site of the variant alone."""
-
-    scope: TrainedScope
-    variant: Variant
-    seed: int
-    setting: Setting
-    site: str = ""
-
-    @property
-    def name(self) -> str:
-        """Unique, and readable in a folder."""
-        shown = digest_of({"setting": json.dumps(asdict(self.setting), sort_keys=True)})[:8]
-        return "-".join(part for part in (self.scope, self.variant, self.site, f"s{self.seed}", shown) if part)
 
 
 @dataclass(frozen=True)
@@ -189,7 +132,7 @@ class Experiments:
             return found
         began, work = time.monotonic(), self.out / "work" / cell.name
         fresh = cell.variant in EPSILONS or _is_of_other_texts(work, self.texts.digest)
-        built = build(self._scenario(cell), work, self._data(cell), fresh=fresh)
+        built = build(scenario_of(cell, self.texts), work, self._data(cell), fresh=fresh)
         write_whole(work / "texts", self.texts.digest.encode())
         federation = Federation(built)
         for name, site in federation.sites.items():
@@ -259,62 +202,6 @@ class Experiments:
         """The row as a site's file holds it."""
         marks = {"spans": [list(span) for span in row.spans]} if self.texts.corpus.marks_spans else {"label": row.label}
         return {"id": row.id, "text": row.text, **marks}
-
-    def _scenario(self, cell: Experiment) -> Scenario:
-        setting, epsilon, corpus = cell.setting, EPSILONS.get(cell.variant), self.texts.corpus
-        sites = 1 if cell.variant in ("central", "alone") else len(self.texts.sites)  # all of them, or the cell fails
-        training = TrainingSection(
-            scope="top" if cell.scope == "top2" else cell.scope,
-            top_layers=0 if cell.scope in ("head", "full") else 2,
-            optimizer=setting.optimizer,
-            learning_rate=setting.learning_rate,
-            head_learning_rate=setting.head_learning_rate,
-            momentum=setting.momentum,
-            rounds=setting.rounds,
-            steps_per_round=setting.steps,
-            sample_rate=setting.sample_rate,
-            physical_batch_size=256 if cell.scope == "head" else 32,
-        )
-        privacy = PrivacySection(
-            mode="dp_sgd" if epsilon else "none",
-            unit="record",
-            target_epsilon=epsilon or MOST_EPSILON,
-            target_delta=float(DELTA),
-            max_grad_norm=setting.max_grad_norm,
-            clipping="bookkeeping",
-        )
-        return Scenario(
-            title=f"{self.texts.corpus.name}: {cell.name}",
-            seed=cell.seed,
-            corpus=CorpusSection(
-                kind="by-field",
-                field="client",
-                minimum=1,
-                labels="plan",
-                columns=ColumnsSection(label="", spans="spans") if corpus.marks_spans else ColumnsSection(),
-            ),
-            sites=SitesSection(
-                threads=max(torch.get_num_threads(), 1),
-                epsilon_limit=epsilon or MOST_EPSILON,
-                dev_fraction=0.0,
-                allow_non_private=epsilon is None,
-                text=TextSettings(names="none"),  # the texts were anonymized once for all cells (texts.py)
-                min_recall=dict.fromkeys(IDENTIFIERS, 0.0),
-            ),
-            federation=FederationSettings(
-                run=RunSection(name=corpus.name, run_id="cell"),
-                task=TaskSection(name=corpus.task, labels=self.texts.labels, max_tokens=corpus.max_tokens),
-                training=training,
-                privacy=privacy,
-                update=UpdateSection(
-                    clip_norm=setting.clip_norm,
-                    scale_log2=16 if setting.clip_norm <= 25 else 14,
-                    server_momentum=setting.server_momentum,
-                ),
-                anonymization=AnonymizationSection(self_check_notes=1),
-                rounds=RoundsSection(min_sites=sites, deadline_seconds=100_000.0, evaluate=False),
-            ),
-        )
 
 
 def _check_all_had_data(federation: Federation) -> None:

@@ -69,14 +69,14 @@ TOLERANCES = {
 
 
 @dataclass(frozen=True)
-class Step:
+class StepTaken:
     """What one step measured and did, on the CPU in float64."""
 
     norms: Tensor
     clipped_sum: Tensor
     moved: Tensor
 
-    def away_from(self, other: Step) -> Tolerance:
+    def away_from(self, other: StepTaken) -> Tolerance:
         """How far this step is from `other`."""
         return Tolerance(
             norms=float(((self.norms - other.norms).abs() / other.norms).max()),
@@ -85,7 +85,7 @@ class Step:
         )
 
 
-def take_step(device: torch.device, *, bf16: bool) -> Step:
+def take_step(device: torch.device, *, bf16: bool) -> StepTaken:
     """One step of DP-SGD by book-keeping, rate 1, on `device`; under autocast if `bf16`."""
     network = build(load_packaged(), PLAN, {"text": LABELS}, PublicSeed(bytes(32)), device).trainable.eval()
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -99,7 +99,7 @@ def take_step(device: torch.device, *, bf16: bool) -> Step:
     clipped = _flat(sums)
     optimizer = SeededDPOptimizer(torch.optim.SGD(parameters, lr=1.0), PARAMS, ROWS, SecretSeed(bytes(range(32))))
     optimizer.release(parameters, sums)
-    return Step(norms.double().cpu(), clipped, _flat(parameters) - before)
+    return StepTaken(norms.double().cpu(), clipped, _flat(parameters) - before)
 
 
 def _rows(device: torch.device) -> tuple[Mapping[str, Tensor], Tensor]:

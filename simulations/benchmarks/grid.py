@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from simulations.benchmarks.experiments import AccuracyScores, Experiment, Experiments, Setting, TrainedScope, Variant
+from simulations.benchmarks.experiment_plan import Experiment, Setting, TrainedScope, Variant
+from simulations.benchmarks.experiments import AccuracyScores, Experiments
 
 HEAD = Setting("sgd", 0.1, 1.0, momentum=0.5, rounds=20, steps=5, sample_rate=0.2, clip_norm=20.0)
 HEAD_ADAM = replace(HEAD, optimizer="adam", momentum=0.0)

@@ -114,7 +114,7 @@ class SiteCalls:
 
 
 @dataclass(frozen=True)
-class Door:
+class OpenDoor:
     """The real SuperLink with three admitted sites, their node ids, and its address."""
 
     federation: SmallFederation
@@ -132,12 +132,12 @@ class Door:
 
 
 @contextlib.contextmanager
-def door() -> Iterator[Door]:
+def door() -> Iterator[OpenDoor]:
     """A door in a folder of its own, while it is open."""
     with tempfile.TemporaryDirectory() as folder:
         federation = SmallFederation(Path(folder), (*HONEST, EVIL))
         with federation.superlink(LIMIT) as (grid, nodes, superlink):
-            yield Door(federation, grid, nodes, superlink)
+            yield OpenDoor(federation, grid, nodes, superlink)
 
 
 def _silent(address: tuple[str, int], context: ssl.SSLContext) -> socket.socket:
@@ -177,7 +177,7 @@ class HonestCalls:
     `growth` is the most resident memory that was seen, above that of the beginning, in MiB.
     """
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: OpenDoor) -> None:
         self._door = door
         self._lines = [door.line(site) for site in HONEST]
         for line in self._lines:
@@ -263,7 +263,7 @@ def _stored_bytes(database: Path) -> int:
 class Liar:
     """The hostile site: it lies on eight lines at once until `count` messages were sent or it is told to stop."""
 
-    def __init__(self, door: Door, count: int, stop: threading.Event) -> None:
+    def __init__(self, door: OpenDoor, count: int, stop: threading.Event) -> None:
         self._door, self._count, self._stop = door, count, stop
         self._first = door.line(EVIL)
         self._first.come()
@@ -349,7 +349,7 @@ def _round(exchange: MessageExchange, server_round: int) -> list[SignedMessage |
     return [reply for _, reply in replies]
 
 
-def _work(door: Door, site: str, stop: threading.Event) -> None:
+def _work(door: OpenDoor, site: str, stop: threading.Event) -> None:
     """An honest site: the real transport and app, answering at once."""
     from client.wire.app import make_app
     from client.wire.transport import serve

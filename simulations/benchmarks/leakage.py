@@ -47,6 +47,18 @@ def figures(found: Sequence[dict[str, Check]], check: str, name: str) -> list[fl
     return [float(one[check].figures[name] or 0) for one in found]
 
 
+def noise_row(found: Sequence[dict[str, Check]]) -> Row:
+    """How far the noise's standard deviation is from the claimed one."""
+    return of_repeats(
+        "noise_sigma_error",
+        [abs(error) for error in figures(found, "noise", "sigma_error")],
+        "relative",
+        reach="<= 0.001",
+        beside={"worst_correlation": max(figures(found, "noise", "worst_correlation"))},
+        note="12.6 million values of the training loop's own noise",
+    )
+
+
 # -- the audit --------------------------------------------------------------------------------------------------------
 
 
@@ -173,24 +185,16 @@ def main(arguments: list[str]) -> int:
     seeds, extent, audits = (SEEDS[:1], QUICK, 3) if given.quick else (SEEDS, replace(FULL, audits=1), AUDITS)
     found = [checked(seed, extent) for seed in seeds]
     claim = Leakage(PublicSeed.from_integer(seeds[0]), extent).claim
-    errors = [abs(error) for error in figures(found, "noise", "sigma_error")]
     rows = [
-        of_repeats(
-            "noise_sigma_error",
-            errors,
-            "relative",
-            reach="<= 0.001",
-            beside={"worst_correlation": max(figures(found, "noise", "worst_correlation"))},
-            note="12.6 million values of the training loop's own noise",
-        ),
+        noise_row(found),
         *audit_rows(seeds[0], claim, audits),
         *inversion_rows(found, seeds[0], quick=given.quick),
         *membership_rows(found),
     ]
     write_report("leakage", rows, seconds=time.monotonic() - began, quick=given.quick)
-    caught = [row.value for row in rows if row.name.startswith("audit_bug_")]
     held = all(check.passed for one in found for check in one.values())
-    return 0 if held and all(value == 1 for value in caught) else 1
+    caught = all(row.value == 1 for row in rows if row.name.startswith("audit_bug_"))
+    return 0 if held and caught else 1
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,6 +40,26 @@ PASSED, USAGE, NO_TESTS = 0, 4, 5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print the survivors, and return 0 only when none is left."""
+    given = _parse(arguments)
+    chosen = [m for m in load(only_quick=given.quick) if given.only in m.label]
+    began = time.monotonic()
+    warm()
+    with scratch() as tree:
+        kept = KeptVerdicts(given.out / "mutants", tree)
+        missing = kept.missing(chosen)
+        if given.check:
+            check_unchanged(tree, missing or chosen)
+            return 0
+        if given.kept:
+            chosen = [mutation for mutation in chosen if mutation not in missing]
+        elif missing:
+            if not given.checked:
+                check_unchanged(tree, missing)
+            try_each(tree, missing, kept)
+        return report(chosen, kept, time.monotonic() - began, quick=given.quick, out=given.out)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="mutations whose package/name holds this text")
     parser.add_argument("--quick", action="store_true", help="the ones that CI runs")
@@ -46,37 +67,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="only run the named tests on the unchanged tree")
     parser.add_argument("--checked", action="store_true", help="the named tests were run on this very tree already")
     parser.add_argument("--kept", action="store_true", help="try nothing: report the verdicts that are kept")
-    given = parser.parse_args(arguments)
-    chosen = [m for m in load() if given.only in m.label and (m.quick or not given.quick)]
-    began = time.monotonic()
-    warm()
-    with scratch() as tree:
-        kept = Kept(given.out / "mutants", tree)
-        missing = [mutation for mutation in chosen if kept.get(mutation) is None]
-        if given.kept:
-            chosen, missing = [mutation for mutation in chosen if mutation not in missing], []
-        if given.check or (missing and not given.checked):
-            check_unchanged(tree, missing or chosen)
-        if given.check:
-            return 0
-        for at, mutation in enumerate(missing, 1):
-            verdict = judge(tree, mutation)
-            kept.put(mutation, verdict)
-            print(f"{at} of {len(missing)}  {verdict:8}  {mutation.label}", flush=True)
-        return report(chosen, kept, time.monotonic() - began, quick=given.quick, out=given.out)
+    return parser.parse_args(arguments)
 
 
-def report(chosen: Sequence[Mutation], kept: Kept, seconds: float, *, quick: bool, out: Path) -> int:
+def try_each(tree: Path, mutations: Sequence[Mutation], kept: KeptVerdicts) -> None:
+    """Judge each, keep its verdict and say it."""
+    for at, mutation in enumerate(mutations, 1):
+        verdict = judge(tree, mutation)
+        kept.put(mutation, verdict)
+        print(f"{at} of {len(mutations)}  {verdict:8}  {mutation.label}", flush=True)
+
+
+def report(chosen: Sequence[Mutation], kept: KeptVerdicts, seconds: float, *, quick: bool, out: Path) -> int:
     """Write out/bench-mutants.json and name the survivors."""
     verdicts = {mutation.label: kept.get(mutation) for mutation in chosen}
     survivors = sorted(label for label, verdict in verdicts.items() if verdict == "survived")
     share = round(1 - len(survivors) / len(chosen), 4) if chosen else None
-    packages = {package: [m for m in chosen if m.package == package] for package in sorted({m.package for m in chosen})}
-    killed = {package: sum(verdicts[m.label] != "survived" for m in of) for package, of in packages.items()}
+    tried = Counter(mutation.package for mutation in chosen)
+    killed = Counter(mutation.package for mutation in chosen if mutation.label not in survivors)
     rows = [
         Row("mutations_tried", len(chosen), "mutations", reach=">= 100"),
         Row("mutations_killed", share, "share", reach=">= 0.95", n=len(chosen), note="; ".join(survivors)),
-        *(Row(f"killed_{name}", killed[name] / len(of), "share", n=len(of)) for name, of in packages.items()),
+        *(Row(f"killed_{name}", killed[name] / n, "share", n=n) for name, n in sorted(tried.items())),
     ]
     write_report("mutants", rows, seconds=seconds, quick=quick, out=out)
     for label in survivors:
@@ -84,7 +96,7 @@ def report(chosen: Sequence[Mutation], kept: Kept, seconds: float, *, quick: boo
     return int(bool(survivors))
 
 
-class Kept:
+class KeptVerdicts:
     """Verdicts on disk, one file each, of the texts in `tree`."""
 
     def __init__(self, folder: Path, tree: Path) -> None:
@@ -93,6 +105,10 @@ class Kept:
     def get(self, mutation: Mutation) -> MutantVerdict | None:
         path = self._path(mutation)
         return json.loads(path.read_text())["verdict"] if path.exists() else None
+
+    def missing(self, mutations: Sequence[Mutation]) -> list[Mutation]:
+        """Those without a verdict."""
+        return [mutation for mutation in mutations if self.get(mutation) is None]
 
     def put(self, mutation: Mutation, verdict: MutantVerdict) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -133,14 +149,19 @@ def _copied(source: str, target: str) -> str:
 
 def check_unchanged(tree: Path, mutations: Sequence[Mutation]) -> None:
     """Raises SystemExit when a named test is not there, or fails without any fault."""
-    selected = {mutation.arguments for mutation in mutations if mutation.select}
-    tests = sorted({test for mutation in mutations if not mutation.select for test in mutation.tests})
-    whole = {test for test in tests if "::" not in test}
-    tests = [test for test in tests if test in whole or test.split("::")[0] not in whole]
-    for arguments in [*sorted(selected), *([tuple(tests)] if tests else [])]:
+    for arguments in _runs_of_pytest(mutations):
         code, said = run_tests(tree, arguments, seconds=SECONDS * 10, first_failure=False)
         if code != PASSED:
             raise SystemExit(f"named tests do not pass on the unchanged tree (pytest: {code}):\n{said[-6000:]}")
+
+
+def _runs_of_pytest(mutations: Sequence[Mutation]) -> list[tuple[str, ...]]:
+    """Arguments of pytest that run each named test once: one run for each selection, and one for all the others."""
+    selected = {mutation.arguments for mutation in mutations if mutation.select}
+    tests = {test for mutation in mutations if not mutation.select for test in mutation.tests}
+    within_files = {test for test in tests if "::" in test and test.split("::")[0] in tests}
+    together = tuple(sorted(tests - within_files))
+    return [*sorted(selected), *filter(None, [together])]
 
 
 def judge(tree: Path, mutation: Mutation) -> MutantVerdict:

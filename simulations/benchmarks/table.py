@@ -11,15 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from simulations.benchmarks.experiments import (
-    SCOPES,
-    VARIANTS,
-    AccuracyScores,
-    Experiment,
-    Experiments,
-    TrainedScope,
-    Variant,
-)
+from simulations.benchmarks.experiment_plan import SCOPES, VARIANTS, Experiment, TrainedScope, Variant
+from simulations.benchmarks.experiments import AccuracyScores, Experiments
 from simulations.benchmarks.grid import NOTES, choose, trials
 from simulations.benchmarks.report import Row, write_report
 

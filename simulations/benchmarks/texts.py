@@ -69,9 +69,13 @@ class CorpusRecipe:
             return uniform(rows, int(sites), drawn, minimum=self.least_rows)
         return dirichlet(rows, int(sites), float(alpha[0]), drawn, minimum=self.least_rows)
 
+    def files(self, data: Path) -> list[Path]:
+        """The files of the splits that are in the folder `data`."""
+        return [file for split in SPLITS if (file := data / f"{split}.jsonl").exists()]
+
     def read(self, data: Path) -> dict[str, list[JsonRow]]:
         """The rows of the three splits in the folder `data`."""
-        found = {split: read_rows(file) for split in SPLITS if (file := data / f"{split}.jsonl").exists()}
+        found = {file.stem: read_rows(file) for file in self.files(data)}
         if self.carved:
             ranked = sorted(found["train"], key=lambda row: sha256(str(row["id"]).encode()))
             dev = {str(row["id"]) for row in ranked[:: self.carved]}
@@ -135,9 +139,8 @@ def prepare(
     """The corpus in `data` (train.jsonl, dev.jsonl, test.jsonl), anonymized; read from `out` if it is there already."""
     settings = TextSettings(names="none")  # as when these figures began: another makes all of them anew
     engine = engines.load(settings)
-    files = [file for split in SPLITS if (file := data / f"{split}.jsonl").exists()]
     recipe: dict[str, Json] = {
-        "sources": {file.stem: sha256(file.read_bytes()) for file in files},
+        "sources": {file.stem: sha256(file.read_bytes()) for file in corpus.files(data)},
         "engine": engine.fingerprint,
         "replacement": settings.replacement.digest,
         "split": corpus.split,
@@ -149,27 +152,34 @@ def prepare(
         return Texts(corpus, _read(out / "anonymized.jsonl"), digest, facts)
     given = _rows(corpus, data, quick)
     out.mkdir(parents=True, exist_ok=True)
-    found, kept_words = [], 0.0
     with SpanCache(out / "spans.sqlite", _CACHE_KEY) as cache:
         anonymizer = Anonymizer(engine, settings, cache, _SURROGATE_KEY)
-        for start in range(0, len(given), CHUNK):
-            part = given[start : start + CHUNK]
-            records, report = anonymizer.run([_given(row) for row in part])
-            by_id = {record.record_id: record for record in records}
-            found += [_made(row, by_id[row.id]) for row in part if row.id in by_id]
-            kept_words += report.words_kept_fraction * len(records)
-            tell(f"{corpus.name}: {start + len(part)} of {len(given)} rows anonymized")
+        rows, words_kept = _anonymize(given, anonymizer, lambda line: tell(f"{corpus.name}: {line}"))
     facts = {
         "digest": digest,
-        "rows": len(found),
-        "refused": len(given) - len(found),
-        "words_kept_fraction": round(kept_words / len(found), 5),
+        "rows": len(rows),
+        "refused": len(given) - len(rows),
+        "words_kept_fraction": round(words_kept, 5),
         "engine": engine.fingerprint,
         "recipe": recipe,
     }
-    write_lines(out / "anonymized.jsonl", [asdict(row) for row in found])
+    write_lines(out / "anonymized.jsonl", [asdict(row) for row in rows])
     write_whole(facts_file, json.dumps(facts, indent=1).encode())
-    return Texts(corpus, tuple(found), digest, facts)
+    return Texts(corpus, tuple(rows), digest, facts)
+
+
+def _anonymize(given: Sequence[Text], anonymizer: Anonymizer, tell: Callable[[str], None]) -> tuple[list[Text], float]:
+    """The rows that were not refused, and the share of their words that was kept."""
+    made: list[Text] = []
+    words_kept = 0.0
+    for start in range(0, len(given), CHUNK):
+        part = given[start : start + CHUNK]
+        records, report = anonymizer.run([_given(row) for row in part])
+        by_id = {record.record_id: record for record in records}
+        made += [_made(row, by_id[row.id]) for row in part if row.id in by_id]
+        words_kept += report.words_kept_fraction * len(records)
+        tell(f"{start + len(part)} of {len(given)} rows anonymized")
+    return made, words_kept / len(made)
 
 
 def _rows(corpus: CorpusRecipe, data: Path, quick: bool) -> list[Text]:

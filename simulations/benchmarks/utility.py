@@ -27,7 +27,8 @@ os.environ.setdefault("COLUMNS", "180")  # the table is wide, also where it is n
 import torch
 
 from simulations.benchmarks.activations import exclusive
-from simulations.benchmarks.experiments import AccuracyScores, Experiment, Experiments, TrainedScope, Variant
+from simulations.benchmarks.experiment_plan import Experiment, TrainedScope, Variant
+from simulations.benchmarks.experiments import AccuracyScores, Experiments
 from simulations.benchmarks.report import ROOT
 from simulations.benchmarks.texts import prepare
 from simulations.benchmarks.utility_grid import CORPORA, ORDER, choose

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from simulations.benchmarks.experiments import EPSILONS, Experiment, Experiments, Setting, TrainedScope, Variant
+from simulations.benchmarks.experiment_plan import EPSILONS, Experiment, Setting, TrainedScope, Variant
+from simulations.benchmarks.experiments import Experiments
 from simulations.benchmarks.grid import RunTrial, best_on_dev
 from simulations.benchmarks.texts import CorpusRecipe
 
@@ -87,21 +88,24 @@ ORDER: tuple[tuple[TrainedScope, Variant, int], ...] = (
 def trials(bench: Experiments, scope: TrainedScope, variant: Variant, *, quick: bool = False) -> list[Experiment]:
     """The cells of seed 1 among which dev chooses."""
     if scope != "head":
-        setting = BACKBONE.get((scope, variant))
-        return [Experiment(scope, variant, 1, setting)] if setting else []
+        fixed = [BACKBONE[scope, variant]] if (scope, variant) in BACKBONE else []
+        return [Experiment(scope, variant, 1, setting) for setting in fixed]
     settings = (ENTITIES if bench.texts.corpus.marks_spans else LABELS)[variant]
+    sites = _largest_sites(bench)[:LARGEST] if variant == "alone" else [""]
     if quick:
-        settings = tuple(replace(setting, rounds=2) for setting in settings[:1])
-    if variant != "alone":
-        return [Experiment(scope, variant, 1, setting) for setting in settings]
+        settings, sites = (replace(settings[0], rounds=2),), sites[:1]
+    return [Experiment(scope, variant, 1, setting, site) for site in sites for setting in settings]
+
+
+def _largest_sites(bench: Experiments) -> list[str]:
+    """The sites with something to learn (one label is nothing), the largest first."""
     sizes = bench.texts.sites
     sites = [site for site in sizes if bench.texts.corpus.marks_spans or _labels(bench, site) > 1]
-    largest = sorted(sites, key=lambda site: -sizes[site])[: 1 if quick else LARGEST]
-    return [Experiment(scope, variant, 1, setting, site) for site in largest for setting in settings]
+    return sorted(sites, key=lambda site: -sizes[site])
 
 
 def _labels(bench: Experiments, site: str) -> int:
-    return len({row.label for row in bench.texts.of("train", site)})  # one label is nothing to learn
+    return len({row.label for row in bench.texts.of("train", site)})
 
 
 def choose(

@@ -8,7 +8,9 @@ the panel's own; a figure that was not measured is not drawn.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from simulations.benchmarks.report import Row
 from simulations.benchmarks.utility_grid import CORPORA
@@ -21,6 +23,7 @@ LINES = {
     "best_site_alone": ("best site alone, not private", "#b25d1f", "2 3"),
 }
 MEASURES = {name: "entity F1" if corpus.marks_spans else "accuracy" for name, corpus in CORPORA.items()}
+Key = TypeVar("Key", int, str)
 TEXT = "font-family='sans-serif' font-size='11'"
 
 
@@ -32,44 +35,68 @@ def draw(rows: Mapping[str, Row], corpora: list[str]) -> str:
     return "\n".join([head, "<rect width='100%' height='100%' fill='white'/>", *panels, _legend(), "</svg>", ""])
 
 
-def _panel(rows: Mapping[str, Row], corpus: str, left: int) -> str:
-    points = {epsilon: _value(rows, f"{corpus}_{name}") for epsilon, name in EPSILONS.items()}
-    lines = {name: _value(rows, f"{corpus}_{name}") for name in LINES}
-    known = [value for value in (*points.values(), *lines.values()) if value is not None]
-    if not known:
-        return ""
-    low, high = math.floor(min(known) * 10 - 0.2) / 10, math.ceil(max(known) * 10 + 0.2) / 10
-    low, high = max(low, 0.0), min(high, 1.0)
+@dataclass(frozen=True)
+class _Axes:
+    """Where a panel draws: epsilons from 1 to 8 across, on a logarithmic axis, figures from `low` to `high` upwards."""
 
-    def y(value: float) -> float:
-        return TOP + DOWN * (high - value) / (high - low)
+    low: float
+    high: float
 
-    def x(epsilon: float) -> float:
+    @classmethod
+    def around(cls, figures: Sequence[float]) -> _Axes:
+        """Whole tenths around the figures."""
+        low, high = math.floor(min(figures) * 10 - 0.2) / 10, math.ceil(max(figures) * 10 + 0.2) / 10
+        return cls(max(low, 0.0), min(high, 1.0))
+
+    def x(self, epsilon: float) -> float:
         return 20 + (ACROSS - 40) * math.log(epsilon) / math.log(8)
 
-    parts = [f"<text x='0' y='{TOP - 12}' {TEXT} font-weight='bold'>{corpus}: {MEASURES[corpus]}</text>"]
-    parts += [f"<rect x='0' y='{TOP}' width='{ACROSS}' height='{DOWN}' fill='none' stroke='#999'/>"]
-    for step in range(round(low * 10), round(high * 10) + 1):
-        parts.append(f"<text x='-8' y='{y(step / 10) + 4:.1f}' {TEXT} text-anchor='end'>{step / 10:.1f}</text>")
-        parts.append(f"<line x1='0' x2='{ACROSS}' y1='{y(step / 10):.1f}' y2='{y(step / 10):.1f}' stroke='#eee'/>")
-    for epsilon in EPSILONS:
-        parts.append(f"<text x='{x(epsilon):.1f}' y='{TOP + DOWN + 16}' {TEXT} text-anchor='middle'>{epsilon}</text>")
-    parts.append(
-        f"<text x='{ACROSS / 2}' y='{TOP + DOWN + 32}' {TEXT} text-anchor='middle'>epsilon at each site</text>"
-    )
-    below = TOP - 20.0  # where the label above this one stands
-    for name, value in sorted(((name, value) for name, value in lines.items() if value is not None), key=_highest):
-        _, colour, dash = LINES[name]
-        below = max(y(value) + 4, below + 12)
-        parts.append(_line(0, ACROSS, y(value), colour, dash))
-        parts.append(f"<text x='{ACROSS + 4}' y='{below:.1f}' {TEXT} fill='{colour}'>{value:.3f}</text>")
-    there = [(x(epsilon), y(value), value) for epsilon, value in sorted(points.items()) if value is not None]
-    path = " ".join(f"{px:.1f},{py:.1f}" for px, py, _ in there)
-    parts.append(f"<polyline points='{path}' fill='none' stroke='#1f6fb2' stroke-width='2'/>")
-    for px, py, value in there:
-        parts.append(f"<circle cx='{px:.1f}' cy='{py:.1f}' r='3.5' fill='#1f6fb2'/>")
-        parts.append(f"<text x='{px:.1f}' y='{py + 16:.1f}' {TEXT} text-anchor='middle'>{value:.3f}</text>")
+    def y(self, value: float) -> float:
+        return TOP + DOWN * (self.high - value) / (self.high - self.low)
+
+
+def _panel(rows: Mapping[str, Row], corpus: str, left: int) -> str:
+    points = _known(rows, {epsilon: f"{corpus}_{name}" for epsilon, name in EPSILONS.items()})
+    lines = _known(rows, {name: f"{corpus}_{name}" for name in LINES})
+    if not (points or lines):
+        return ""
+    axes = _Axes.around([*points.values(), *lines.values()])
+    title = f"<text x='0' y='{TOP - 12}' {TEXT} font-weight='bold'>{corpus}: {MEASURES[corpus]}</text>"
+    parts = [title, *_frame(axes), *_levels(axes, lines), *_curve(axes, points)]
     return f"<g transform='translate({left + LEFT},0)'>{''.join(parts)}</g>"
+
+
+def _frame(axes: _Axes) -> Iterator[str]:
+    """The box, its grid and what stands along its axes."""
+    yield f"<rect x='0' y='{TOP}' width='{ACROSS}' height='{DOWN}' fill='none' stroke='#999'/>"
+    for step in range(round(axes.low * 10), round(axes.high * 10) + 1):
+        y = axes.y(step / 10)
+        yield f"<text x='-8' y='{y + 4:.1f}' {TEXT} text-anchor='end'>{step / 10:.1f}</text>"
+        yield f"<line x1='0' x2='{ACROSS}' y1='{y:.1f}' y2='{y:.1f}' stroke='#eee'/>"
+    for epsilon in EPSILONS:
+        x = axes.x(epsilon)
+        yield f"<text x='{x:.1f}' y='{TOP + DOWN + 16}' {TEXT} text-anchor='middle'>{epsilon}</text>"
+    yield f"<text x='{ACROSS / 2}' y='{TOP + DOWN + 32}' {TEXT} text-anchor='middle'>epsilon at each site</text>"
+
+
+def _levels(axes: _Axes, lines: Mapping[str, float]) -> Iterator[str]:
+    """A level line for each figure that is not private, from the highest down, each label below the one before."""
+    below = TOP - 20.0  # where the label above this one stands
+    for name, value in sorted(lines.items(), key=_highest):
+        _, colour, dash = LINES[name]
+        below = max(axes.y(value) + 4, below + 12)
+        yield _line(0, ACROSS, axes.y(value), colour, dash)
+        yield f"<text x='{ACROSS + 4}' y='{below:.1f}' {TEXT} fill='{colour}'>{value:.3f}</text>"
+
+
+def _curve(axes: _Axes, points: Mapping[int, float]) -> Iterator[str]:
+    """The private figures over epsilon."""
+    there = [(axes.x(epsilon), axes.y(value), value) for epsilon, value in sorted(points.items())]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in there)
+    yield f"<polyline points='{path}' fill='none' stroke='#1f6fb2' stroke-width='2'/>"
+    for x, y, value in there:
+        yield f"<circle cx='{x:.1f}' cy='{y:.1f}' r='3.5' fill='#1f6fb2'/>"
+        yield f"<text x='{x:.1f}' y='{y + 16:.1f}' {TEXT} text-anchor='middle'>{value:.3f}</text>"
 
 
 def _highest(line: tuple[str, float]) -> float:
@@ -90,6 +117,7 @@ def _legend() -> str:
     return "".join(parts)
 
 
-def _value(rows: Mapping[str, Row], name: str) -> float | None:
-    row = rows.get(name)
-    return None if row is None or row.value is None else float(row.value)
+def _known(rows: Mapping[str, Row], names: Mapping[Key, str]) -> dict[Key, float]:
+    """The figure of each named row that was measured."""
+    found = {key: rows.get(name) for key, name in names.items()}
+    return {key: float(row.value) for key, row in found.items() if row is not None and row.value is not None}

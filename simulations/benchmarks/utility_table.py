@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from simulations.benchmarks.experiments import EPSILONS, Experiment, Experiments, TrainedScope, Variant
+from simulations.benchmarks.experiment_plan import EPSILONS, Experiment, TrainedScope, Variant
+from simulations.benchmarks.experiments import Experiments
 from simulations.benchmarks.report import Row, write_report
 from simulations.benchmarks.utility_grid import SCOPES, VARIANTS, choose, trials
 from simulations.benchmarks.utility_plot import draw
@@ -98,17 +99,17 @@ class Table:
         shown = {"alone": "best_site_alone"}
         rows = {name: self.best_row(f"{self.name}_{name}", v) for v in VARIANTS for name in [shown.get(v, v)]}
         rows["central_full"] = self.best_row(f"{self.name}_central_full", "central", ("full",))
-        there = {variant: [scope for scope in SCOPES if self.cells(scope, variant)] for variant in VARIANTS}
-        scoped = [  # where several scopes were measured: the others beside the best
-            self.row(f"{self.name}_{variant}_{scope}", scope, variant)
-            for variant, scopes in there.items()
-            for scope in scopes
-            if len(scopes) > 1 and (scope, variant) != ("full", "central")
-        ]
+        scoped = [row for variant in VARIANTS for row in self._scoped(variant)]
         costs = [self._cost(name, rows[high], rows[low], reach) for name, (high, low, reach) in COSTS.items()]
         kept = len(list((self.bench.out / "cells").glob("*-s1-*.dev.json")))
         tried = Row(f"{self.name}_trials", kept, "settings", note="trained at seed 1 and measured on dev, all variants")
         return [*costs, *rows.values(), *scoped, tried]
+
+    def _scoped(self, variant: Variant) -> list[Row]:
+        """Where several scopes of a variant were measured: a row each, beside the best one's."""
+        scopes = [scope for scope in SCOPES if self.cells(scope, variant)]
+        shown = [scope for scope in scopes if (scope, variant) != ("full", "central")] if len(scopes) > 1 else []
+        return [self.row(f"{self.name}_{variant}_{scope}", scope, variant) for scope in shown]
 
     def _cost(self, name: str, high: Row, low: Row, reach: str) -> Row:
         name = f"{self.name}_{name}"

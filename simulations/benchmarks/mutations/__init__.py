@@ -52,11 +52,11 @@ class Mutation:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def load(folder: Path = FOLDER) -> list[Mutation]:
-    """All lists, in the order of their names."""
+def load(folder: Path = FOLDER, *, only_quick: bool = False) -> list[Mutation]:
+    """All lists, in the order of their names; of them all, or what CI runs."""
     found: list[Mutation] = []
     for path in sorted(folder.glob("*.toml")):
         for held in tomllib.loads(path.read_text(encoding="utf-8"))["mutation"]:
             tests = tuple(held.pop("tests"))
             found.append(Mutation(package=path.stem, tests=tests, **held))
-    return found
+    return [mutation for mutation in found if mutation.quick] if only_quick else found
