@@ -77,6 +77,19 @@ def package_plan(root: Path, package: str) -> Plan:
     return plan_of(package, sources, arrows)
 
 
+def module_circles(root: Path) -> tuple[tuple[str, ...], ...]:
+    """The circles of single files in the house. Imports for the types alone do not count: nothing runs because of them.
+
+    A file imports each package above it too, whose __init__ is run first; that way is not followed.
+    """
+    below: dict[str, set[str]] = {name: set() for package in PACKAGES for name in _modules(root, package)}
+    for package in PACKAGES:
+        for source, to in _all_imports(root, package, for_types=False):
+            if to in below and to != source:
+                below[source].add(to)
+    return _circles(sorted(below), below)
+
+
 def room_of(module: str, package: str) -> str | None:
     """`room` or `wing/room` that a dotted name lies in; None for the door of the package or of a wing."""
     parts = module.removeprefix(package).strip(".").split(".")
@@ -149,15 +162,25 @@ def _modules(root: Path, package: str) -> dict[str, Path]:
 
 
 @cache
-def _all_imports(root: Path, package: str) -> tuple[tuple[str, str], ...]:
+def _all_imports(root: Path, package: str, *, for_types: bool = True) -> tuple[tuple[str, str], ...]:
     """Every (module, import) of the package; of `from x import y`, x.y where that is a module, and x where not."""
     known = frozenset(name for other in (*PACKAGES, "benchmarks") for name in _modules(root, other))
     return tuple(
         (module, name)
         for module, path in _modules(root, package).items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in _nodes(ast.parse(path.read_text()), for_types)
         for name in _imported(node, known)
     )
+
+
+def _nodes(node: ast.AST, for_types: bool) -> Iterator[ast.AST]:
+    """All nodes below `node`; without `for_types` none of `if TYPE_CHECKING:`."""
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")) if not for_types:
+                continue
+        yield child
+        yield from _nodes(child, for_types)
 
 
 def _imported(node: ast.AST, known: frozenset[str]) -> Iterator[str]:
