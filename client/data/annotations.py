@@ -15,15 +15,15 @@ from client.data.formats.rows import is_text
 from privacy.text.reading.records import Span
 
 
-class MalformedMarks(ValueError):
-    """A cell of words or of marks that cannot be read. It says nothing of the content."""
+class MalformedAnnotations(ValueError):
+    """A cell of words or of annotations that cannot be read. It says nothing of the content."""
 
 
 def join(words: object) -> tuple[str, list[int]]:
     """The text of a JSON list of words, joined by single blanks, and where each word begins (and one would follow)."""
     listed = _list(words)
     if not all(isinstance(word, str) and word for word in listed):
-        raise MalformedMarks
+        raise MalformedAnnotations
     starts = [0]
     for word in listed:
         starts.append(starts[-1] + len(word) + 1)
@@ -35,12 +35,12 @@ def read_spans(cell: object, length: int) -> tuple[Span, ...]:
     spans = []
     for one in _list(cell):
         if not isinstance(one, list) or len(one) != 3:
-            raise MalformedMarks
+            raise MalformedAnnotations
         start, end, label = one
         if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label:
-            raise MalformedMarks
+            raise MalformedAnnotations
         if not 0 <= start < end <= length:
-            raise MalformedMarks
+            raise MalformedAnnotations
         spans.append(Span(start, end, label))
     return tuple(sorted(spans))
 
@@ -49,7 +49,7 @@ def read_tags(cell: object, starts: Sequence[int]) -> tuple[Span, ...]:
     """The spans of a JSON list of IOB2 tags, one a word. An I- that continues nothing begins a span of its own."""
     tags = _list(cell)
     if len(tags) != len(starts) - 1 or not all(_is_tag(tag) for tag in tags):
-        raise MalformedMarks
+        raise MalformedAnnotations
     spans: list[Span] = []
     for (start, following), tag, before in zip(pairwise(starts), tags, ["O", *tags], strict=False):
         if tag == "O":
@@ -72,5 +72,5 @@ def _list(cell: object) -> list[Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, list) or not is_text(json.dumps(value, ensure_ascii=False)):
-        raise MalformedMarks  # "\ud800" in JSON is no character
+        raise MalformedAnnotations  # "\ud800" in JSON is no character
     return value

@@ -189,11 +189,11 @@ def _by_patient(rows: Sequence[TextRow]) -> Counter[str]:
 
 
 def _repeated(texts: Iterable[str]) -> int:
-    seen: set[bytes] = set()
+    digests: set[bytes] = set()
     repeated = 0
     for text in texts:
         letters = " ".join(re.findall(r"[^\W\d_]+", text.casefold())) or text
         digest = sha256(letters.encode()).digest()
-        repeated += digest in seen
-        seen.add(digest)
+        repeated += digest in digests
+        digests.add(digest)
     return repeated

@@ -81,10 +81,10 @@ class CorpusView:
 
     @cached_property
     def _by_patient(self) -> dict[str | None, list[int]]:
-        found: dict[str | None, list[int]] = defaultdict(list)
+        rows_of: dict[str | None, list[int]] = defaultdict(list)
         for at, (_, row) in enumerate(self.rows):
-            found[row.patient_id].append(at)
-        return found
+            rows_of[row.patient_id].append(at)
+        return rows_of
 
     def _is_used(self, at: int) -> bool:
         return self.findings(at) is not None
@@ -96,14 +96,14 @@ class CorpusView:
 
     def names_of_rows(self, key: bytes) -> list[str]:
         """A keyed name for each row, in order: it follows from the row's own id and text, and tells neither."""
-        seen: Counter[bytes] = Counter()
+        repeats: Counter[bytes] = Counter()
         names = []
         for _, row in self.rows:
             parts = [part.encode() for part in (row.record_id, row.patient_id or "", row.text)]
             content = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
             name = hmac.digest(key, b"collab review row v1" + content, "sha256")
-            seen[name] += 1  # rows that are equal in everything are told apart by their order
-            names.append(hmac.digest(key, name + seen[name].to_bytes(8, "big"), "sha256").hex()[:32])
+            repeats[name] += 1  # rows that are equal in everything are told apart by their order
+            names.append(hmac.digest(key, name + repeats[name].to_bytes(8, "big"), "sha256").hex()[:32])
         return names
 
 

@@ -62,6 +62,6 @@ def named_digest(data: DataSection, unit: Unit) -> Digest:
         unused |= OF_CONTENT | {"record_column"}
     elif data.record_column is not None:
         unused |= OF_CONTENT
-    said = data.model_dump(mode="json", exclude=unused, exclude_defaults=True)
-    naming: dict[str, Json] = {name: json.dumps(value) for name, value in sorted(said.items())}
+    fields = data.model_dump(mode="json", exclude=unused, exclude_defaults=True)
+    naming: dict[str, Json] = {name: json.dumps(value) for name, value in sorted(fields.items())}
     return digest_of({"unit": unit, "settings": naming})

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from client.data.annotations import MalformedMarks, join, read_spans, read_tags
+from client.data.annotations import MalformedAnnotations, join, read_spans, read_tags
 from client.data.formats import RawRow, Unreadable
 from client.data.formats.rows import Cell
 from client.data.splits import Split, keyed_hash, split_of, unit_name
@@ -85,13 +85,15 @@ class _RowContent:
     label: str | None
     patient: str | None
     pair: str | None
-    marks: Cell
+    annotations: Cell
 
     def spans(self) -> tuple[Span, ...]:
-        """What is marked in the text. Raises MalformedMarks."""
-        if self.marks is None:
+        """What is marked in the text. Raises MalformedAnnotations."""
+        if self.annotations is None:
             return ()
-        return read_tags(self.marks, self.word_starts) if self.word_starts else read_spans(self.marks, len(self.text))
+        if self.word_starts:
+            return read_tags(self.annotations, self.word_starts)
+        return read_spans(self.annotations, len(self.text))
 
     def is_over_long(self, data: DataSection) -> bool:
         return max(len(self.text), len(self.pair or "")) > data.max_characters
@@ -107,7 +109,7 @@ def _alone(raw: RawRow | Unreadable, data: DataSection, unit: Unit, key: bytes) 
         if reason is not None:
             return _refused(reason)
         spans = content.spans()
-    except MalformedMarks:
+    except MalformedAnnotations:
         return _refused("malformed")
     row = _text_row(raw, content, spans, data, key)
     split = split_of(unit_name(row), key, test_fraction=data.test_fraction, dev_fraction=data.dev_fraction)
@@ -115,7 +117,7 @@ def _alone(raw: RawRow | Unreadable, data: DataSection, unit: Unit, key: bytes) 
 
 
 def _content(raw: RawRow, data: DataSection) -> _RowContent:
-    """What the settings name of a row. Raises MalformedMarks for what is no text."""
+    """What the settings name of a row. Raises MalformedAnnotations for what is no text."""
     text, word_starts = _text(raw, data)
     return _RowContent(
         text,
@@ -123,14 +125,14 @@ def _content(raw: RawRow, data: DataSection) -> _RowContent:
         label=_label(raw, data),
         patient=_name(raw, data.patient_column),
         pair=_name(raw, data.pair_column),
-        marks=None if data.spans_column is None else raw.cells.get(data.spans_column),
+        annotations=None if data.spans_column is None else raw.cells.get(data.spans_column),
     )
 
 
 def _why_refused(content: _RowContent, data: DataSection, unit: Unit) -> RowRefusal | None:
     """Why the row is not used, the first reason of several; None if it is."""
     lacks_pair = data.pair_column is not None and content.pair is None
-    unlabelled = content.label is None and content.marks is None
+    unlabelled = content.label is None and content.annotations is None
     holds: Mapping[RowRefusal, bool] = {
         "empty": len(content.text.strip()) < data.min_characters or lacks_pair,
         "unlabelled": unlabelled and data.unlabelled == "refuse",
@@ -161,13 +163,16 @@ def _within(spans: Sequence[Span], length: int) -> tuple[Span, ...]:
 
 
 def _text(raw: RawRow, data: DataSection) -> tuple[str, list[int]]:
-    """The row's text, empty if there is none, and where its words begin if it came as words. Raises MalformedMarks."""
+    """The row's text, empty if there is none, and where its words begin if it came as words.
+
+    Raises MalformedAnnotations for what is no text.
+    """
     if data.words_column is not None:
         cell = raw.cells.get(data.words_column)
         return ("", []) if cell is None else join(cell)
     text = raw.cells.get(data.text_column)
     if text is not None and not isinstance(text, str):
-        raise MalformedMarks
+        raise MalformedAnnotations
     return text or "", []
 
 

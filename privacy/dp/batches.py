@@ -56,11 +56,11 @@ def clipped(accumulate: Accumulate, units: Sequence[Sequence[int]]) -> Measured:
     over = beyond(norms, LARGEST / 2)
     if not over:
         return Measured((losses,), (norms,))
-    found = Measured()
+    measured = Measured()
     for at in over:
-        found += _alone(accumulate, units[at])
+        measured += _alone(accumulate, units[at])
     rest = [unit for at, unit in enumerate(units) if at not in over]
-    return found + clipped(accumulate, rest) if rest else found
+    return measured + clipped(accumulate, rest) if rest else measured
 
 
 def _alone(accumulate: Accumulate, unit: Sequence[int]) -> Measured:

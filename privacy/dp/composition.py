@@ -58,16 +58,16 @@ def over_partitions(
 
     Raises ContractError for a negative or non-finite one.
     """
-    found = [Accounted(0.0, nothing)]
+    accounted = [Accounted(0.0, nothing)]
     for partition in PARTITIONS:
         if history := segments(events, partition):
-            found.append(account(history))
-    if not all(math.isfinite(one.epsilon) and one.epsilon >= 0 for one in found):
+            accounted.append(account(history))
+    if not all(math.isfinite(one.epsilon) and one.epsilon >= 0 for one in accounted):
         raise ContractError(
             "the accountant returned a negative or non-finite epsilon: nothing may be released on it",
             next_step="plan more noise or fewer steps; report the plan's noise, sample rate and steps as a bug",
         )
-    return max(found, key=lambda one: one.epsilon)
+    return max(accounted, key=lambda one: one.epsilon)
 
 
 def smallest_noise_multiplier(

@@ -45,12 +45,12 @@ def tags_by_place(count: int) -> Tags:
 
 def numbered(names: Iterable[bytes]) -> list[bytes]:
     """Each name with how often it came before: rows that are the same in all they hold may stand for each other."""
-    seen: dict[bytes, int] = {}
-    found = []
+    repeats: dict[bytes, int] = {}
+    distinct = []
     for name in names:
-        seen[name] = seen.get(name, -1) + 1
-        found.append(name + seen[name].to_bytes(8, "big"))
-    return found
+        repeats[name] = repeats.get(name, -1) + 1
+        distinct.append(name + repeats[name].to_bytes(8, "big"))
+    return distinct
 
 
 class UnitWords:
@@ -101,9 +101,9 @@ class RowDraws:
 
     def bases(self, step: int, rows: Sequence[int]) -> tuple[UnitWords, Words]:
         """The stream, and what the rows' words start from."""
-        found = np.array([self._places[row] for row in rows], np.int64).reshape(-1, 2)
-        first = np.uint64(step << _PLACE_BITS) | found[:, 1].astype(np.uint64)
-        return self._words, self._words.bases(found[:, 0], first)
+        places = np.array([self._places[row] for row in rows], np.int64).reshape(-1, 2)
+        first = np.uint64(step << _PLACE_BITS) | places[:, 1].astype(np.uint64)
+        return self._words, self._words.bases(places[:, 0], first)
 
 
 class BatchDraws:

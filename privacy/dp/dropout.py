@@ -50,8 +50,8 @@ def _squares(steps: int) -> Tensor:
     the greater of the two."""
     at = torch.arange(steps)
     i, j = at[:, None], at[None, :]
-    most = torch.maximum(i, j)
-    return torch.where(j == most, most * most + i, most * most + most + 1 + j).flatten()
+    shell = torch.maximum(i, j)
+    return torch.where(j == shell, shell * shell + i, shell * shell + shell + 1 + j).flatten()
 
 
 def keyed(model: nn.Module) -> None:

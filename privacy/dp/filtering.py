@@ -47,11 +47,11 @@ _UP: Final = 1 + 1e-11
 def shares(favourite: Member) -> dict[Member, float]:
     """Each member's share of delta. They add up to 1, less a rounding error's worth."""
     members = (GAUSSIAN, *ORDERS)
-    found = dict.fromkeys((*members, favourite), 0.0)
+    by_member = dict.fromkeys((*members, favourite), 0.0)
     for member in members:
-        found[member] += (1 - FAVOURITE_SHARE) / len(members)
-    found[favourite] += FAVOURITE_SHARE
-    return {member: share / _UP for member, share in found.items()}
+        by_member[member] += (1 - FAVOURITE_SHARE) / len(members)
+    by_member[favourite] += FAVOURITE_SHARE
+    return {member: share / _UP for member, share in by_member.items()}
 
 
 def epsilon_filter(events: Sequence[PrivacyEvent], delta: float, favourite: Member = GAUSSIAN) -> float:
@@ -60,13 +60,13 @@ def epsilon_filter(events: Sequence[PrivacyEvent], delta: float, favourite: Memb
     Added up inside a partition, the maximum over partitions. `favourite` is of train; dev is counted without sampling,
     so that GAUSSIAN is its own. Raises ContractError for an answer that is negative or not finite.
     """
-    found = [0.0]
+    epsilons = [0.0]
     for partition in PARTITIONS:
         if history := segments(events, partition):
-            found.append(_least(history, delta, favourite if partition == "train" else GAUSSIAN))
-    if not all(math.isfinite(epsilon) and epsilon >= 0 for epsilon in found):
+            epsilons.append(_least(history, delta, favourite if partition == "train" else GAUSSIAN))
+    if not all(math.isfinite(epsilon) and epsilon >= 0 for epsilon in epsilons):
         raise ContractError("the filter found no finite epsilon: nothing may be released on it")
-    return max(found)
+    return max(epsilons)
 
 
 def favourite_of(planned: Sequence[PrivacyEvent], delta: float, limit: float) -> Member:

@@ -55,15 +55,15 @@ def patient_epsilon(events: Sequence[PrivacyEvent], notes: dict[str, int], delta
     All notes of a patient are in one partition, so the greatest of the partitions counts. Raises ValueError for a
     patient without notes.
     """
-    found: list[float | None] = [0.0]
+    epsilons: list[float | None] = [0.0]
     for partition in PARTITIONS:
         if (history := segments(events, partition)) and (count := notes.get(partition, 0)):
-            found.append(_epsilon(history, count, delta))
-    most = max(notes.values(), default=0)
-    if most < 1:
+            epsilons.append(_epsilon(history, count, delta))
+    most_notes = max(notes.values(), default=0)
+    if most_notes < 1:
         raise ValueError("a patient has at least one note")
-    known = [epsilon for epsilon in found if epsilon is not None]
-    return PatientEpsilon(most, max(known) if len(known) == len(found) else None)
+    known = [epsilon for epsilon in epsilons if epsilon is not None]
+    return PatientEpsilon(most_notes, max(known) if len(known) == len(epsilons) else None)
 
 
 @lru_cache(maxsize=64)

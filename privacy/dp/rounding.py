@@ -27,6 +27,6 @@ def order_error(rows: int, steps: int, expected_units: float) -> float:
     grow along its B x steps additions: the errors' root mean square is UNIT_ROUNDOFF B C sqrt(B steps) / 3. Batches are
     added in float64, so over N / B of them it grows by sqrt(N / B), and by sqrt(2) for two sums.
     """
-    most = TOO_MANY * expected_units
-    drawn = most + LAMBDA * math.sqrt(most) + 1
+    units = TOO_MANY * expected_units
+    drawn = units + LAMBDA * math.sqrt(units) + 1
     return LAMBDA * math.sqrt(2) / 3 * UNIT_ROUNDOFF * min(rows, drawn) * math.sqrt(drawn * steps)

@@ -76,8 +76,8 @@ class PoissonUnits:
 
     def _chosen(self, rows: Sequence[int], base: Words, words: Sequence[int]) -> list[int]:
         """As many rows as there are words, uniform without replacement: the first steps of a Fisher-Yates shuffle."""
-        left = list(rows)
-        return [left.pop(self._below(word, base, at, len(left))) for at, word in enumerate(words)]
+        remaining = list(rows)
+        return [remaining.pop(self._below(word, base, at, len(remaining))) for at, word in enumerate(words)]
 
     def _below(self, word: int, base: Words, at: int, bound: int) -> int:
         """A uniform integer in [0, bound), without modulo bias: words above the largest multiple are drawn again."""

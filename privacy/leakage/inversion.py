@@ -33,8 +33,8 @@ def distances(space: Matrix, embed: Embed, places: Sequence[int]) -> NDArray[np.
         inputs = embed(place)
         total = np.einsum("wi,wi->w", inputs, inputs)
         inside = np.square(inputs @ space.T).sum(axis=1)
-        found = np.sqrt(np.maximum(total - inside, 0) / total)
-        least = found if least is None else np.minimum(least, found)
+        distance = np.sqrt(np.maximum(total - inside, 0) / total)
+        least = distance if least is None else np.minimum(least, distance)
     if least is None:
         raise ValueError("the attack needs at least one place")
     return least

@@ -45,9 +45,9 @@ def membership(members: Losses, others: Losses) -> Membership:
     if count * FALSE_POSITIVES < 1:
         raise ValueError("a false positive rate of 1 % needs at least 100 rows that are no members")
     ordered = np.concatenate([[-np.inf], np.sort(others), [np.inf]])
-    least, most = (int(binom.ppf(side, count, FALSE_POSITIVES)) for side in (_SIDE, 1 - _SIDE))
-    low = _fewest(int((members < ordered[least]).sum()), len(members))
-    high = 1 - _fewest(int((members >= ordered[most + 1]).sum()), len(members))
+    lower_rank, upper_rank = (int(binom.ppf(side, count, FALSE_POSITIVES)) for side in (_SIDE, 1 - _SIDE))
+    low = _fewest(int((members < ordered[lower_rank]).sum()), len(members))
+    high = 1 - _fewest(int((members >= ordered[upper_rank + 1]).sum()), len(members))
     return Membership(len(members), count, _tpr(members, others), low, high, _auc(members, others))
 
 
@@ -61,8 +61,8 @@ def against_shadows(losses: Losses, shadows: Losses) -> Losses:
 
     `losses` (rows,) of the attacked model, `shadows` (models, rows). On the scale of the log-odds of the right label.
     """
-    found: Losses = _odds(losses) - _odds(shadows).mean(axis=0)
-    return -found
+    advantage: Losses = _odds(losses) - _odds(shadows).mean(axis=0)
+    return -advantage
 
 
 def _odds(losses: Losses) -> Losses:

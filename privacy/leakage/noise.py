@@ -94,7 +94,7 @@ def measure(streams: NDArray[np.float32]) -> NoiseTest:
     tails = tuple(
         int(np.searchsorted(ordered, -k) + ordered.size - np.searchsorted(ordered, k, "right")) for k in _TAILS
     )
-    found = {
+    figures = {
         "sigma_error": pooled[1] - 1,
         "worst_stream_error": float(np.abs(each[:, 1] - 1).max()),
         "mean_z": pooled[0] * math.sqrt(ordered.size),
@@ -102,15 +102,15 @@ def measure(streams: NDArray[np.float32]) -> NoiseTest:
         "worst_correlation": _worst_correlation(streams),
     }
     holds = {
-        "sigma": abs(found["sigma_error"]) <= SIGMA_TOLERANCE
-        and found["worst_stream_error"] <= _Z / math.sqrt(2 * length),
-        "mean": abs(found["mean_z"]) <= _Z,
-        "distribution": found["ks"] <= _KS,
+        "sigma": abs(figures["sigma_error"]) <= SIGMA_TOLERANCE
+        and figures["worst_stream_error"] <= _Z / math.sqrt(2 * length),
+        "mean": abs(figures["mean_z"]) <= _Z,
+        "distribution": figures["ks"] <= _KS,
         "tails": all(_plausible(seen, 2 * ndtr(-k) * ordered.size) for seen, k in zip(tails, _TAILS, strict=True)),
-        "streams": found["worst_correlation"] <= _Z / math.sqrt(length - 1),
+        "streams": figures["worst_correlation"] <= _Z / math.sqrt(length - 1),
     }
     broken = tuple(name for name, held in holds.items() if not held)
-    return NoiseTest(draws=count * length, tails=tails, broken=broken, **found)
+    return NoiseTest(draws=count * length, tails=tails, broken=broken, **figures)
 
 
 def _moments(values: NDArray[np.float32]) -> tuple[float, float]:
@@ -133,7 +133,7 @@ def _worst_correlation(streams: NDArray[np.float32]) -> float:
     return worst
 
 
-def _plausible(seen: int, expected: float) -> bool:
+def _plausible(count: int, expected: float) -> bool:
     """Whether a Poisson count of `expected` could be `seen`, two-sided."""
-    below, above = float(pdtr(seen, expected)), float(pdtrc(seen - 1, expected)) if seen else 1.0
+    below, above = float(pdtr(count, expected)), float(pdtrc(count - 1, expected)) if count else 1.0
     return 2 * min(below, above) >= _TAIL_CHANCE

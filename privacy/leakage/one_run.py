@@ -60,13 +60,13 @@ def best_bound(scores: Scores, coins: Coins, *, epsilon_claimed: float, delta: f
     """The bound that `scores` give."""
     canaries, chance = len(coins), (1 - confidence) / len(GUESSES)
     order = np.argsort(-scores, kind="stable")
-    found = []
+    bounds = []
     for share_in, share_out in GUESSES:
         guessed_in, guessed_out = round(share_in * canaries), round(share_out * canaries)
         right = int(coins[order[:guessed_in]].sum() + (~coins[order[canaries - guessed_out :]]).sum())
         guesses = guessed_in + guessed_out
-        found.append((epsilon_lower_bound(canaries, guesses, right, delta, chance), guesses, right))
-    lower, guesses, right = max(found)
+        bounds.append((epsilon_lower_bound(canaries, guesses, right, delta, chance), guesses, right))
+    lower, guesses, right = max(bounds)
     return Audit(canaries, guesses, right, epsilon_claimed, lower, delta, confidence)
 
 

@@ -58,23 +58,23 @@ def measure(draws: Draws, sample_rate: float) -> SamplingTest:
     """The figures of `draws` against independent coins of probability `sample_rate`."""
     steps, units = draws.shape
     rate = float(draws.mean())
-    found = dict.fromkeys(("rate_z", "batch_size_z", "unit_count_z", "repeat_z"), 0.0)
+    scores = dict.fromkeys(("rate_z", "batch_size_z", "unit_count_z", "repeat_z"), 0.0)
     if sample_rate == 1:
-        return SamplingTest(units, steps, rate, broken=() if rate == 1 else ("rate",), **found)
+        return SamplingTest(units, steps, rate, broken=() if rate == 1 else ("rate",), **scores)
     variance = sample_rate * (1 - sample_rate)
     joint = sample_rate**2
     repeated = float((draws[:-1] & draws[1:]).sum())
     pairs = (steps - 1) * units
     spread = pairs * joint * (1 - joint) + 2 * (steps - 2) * units * (sample_rate**3 - joint**2)
-    found = {
+    scores = {
         "rate_z": (rate - sample_rate) * math.sqrt(steps * units / variance),
         "batch_size_z": _dispersion(draws.sum(axis=1), units, sample_rate),
         "unit_count_z": _dispersion(draws.sum(axis=0), steps, sample_rate),
         "repeat_z": (repeated - pairs * joint) / math.sqrt(max(spread, 1.0)),
     }
     names = {"rate_z": "rate", "batch_size_z": "batch_sizes", "unit_count_z": "unit_counts", "repeat_z": "repeats"}
-    broken = tuple(name for figure, name in names.items() if abs(found[figure]) > _Z)
-    return SamplingTest(units, steps, rate, broken=broken, **found)
+    broken = tuple(name for figure, name in names.items() if abs(scores[figure]) > _Z)
+    return SamplingTest(units, steps, rate, broken=broken, **scores)
 
 
 def _dispersion(counts: NDArray[np.int64], trials: int, rate: float) -> float:

@@ -62,12 +62,14 @@ class HeadAudit:
         units = [[row] for row in range(self._ordinary)]
         units += [[self._ordinary + int(at)] for at in np.flatnonzero(included)]
         start, released = self._train(units, seed, plant)
-        seen = released
+        observed = released
         if plant == "seed":  # whoever has the seed makes the same noise and takes it off
-            seen = released - self._train([], seed, plant)[1]
+            observed = released - self._train([], seed, plant)[1]
         models = start - LEARNING_RATE * np.cumsum(np.concatenate([np.zeros_like(start)[None], released[:-1]]), axis=0)
         expected = float(self._claim.sample_rate) * SIZE_BUCKET
-        projections = np.stack([self._along(model, step) for model, step in zip(models, seen * expected, strict=True)])
+        projections = np.stack(
+            [self._along(model, step) for model, step in zip(models, observed * expected, strict=True)]
+        )
         return likelihood_scores(projections, float(self._claim.sample_rate))
 
     def _train(

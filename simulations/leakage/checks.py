@@ -86,30 +86,30 @@ class Leakage:
         began, claim = time.monotonic(), self.claim
         bucket, params = claim.bucket(SIZE_BUCKET, self.plant), claim.params(self.plant)
         std = float(claim.noise_multiplier) / (float(claim.sample_rate) * SIZE_BUCKET)
-        found = noise_test.noise_self_test(
+        result = noise_test.noise_self_test(
             lambda seed: zero_gradient_steps(params, bucket, seed, noise_test.STEPS), self.subject.secret("noise"), std
         )
-        verdict = f"sigma off by {found.sigma_error:+.1e} of 1e-3 allowed" + _broken(found.broken)
-        return _check("noise", found.passed, verdict, _figures(asdict(found)), began)
+        verdict = f"sigma off by {result.sigma_error:+.1e} of 1e-3 allowed" + _broken(result.broken)
+        return _check("noise", result.passed, verdict, _figures(asdict(result)), began)
 
     def sampling(self) -> Check:
         """The sampling self-test of the loop against the claimed rate."""
         began, claim = time.monotonic(), self.claim
         bucket, params = claim.bucket(SIZE_BUCKET, self.plant), claim.params(self.plant)
         seed = self.subject.secret("sampling")
-        found = sampling_test.sampling_self_test(
+        result = sampling_test.sampling_self_test(
             lambda steps, units: drawn_units(params, bucket, seed, steps, units), float(claim.sample_rate)
         )
-        verdict = f"{found.rate:.4f} of the units in a step, {claim.sample_rate} claimed" + _broken(found.broken)
-        return _check("sampling", found.passed, verdict, _figures(asdict(found)), began)
+        verdict = f"{result.rate:.4f} of the units in a step, {claim.sample_rate} claimed" + _broken(result.broken)
+        return _check("sampling", result.passed, verdict, _figures(asdict(result)), began)
 
     def audit(self) -> Check:
         """The greatest lower bound of all audits against the claimed epsilon."""
         began, attempts = time.monotonic(), self.extent.audits
         audit = HeadAudit(self.subject, self.claim, ordinary=ORDINARY)
         confidence = 1 - (1 - CONFIDENCE) / attempts
-        found: list[Audit] = [audit.run(attempt, self.plant, confidence) for attempt in range(attempts)]
-        best = max(found, key=lambda one: one.epsilon_lower)
+        audits: list[Audit] = [audit.run(attempt, self.plant, confidence) for attempt in range(attempts)]
+        best = max(audits, key=lambda one: one.epsilon_lower)
         verdict = f"epsilon is at least {best.epsilon_lower:.2f}, {best.epsilon_claimed:.2f} claimed"
         if best.refuted:
             verdict = f"REFUTED: {verdict}"
@@ -133,20 +133,20 @@ class Leakage:
     def matching(self) -> Check:
         """The matched filter without noise, where it must succeed, and with noise against what that noise allows."""
         began, figures = time.monotonic(), dict[str, object](candidates=CANDIDATES, tries=self.extent.tries)
-        works, holds, told = True, True, []
+        works, holds, rates = True, True, []
         for scope in self.extent.matched:
             attack = NoteMatching(self.subject, scope)
-            found = [attack.run(level, self.extent.tries) for level in LEVELS]
-            works &= found[0].rate >= RECOVERED
-            holds &= all(one.holds for one in found)
-            for one in found:
+            matched = [attack.run(level, self.extent.tries) for level in LEVELS]
+            works &= matched[0].rate >= RECOVERED
+            holds &= all(one.holds for one in matched)
+            for one in matched:
                 figures |= {
                     f"{scope}_{one.noise_multiplier}_{name}": getattr(one, name) for name in ("rate", "mean_rank")
                 }
                 figures[f"allowed_{one.noise_multiplier}"] = one.allowed
-            told.append(f"{scope}: " + ", ".join(f"{one.rate:.1%} at {one.noise_multiplier}" for one in found[1:]))
+            rates.append(f"{scope}: " + ", ".join(f"{one.rate:.1%} at {one.noise_multiplier}" for one in matched[1:]))
         verdict = (
-            f"of {CANDIDATES} notes the right one named (chance: {1 / CANDIDATES:.1%}), by noise: {'; '.join(told)}"
+            f"of {CANDIDATES} notes the right one named (chance: {1 / CANDIDATES:.1%}), by noise: {'; '.join(rates)}"
         )
         return _check("matching", works and holds, verdict, _figures(figures), began)
 
@@ -162,8 +162,8 @@ class Leakage:
         )
         figures: dict[str, object] = {"tpr_allowed": allowed}
         for name, one in (("private", private), ("plain", plain)):
-            for way, found in (("loss", one.by_loss), ("shadows", one.by_shadows)):
-                figures |= {f"{name}_{way}_{key}": value for key, value in asdict(found).items()}
+            for way, attacked in (("loss", one.by_loss), ("shadows", one.by_shadows)):
+                figures |= {f"{name}_{way}_{key}": value for key, value in asdict(attacked).items()}
             figures |= {f"{name}_train_accuracy": one.train_accuracy, f"{name}_other_accuracy": one.other_accuracy}
         holds = max(private.by_loss.low, private.by_shadows.low) <= allowed
         return _check("membership", holds, verdict, _figures(figures), began)

@@ -104,9 +104,9 @@ def _share(pretrained: Pretrained, words: Sequence[str], random: Random, setting
     secret, public = SecretSeed(random.randbytes(32)), PublicSeed(random.randbytes(32))
     size, steeper = random.choice([4, 8, 16]), random.choice([1.0, 30.0, 300.0])
 
-    def released(kept: Sequence[AnonymizedRecord]) -> NDArray[np.float64]:
+    def released(remaining: Sequence[AnonymizedRecord]) -> NDArray[np.float64]:
         model = _model(pretrained, setting, public, steeper)
-        examples = prepare(kept, _plan(setting.task), model, pretrained)
+        examples = prepare(remaining, _plan(setting.task), model, pretrained)
         return _released(model, examples, params, secret, size)
 
     both = released(records), released([record for record in records if record.patient_id != GONE])

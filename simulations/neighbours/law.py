@@ -32,13 +32,13 @@ OF_THE_BODY: Final = frozenset({"body_digest", "signature"})
 
 def differences(case: Case, first: Answers, second: Answers) -> list[str]:
     """All that the two answers differ in and may not; none while the law holds."""
-    found = [f"hello: {one}" for one in _differ(first.hello, second.hello)]
-    found += [f"answer: {one}" for one in _differ(first.answer, second.answer)]
-    if not found and first.answer.envelope.kind == "site_metrics":
-        found += _counts(case, first.answer, second.answer)
-    if not found and first.answer.envelope.kind == "site_update":
-        found += _update(case, first.answer, second.answer)
-    return found
+    unlike = [f"hello: {one}" for one in _differ(first.hello, second.hello)]
+    unlike += [f"answer: {one}" for one in _differ(first.answer, second.answer)]
+    if not unlike and first.answer.envelope.kind == "site_metrics":
+        unlike += _counts(case, first.answer, second.answer)
+    if not unlike and first.answer.envelope.kind == "site_update":
+        unlike += _update(case, first.answer, second.answer)
+    return unlike
 
 
 def _differ(first: SignedMessage, second: SignedMessage) -> list[str]:
@@ -49,11 +49,11 @@ def _differ(first: SignedMessage, second: SignedMessage) -> list[str]:
     assert {one.envelope.sender for one in (first, second)} == {SITE}
     bodies = [json.loads(message.body) for message in (first, second)]
     envelopes = [message.envelope.model_dump(mode="json") for message in (first, second)]
-    found = [name for name in sorted({*bodies[0], *bodies[1]} - NOISED[kind]) if _of(bodies, name)]
-    found += [f"envelope.{name}" for name in sorted({*envelopes[0]} - OF_THE_BODY) if _of(envelopes, name)]
+    unlike = [name for name in sorted({*bodies[0], *bodies[1]} - NOISED[kind]) if _of(bodies, name)]
+    unlike += [f"envelope.{name}" for name in sorted({*envelopes[0]} - OF_THE_BODY) if _of(envelopes, name)]
     if len(first.payload) != len(second.payload):
-        found.append("the size of the payload")
-    return found
+        unlike.append("the size of the payload")
+    return unlike
 
 
 def _of(pair: list[dict[str, object]], name: str) -> bool:

@@ -50,8 +50,10 @@ class HostilePlans:
             cohort = {SITE: CohortMember(weight=1, size_bucket=BUCKET)}
             fields = self._shared() | self._rounds() | named | {"server_round": 1, "cohort": cohort}
             return RoundPlanned(plan=RoundPlan.model_validate(fields))
-        asked = {"server_round": 0, "sites": (SITE,), "noise_multiplier": NOISE}
-        return EvaluationPlanned(plan=EvaluationPlan.model_validate(self._shared() | self._counting() | named | asked))
+        counting = {"server_round": 0, "sites": (SITE,), "noise_multiplier": NOISE}
+        return EvaluationPlanned(
+            plan=EvaluationPlan.model_validate(self._shared() | self._counting() | named | counting)
+        )
 
     def _shared(self) -> dict[str, object]:
         return {

@@ -111,11 +111,11 @@ class World:
     def _two_patients(self) -> tuple[str, str]:
         """The patient who makes the difference: one name that falls into train, one that falls into dev."""
         key = self.identity.site_key.derive("split").expose("split")
-        found: dict[str, str] = {}
+        patients: dict[str, str] = {}
         for at in range(1000):
             part = split_of(f"patient:x{at}", key, test_fraction=0.0, dev_fraction=0.5)
-            found.setdefault(part, f"x{at}")
-        return found["train"], found["dev"]
+            patients.setdefault(part, f"x{at}")
+        return patients["train"], patients["dev"]
 
     # -- the two sites ------------------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ def open_text(path: Path, encoding: str, newline: str = "", *, json: bool = Fals
 def _codec(path: Path, opened: io.BufferedReader[Any], encoding: str, json: bool) -> tuple[str, str]:
     head = opened.peek(4)
     if encoding != "auto":
-        return _said(encoding, head), f"{encoding} (data.encoding)"
+        return _named_codec(encoding, head), f"{encoding} (data.encoding)"
     for mark, codec in _MARKS:
         if head.startswith(mark) and not (json and codec == "utf-16" and 0 not in head[2:4]):
             if codec is None:
@@ -81,7 +81,7 @@ def _codec(path: Path, opened: io.BufferedReader[Any], encoding: str, json: bool
     return "utf-8", "utf-8"
 
 
-def _said(encoding: str, head: bytes) -> str:
+def _named_codec(encoding: str, head: bytes) -> str:
     """The codec of an encoding that the settings name; `head` tells no more than an order of bytes."""
     if encoding == "utf-8":
         return "utf-8-sig"  # a mark at the beginning is no text, whoever says that this is UTF-8
@@ -153,8 +153,8 @@ def likely(path: Path) -> list[str]:
 
     latin-1 makes text of anything, so it is among them only where cp1252 is not. Raises OSError.
     """
-    found = [codec for codec in ("cp1252", "gb18030") if _decodes(path, codec)]
-    return found if "cp1252" in found else [*found, "latin-1"]
+    possible = [codec for codec in ("cp1252", "gb18030") if _decodes(path, codec)]
+    return possible if "cp1252" in possible else [*possible, "latin-1"]
 
 
 def _decodes(path: Path, codec: str) -> bool:

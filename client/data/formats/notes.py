@@ -21,9 +21,9 @@ ENDINGS: Final = ("*.txt", "*.txt.gz")
 
 def files_in(folder: Path) -> list[Path]:
     """The notes of a folder and of its sub-folders, by name; a name that begins with a dot is none."""
-    found = [path for ending in ENDINGS for under in (ending, f"*/{ending}") for path in folder.glob(under)]
-    kept = (path for path in found if path.is_file() and not path.name.startswith(".") and path.parent.name[:1] != ".")
-    return sorted(kept, key=lambda path: path.relative_to(folder).parts)
+    paths = [path for ending in ENDINGS for under in (ending, f"*/{ending}") for path in folder.glob(under)]
+    notes = (path for path in paths if path.is_file() and not path.name.startswith(".") and path.parent.name[:1] != ".")
+    return sorted(notes, key=lambda path: path.relative_to(folder).parts)
 
 
 def open_rows(path: Path, how: HowToRead, columns: Sequence[str]) -> Opened:

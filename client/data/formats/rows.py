@@ -117,12 +117,12 @@ def check_columns(path: Path, wanted: Sequence[str], header: Sequence[object], w
         return
     plain = {str(name).strip().casefold() for name in header}
     near = [column for column in absent if column.strip().casefold() in plain]
-    told = f"{path.name} has no column {', '.join(absent)}: {where} names {len(header)} columns, "
-    told += f"{len(set(wanted) - set(absent))} of the {len(set(wanted))} that [data] names"
+    problem = f"{path.name} has no column {', '.join(absent)}: {where} names {len(header)} columns, "
+    problem += f"{len(set(wanted) - set(absent))} of the {len(set(wanted))} that [data] names"
     if near:
-        told += f"; {', '.join(near)} is there in other letter case or with blanks around it"
+        problem += f"; {', '.join(near)} is there in other letter case or with blanks around it"
     raise SettingsError(
-        told,
+        problem,
         next_step="compare it with the columns under [data]; it is not quoted here, since in a file without names of "
         "columns it would be a patient's",
     )

@@ -83,9 +83,9 @@ def start_masked_lm(head: MaskedLmHead, pretrained: Pretrained, embeddings: nn.P
         "decoder.bias": torch.zeros(head.decoder.out_features),
     }
     for name, value in plain.items():
-        found = stored[name] if whole else None
+        of_file = stored[name] if whole else None
         owner, _, leaf = name.rpartition(".")
-        setattr(head.get_submodule(owner), leaf, nn.Parameter((value if found is None else found).clone()))
+        setattr(head.get_submodule(owner), leaf, nn.Parameter((value if of_file is None else of_file).clone()))
     table = pretrained.tensors["embeddings.word_embeddings.weight"]
     head.decoder.weight = nn.Parameter(table, requires_grad=False) if embeddings is None else embeddings
 

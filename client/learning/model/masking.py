@@ -40,8 +40,8 @@ class Masking:
         mask_id = tokenizer.token_to_id("[MASK]")
         if mask_id is None:
             raise ContractError("the tokenizer has no [MASK]: it cannot hide word pieces")
-        found = [tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]", "[PAD]")]
-        return cls(rate, mask_id, tokenizer.get_vocab_size(), tuple(i for i in found if i is not None))
+        special_ids = [tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]", "[PAD]")]
+        return cls(rate, mask_id, tokenizer.get_vocab_size(), tuple(i for i in special_ids if i is not None))
 
     def hide(self, batch: dict[str, Tensor], draws: Tensor) -> dict[str, Tensor]:
         """`batch` with pieces hidden, "hidden_at" (B, P) and "hidden_ids" (B, P), IGNORED where a row hides fewer.
@@ -51,9 +51,9 @@ class Masking:
         ids = batch["input_ids"]
         may = batch["mask"] & ~torch.isin(ids, ids.new_tensor(self.special))
         counts = (may.sum(1) * self.rate).round().clamp(min=1).minimum(may.sum(1)).long()
-        most = max(1, int(counts.max()))
-        at = draws[0].masked_fill(~may, 2.0).argsort(dim=1, stable=True)[:, :most]
-        chosen = torch.arange(most, device=ids.device) < counts[:, None]
+        width = max(1, int(counts.max()))
+        at = draws[0].masked_fill(~may, 2.0).argsort(dim=1, stable=True)[:, :width]
+        chosen = torch.arange(width, device=ids.device) < counts[:, None]
         true = ids.gather(1, at)
         how, other = draws[1].gather(1, at), (draws[2].gather(1, at) * self.vocabulary).long()
         behind = torch.where(how < 0.8, self.mask_id, torch.where(how < 0.9, other, true))

@@ -145,8 +145,8 @@ def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     """The mean over the word pieces, (B, T, H) to (B, H). Padding has no part in it."""
-    kept = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * kept).sum(1) / kept.sum(1)
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,16 +71,16 @@ def predictions(outputs: Outputs, batch: Batch) -> list[NDArray[Any]]:
 
 def entities(classes: NDArray[Any]) -> list[Entity]:
     """The entities of a text's words, in order. An inside that continues nothing begins an entity of its own."""
-    found: list[Entity] = []
+    listed: list[Entity] = []
     for word, one in enumerate(classes.tolist()):
         if one <= 0:
             continue
         kind = (one - 1) // 2
-        if one % 2 == 0 and found and found[-1][1:] == (word, kind):
-            found[-1] = (found[-1][0], word + 1, kind)
+        if one % 2 == 0 and listed and listed[-1][1:] == (word, kind):
+            listed[-1] = (listed[-1][0], word + 1, kind)
         else:
-            found.append((word, word + 1, kind))
-    return found
+            listed.append((word, word + 1, kind))
+    return listed
 
 
 def count(prediction: NDArray[Any], example: TaskExample, plan: TaskPlan) -> ExampleCounts:

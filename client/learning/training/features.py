@@ -109,5 +109,5 @@ def _through(model: SharedBert, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         hidden = model.frozen_encoder.hidden(batch)
         if model.entry == "pooled":
             return {"pooled": masked_mean(hidden, batch["mask"])}
-        kept: dict[str, Tensor] = {name: batch[name] for name in ("hidden_at", "hidden_ids") if name in batch}
-        return {"hidden": hidden, "mask": batch["mask"], **kept}
+        masked: dict[str, Tensor] = {name: batch[name] for name in ("hidden_at", "hidden_ids") if name in batch}
+        return {"hidden": hidden, "mask": batch["mask"], **masked}

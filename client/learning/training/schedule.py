@@ -31,8 +31,8 @@ def factor(plan: TrainingPlan, step: int, planned: int) -> float:
         return (step + 1) / (warmup + 1)
     if plan.schedule is None:
         return 1.0
-    left = 1.0 - (step - warmup) / max(1, planned - warmup)
-    return max(0.0, left) if plan.schedule == "linear" else (1.0 - math.cos(math.pi * max(0.0, left))) / 2.0
+    remaining = 1.0 - (step - warmup) / max(1, planned - warmup)
+    return max(0.0, remaining) if plan.schedule == "linear" else (1.0 - math.cos(math.pi * max(0.0, remaining))) / 2.0
 
 
 def follow_schedule(optimizer: Optimizer, plan: TrainingPlan, steps: StepsOfRun) -> None:

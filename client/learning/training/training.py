@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From anonymized records to a trained network: examples, their privacy units, one round, and predictions.
+"""From anonymized records to a trained model: examples, their privacy units, one round, and predictions.
 
 The loop itself is privacy.dp.training's; here stands what it is given. A round starts a new optimizer: its state is a
 function of private gradients and lives no longer than the round.
@@ -123,8 +123,8 @@ def prepare(
     tokenizer = pretrained.tokenizer(plan.max_tokens)
     rows = tokenize_records(records, tokenizer, task.INPUTS)
     read = [_read(task, record, pieces, plan) for record, pieces in zip(records, rows, strict=True)]
-    kept = [at for at, one in enumerate(read) if isinstance(one, TaskExample)]
-    pieces = pack([rows[at] for at in kept])
+    readable = [at for at, one in enumerate(read) if isinstance(one, TaskExample)]
+    pieces = pack([rows[at] for at in readable])
     features = compute_features(
         model,
         pieces,
@@ -133,8 +133,8 @@ def prepare(
         corrupt=_hiding(task, plan, model, pieces, tokenizer),
     )
     task_examples = tuple(one for one in read if isinstance(one, TaskExample))
-    chosen = tuple(records[at] for at in kept)
-    return TextExamples(task, plan, features, task_examples, chosen, len(records) - len(kept), pieces.lengths)
+    chosen = tuple(records[at] for at in readable)
+    return TextExamples(task, plan, features, task_examples, chosen, len(records) - len(readable), pieces.lengths)
 
 
 def _read(task: Task, record: AnonymizedRecord, pieces: TokenizedExample, plan: TaskPlan) -> TaskExample | Why:
@@ -277,8 +277,8 @@ def _count_one(examples: TextExamples, row: int, prediction: NDArray[Any]) -> ND
 
 def _is_bounded(added: NDArray[np.int64], plan: TaskPlan) -> bool:
     """Whether an example's right, actual and predicted keep what TaskPlan.counts_sensitivity is computed from."""
-    most = plan.counted or 1
-    each = plan.counted_per_label or most
+    bound = plan.counted or 1
+    each = plan.counted_per_label or bound
     return bool(
-        added.min() >= 0 and added.max() <= each and added.sum(1).max() <= most and (added[0] <= added[1]).all()
+        added.min() >= 0 and added.max() <= each and added.sum(1).max() <= bound and (added[0] <= added[1]).all()
     )

@@ -150,8 +150,8 @@ class OfEmbedding:
 
     def add_exact(self, row: int, gradient: Tensor) -> None:
         """Add one row's gradient to `gradient`, of the table's shape, in float64."""
-        kept = self._ids[row] >= 0 if self._counts is None else self._counts[row]
-        gradient.index_add_(0, self._ids[row][kept], self._g[row][kept].double())
+        counted = self._ids[row] >= 0 if self._counts is None else self._counts[row]
+        gradient.index_add_(0, self._ids[row][counted], self._g[row][counted].double())
 
     def exact(self, row: int) -> float:
         """See RowGradients."""
@@ -159,9 +159,9 @@ class OfEmbedding:
 
     def _exact_and_uncancelled(self, row: int) -> tuple[float, float]:
         """One row's squared norm in float64, and what it were if the steps of each index were aligned."""
-        kept = self._ids[row] >= 0 if self._counts is None else self._counts[row]
-        used, places = torch.unique(self._ids[row][kept], return_inverse=True)
-        each = self._g[row][kept].double()
+        counted = self._ids[row] >= 0 if self._counts is None else self._counts[row]
+        used, places = torch.unique(self._ids[row][counted], return_inverse=True)
+        each = self._g[row][counted].double()
         gradient = each.new_zeros((len(used), each.shape[1])).index_add_(0, places, each)
         lengths = each.new_zeros(len(used)).index_add_(0, places, each.norm(dim=1))
         return float(gradient.square().sum()), float(lengths.square().sum())
@@ -256,19 +256,19 @@ def of_units(x: Tensor, g: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor
     `sizes` are the rows of each unit, consecutive in x and g. (B, ..., d) becomes (G, K ..., d) and ids (B, ...)
     become (G, K ...), K the rows of the largest unit; smaller ones are filled up with zeros, which add nothing.
     """
-    most = max(sizes, default=1)
-    if most == 1:
+    longest = max(sizes, default=1)
+    if longest == 1:
         return x, g
-    if min(sizes) < most:
-        x, g = _filled(x, sizes, most), _filled(g, sizes, most)
-    x, g = (values.reshape(len(sizes), most, *values.shape[1:]) for values in (x, g))
+    if min(sizes) < longest:
+        x, g = _filled(x, sizes, longest), _filled(g, sizes, longest)
+    x, g = (values.reshape(len(sizes), longest, *values.shape[1:]) for values in (x, g))
     return x.flatten(1, -2) if x.ndim == g.ndim else x.flatten(1), g.flatten(1, -2)
 
 
-def _filled(values: Tensor, sizes: Sequence[int], most: int) -> Tensor:
+def _filled(values: Tensor, sizes: Sequence[int], longest: int) -> Tensor:
     """(B, ...) as (G K, ...): the rows of each unit, then zeros."""
-    places = [unit * most + at for unit, size in enumerate(sizes) for at in range(size)]
-    filled = values.new_zeros((len(sizes) * most, *values.shape[1:]))
+    places = [unit * longest + at for unit, size in enumerate(sizes) for at in range(size)]
+    filled = values.new_zeros((len(sizes) * longest, *values.shape[1:]))
     filled[torch.tensor(places, device=values.device)] = values
     return filled
 

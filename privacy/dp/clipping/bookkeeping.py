@@ -139,7 +139,7 @@ class BookkeepingClipper:
         if missing is not None:
             raise unclippable(missing)
         of_lowest = torch.autograd.grad(each.sum(), list(self._lowest.values()), allow_unused=True)
-        found: list[tuple[str, LayerRule, Tensor, Tensor]] = []
+        layers: list[tuple[str, LayerRule, Tensor, Tensor]] = []
         lowest = dict(zip(self._lowest, of_lowest, strict=True))
         for name, given in self._inputs.items():
             gradient = lowest[name] if name in lowest else self._gradients.get(name)
@@ -147,8 +147,8 @@ class BookkeepingClipper:
                 raise unclippable(name)
             make = rule(self._owners[name])
             assert make is not None
-            found.append((name, make, given, gradient))
-        return found
+            layers.append((name, make, given, gradient))
+        return layers
 
 
 def _owners(model: nn.Module) -> dict[str, nn.Module]:

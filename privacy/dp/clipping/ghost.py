@@ -65,13 +65,13 @@ class GhostClipper(OpacusClipper):
             self._outputs.append(output)
 
     def _norms(self, size: int) -> Tensor:
-        found: list[Tensor] = []
+        by_parameter: list[Tensor] = []
         for name, parameter in self._parameters:
             norm = getattr(parameter, "_norm_sample", None)
             if norm is None or norm.shape != (size,):
                 raise unclippable(name)
-            found.append(norm)
-        norms: Tensor = torch.linalg.vector_norm(torch.stack(found), dim=0)
+            by_parameter.append(norm)
+        norms: Tensor = torch.linalg.vector_norm(torch.stack(by_parameter), dim=0)
         return norms
 
     def _forget_norms(self) -> None:

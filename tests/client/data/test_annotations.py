@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.data.annotations import MalformedMarks, join, read_spans, read_tags
+from client.data.annotations import MalformedAnnotations, join, read_spans, read_tags
 from client.data.corpus import Corpus, load_corpus
 from client.settings.site_settings import SiteFolder
 from privacy.base.errors import SettingsError
@@ -66,13 +66,13 @@ def test_tags_become_spans_of_the_joined_words(spoken: list[str], data: st.DataO
     ],
 )
 def test_what_is_no_list_of_spans_within_the_text_is_malformed(cell: object) -> None:
-    with pytest.raises(MalformedMarks):
+    with pytest.raises(MalformedAnnotations):
         read_spans(cell, 5)
 
 
 @pytest.mark.parametrize(("cell", "tags"), [('["a", ""]', "[]"), ('["a"]', '["B-"]'), ('["a"]', '["B-x", "O"]')])
 def test_words_and_tags_must_fit(cell: str, tags: str) -> None:
-    with pytest.raises(MalformedMarks):
+    with pytest.raises(MalformedAnnotations):
         read_tags(tags, join(cell)[1])
 
 
