@@ -224,7 +224,7 @@ class Federation:
         file = site.folder.home / "data" / "planted.jsonl"
         if not file.exists():
             return None, None
-        recall = recall_on_planted(site.pipeline.all_records(), read_planted(file))
+        recall = recall_on_planted(site.pipeline.records.all(), read_planted(file))
         return recall.planted, recall.found
 
 

@@ -15,7 +15,7 @@ from client.learning.model.pretrained import PACKAGED_DIGEST, load_packaged, loa
 from client.review import refused_rows
 from client.settings.policy import PolicySection
 from client.settings.site_settings import SiteFolder, SiteSettings
-from client.site.pipeline import SitePipeline
+from client.site.records import SiteRecords
 from privacy.base.canonical import Json
 from privacy.base.errors import AnonymizationError, IntegrityError
 from privacy.base.identifiers import Digest
@@ -64,7 +64,7 @@ def examine(
     sections["corpus"] = _flat(corpus.report.as_json()) | _listed(folder, corpus)
     records = _as_read(corpus)
     if site_key is not None:
-        anonymized = SitePipeline(folder, site_key, progress).anonymized()
+        anonymized = SiteRecords(folder, site_key, progress).anonymized()
         records = anonymized.records
         sections["anonymization"] = _anonymization(anonymized.report)
         sections["to mend"] |= _not_anonymized(anonymized.report, folder.settings.text.max_refused_fraction)

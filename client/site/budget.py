@@ -116,7 +116,7 @@ class Budget:
         outline = opened.outline
         if not planned_events(outline, self._settings):
             return
-        cost = cost_of_run(self._ledger, self._settings, self._pipeline.split(), run_id, outline)
+        cost = cost_of_run(self._ledger, self._settings, self._pipeline.records.split(), run_id, outline)
         limit, name = decimal_string(self._policy.epsilon_limit), self._identity.name
         check_limit(cost, limit, name, 0, self._policy.unit, what=f"run {run_id} as a whole")
 
@@ -179,7 +179,7 @@ class Budget:
                 events,
                 decimal_string(self._policy.epsilon_limit),
                 decimal_string(self._policy.delta),
-                split=self._pipeline.split(),
+                split=self._pipeline.records.split(),
                 planned=planned,
                 planned_as=planned_as,
             ),

@@ -17,8 +17,9 @@ from client.settings.site_settings import SiteFolder, SiteSettings
 from client.site import guard
 from client.site.budget import Budget
 from client.site.mechanism_check import RunMechanismCheck
-from client.site.pipeline import Anonymized, SitePipeline
+from client.site.pipeline import SitePipeline
 from client.site.privately import answer_privately
+from client.site.records import Anonymized
 from client.site.reports import SiteReports
 from client.site.self_check import RunSelfCheck
 from privacy.base.errors import PlanRefused
@@ -57,7 +58,7 @@ class Readiness:
             )
         guard.check_run(outline, settings)
         self._folder.check_files()
-        contract, initial = self._pipeline.contract(outline, opened.public_seed)
+        contract, initial = self._pipeline.models.contract(outline, opened.public_seed)
         guard.check_contract(outline, opened, contract, initial)
         device.prepare(settings.compute)
         if settings.site.role == "trainer":
@@ -98,7 +99,7 @@ class Readiness:
 
     def report(self, run_id: RunId, pipeline: SitePipeline) -> Anonymized:
         """Report once a run what was read and removed; the figures stay here."""
-        done = pipeline.anonymized()
+        done = pipeline.records.anonymized()
         if run_id not in self._reported:
             self._reported.add(run_id)
             self._reports.prepared(run_id, dict(done.corpus.as_json()), json.loads(done.report.to_json()))

@@ -190,7 +190,9 @@ class Replay:
             raise _Ended("cannot_compare", *unlike)
         data, key = self._input(settled.attempt, model), self._site_key()
         pipeline = SitePipeline(self._folder, key, self._progress)
-        same_records = records_digest(pipeline.anonymized().records["train"], key) == settled.attempt.records_digest
+        same_records = (
+            records_digest(pipeline.records.anonymized().records["train"], key) == settled.attempt.records_digest
+        )
         try:
             again = self._again(pipeline, settled, data)
         except ContractError as error:
@@ -230,7 +232,7 @@ class Replay:
         """The digest of the payload that comes out now."""
         plan = settled.attempt.plan
         opened = self._opened(plan.run_id)
-        contract, initial = pipeline.contract(plan, opened.public_seed)
+        contract, initial = pipeline.models.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
         model_in = model_vector(contract, model)
         trained = pipeline.train(plan, contract, opened.public_seed, model_in, settled.seed, lambda record: None)

@@ -216,7 +216,7 @@ class Search:
             events=tuple(event for trial in self._left(trials) for event in self._events(trial.plan)),
             limit=decimal_string(policy.epsilon_limit),
             delta=decimal_string(policy.delta),
-            split=self._pipeline.split(),
+            split=self._pipeline.records.split(),
             planned=tuple(event for trial in whole.values() for event in trial),
             planned_as=tuple(whole),
         )

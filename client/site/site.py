@@ -205,7 +205,7 @@ class Site:
         guard.check_round(plan, opened, self.settings)
         guard.check_outline(plan, opened)
         self.folder.check_files()
-        contract, initial = self.pipeline.contract(plan, opened.public_seed)
+        contract, initial = self.pipeline.models.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
         model_in = self._model(contract, payload, plan.model_digest)
         device.prepare(self.settings.compute)  # before the attempt is written down: it says what it computes on
@@ -230,7 +230,7 @@ class Site:
             self._on_step(plan),
         )
         payload = encode_update(plan, self.identity.name, trained.vector, accepted.model_in)
-        return _Made(payload, pipeline.anonymization_commitment(plan.run_id), trained)
+        return _Made(payload, pipeline.records.commitment(plan.run_id), trained)
 
     def _send_update(self, message: SignedMessage, accepted: _Accepted, made: _Made) -> SignedMessage:
         plan = accepted.plan
@@ -262,7 +262,7 @@ class Site:
         guard.check_outline(plan, opened)
         guard.check_evaluations(self.state.take_evaluation(plan.run_id, asked), self.settings)
         self.folder.check_files()
-        contract, initial = self.pipeline.contract(plan, opened.public_seed)
+        contract, initial = self.pipeline.models.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
         model = self._model(contract, message.payload, plan.model_digest)
 
@@ -296,7 +296,7 @@ class Site:
             plan=accepted.plan,
             nonce=accepted.nonce.hex(),
             computation=computation(self.settings.compute),
-            records_digest=records_digest(pipeline.anonymized().records["train"], self.identity.site_key),
+            records_digest=records_digest(pipeline.records.anonymized().records["train"], self.identity.site_key),
         )
         self.state.remember_attempt(accepted.asked, attempt)
 

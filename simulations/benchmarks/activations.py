@@ -28,7 +28,8 @@ from client.learning.tasks import TaskExample
 from client.learning.training.features import Features, compute_features
 from client.learning.training.training import TextExamples
 from client.settings.site_settings import SiteFolder
-from client.site.pipeline import Anonymized, SitePipeline
+from client.site.pipeline import SitePipeline
+from client.site.records import Anonymized, SiteRecords
 from privacy.base.identifiers import HexBytes
 from privacy.base.randomness import SecretSeed
 from privacy.protocol.plans import TaskPlan
@@ -115,12 +116,12 @@ class Activations:
         partial.replace(file)
 
 
-class SharedPipeline(SitePipeline):
-    """A site's material whose texts are anonymized already and whose activations are shared."""
+class SharedRecords(SiteRecords):
+    """A site's records whose texts are anonymized already."""
 
-    def __init__(self, folder: SiteFolder, site_key: SecretSeed, activations: Activations) -> None:
+    def __init__(self, folder: SiteFolder, site_key: SecretSeed, texts: Texts) -> None:
         super().__init__(folder, site_key)
-        self._activations = activations
+        self._texts = texts
 
     def _anonymize(self) -> Anonymized:
         corpus = AnonymizingChain(self._folder, self._key).corpus()
@@ -132,17 +133,25 @@ class SharedPipeline(SitePipeline):
             for split, rows in corpus.by_split.items()
         }
         kept = sum(len(rows) for rows in records.values())
-        fingerprint = str(self._activations.texts.facts["engine"])
+        fingerprint = str(self._texts.facts["engine"])
         replacement = self._settings.text.replacement.digest
         report = AnonymizationReport(kept, kept, (), (), 1.0, 1.0, kept, 0.0, fingerprint, replacement)
         return Anonymized(records, corpus.report, report)
 
+
+class SharedPipeline(SitePipeline):
+    """A site's pipeline whose texts are anonymized already and whose activations are shared."""
+
+    def __init__(self, folder: SiteFolder, site_key: SecretSeed, activations: Activations) -> None:
+        super().__init__(folder, site_key, records=SharedRecords(folder, site_key, activations.texts))
+        self._activations = activations
+
     def examples(self, contract: ModelContract, public_seed: HexBytes, split: Split) -> TextExamples:
-        bench = self._bench(contract, public_seed)
-        if split not in bench.examples:
-            records = self.anonymized().records[split]
-            bench.examples[split] = self._activations.examples(records, contract.task, bench.model)
-        return bench.examples[split]
+        prepared = self.prepared(contract, public_seed)
+        if split not in prepared.examples:
+            records = self.records.anonymized().records[split]
+            prepared.examples[split] = self._activations.examples(records, contract.task, prepared.model)
+        return prepared.examples[split]
 
 
 @contextmanager

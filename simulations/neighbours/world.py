@@ -24,13 +24,14 @@ from client.learning.model.pretrained import load_pretrained
 from client.learning.training.contract import describe_pretrained
 from client.settings.site_settings import SiteFolder, SiteSettings
 from client.site.events import Event
-from client.site.pipeline import Anonymized
+from client.site.models import SiteModels
+from client.site.records import Anonymized
 from client.site.site import Site
 from coordinator import provision
 from coordinator.journal import Journal
 from coordinator.settings import FederationSettings
 from privacy.base.canonical import digest_of
-from privacy.base.identifiers import Digest, sha256
+from privacy.base.identifiers import sha256
 from privacy.base.randomness import PublicSeed
 from privacy.commandline.settings_file import render
 from privacy.protocol.anonymization_check import IDENTIFIERS, SelfCheck
@@ -98,7 +99,7 @@ class World:
         self._roster = self.identity.enrolment.roster_site()
         self._journal = self._new_journal()
         self._read: dict[tuple[object, ...], Anonymized] = {}
-        self._built: dict[Digest, tuple[ModelContract, Digest]] = {}
+        self._models = SiteModels({self.pretrained.digest: root / "tiny"})
         self._contracts: dict[str, tuple[ModelContract, bytes]] = {}
         self._patients = self._two_patients()
 
@@ -170,8 +171,8 @@ class World:
         site = Site(folder, self.identity)
         known = (case.task, case.rows, case.target if with_target else None)
         if known in self._read:
-            site.pipeline._anonymized = self._read[known]
-        site.pipeline._pretrained, site.pipeline._built = {self.pretrained.digest: self.pretrained}, self._built
+            site.pipeline.records.known = self._read[known]
+        site.pipeline.models = self._models
         site.self_check = site.readiness._self_check = _Passed(CHECK)  # type: ignore[assignment]
         site.mechanism = site.readiness._mechanism = _Passed()  # type: ignore[assignment]
         return site
@@ -201,8 +202,8 @@ class World:
         finally:
             for site, with_target in zip(sites, (True, False), strict=True):
                 known = (case.task, case.rows, case.target if with_target else None)
-                if site.pipeline._anonymized is not None:
-                    self._read[known] = site.pipeline._anonymized
+                if site.pipeline.records.known is not None:
+                    self._read[known] = site.pipeline.records.known
                 site.state.close()
         return answers[0], answers[1]
 

@@ -123,6 +123,6 @@ def test_a_task_trains_federated_and_privately_by_config_alone(
     assert all(site.epsilon_spent is not None and 0 < site.epsilon_spent <= 8.01 for site in outcome.sites)
     assert all(site.examples > 8 for site in outcome.sites)
     assert 0 <= outcome.accuracy_after <= 1
-    records = federation.sites["site_0"].pipeline.all_records()
+    records = federation.sites["site_0"].pipeline.records.all()
     assert records
     assert all("Smith" not in record.text and "Smith" not in (record.pair or "") for record in records)

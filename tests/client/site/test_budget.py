@@ -123,7 +123,9 @@ def test_another_run_is_held_to_the_filter_with_all_that_was_charged(make_clinic
     assert clinic.ask(1).envelope.kind == "site_update"
     events = [event for row in clinic.charged() for event in row.events]
     outline = clinic.recipe.opened.outline
-    found = cost_of_run(clinic.site.ledger, clinic.folder.settings, clinic.site.pipeline.split(), "autumn", outline)
+    found = cost_of_run(
+        clinic.site.ledger, clinic.folder.settings, clinic.site.pipeline.records.split(), "autumn", outline
+    )
     first = clinic.site.ledger.first_run("notes")
     whole = epsilon_filter([*events, *outline.events()], 1e-3, first.favourite)
     assert found.binding[1] == "filter"
@@ -146,7 +148,7 @@ def test_what_no_charge_could_pass_is_said_at_once(make_clinic: Make, change: st
         clinic.site.ledger.withdraw("notes")
     if change == "fractions":
         data = settings.data.model_copy(update={"dev_fraction": 0.5})
-        clinic.site.pipeline._settings = settings.model_copy(update={"data": data})
+        clinic.site.pipeline.records._settings = settings.model_copy(update={"data": data})
     if change == "delta":
         clinic.site.budget._settings = settings.model_copy(
             update={"policy": settings.policy.model_copy(update={"delta": 1e-4})}

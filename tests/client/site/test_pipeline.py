@@ -22,8 +22,12 @@ def pipeline(clinic: Any) -> SitePipeline:
     return SitePipeline(clinic.folder, clinic.site.identity.site_key)
 
 
+def split_of_each(made: SitePipeline) -> dict[str, str]:
+    return {record.record_id: split for split, found in made.records.anonymized().records.items() for record in found}
+
+
 def test_every_row_is_in_one_split_and_no_patient_in_two(make_clinic: MakeClinic) -> None:
-    records = pipeline(make_clinic()).anonymized().records
+    records = pipeline(make_clinic()).records.anonymized().records
     patients = {split: {record.patient_id for record in found} for split, found in records.items()}
     assert sum(len(found) for found in records.values()) == 36
     assert patients["train"]
@@ -33,33 +37,32 @@ def test_every_row_is_in_one_split_and_no_patient_in_two(make_clinic: MakeClinic
 
 def test_a_split_depends_on_the_key_and_not_on_the_order_or_the_other_rows(make_clinic: MakeClinic) -> None:
     clinic = make_clinic()
-    first = {r.record_id: split for split, found in pipeline(clinic).anonymized().records.items() for r in found}
+    first = split_of_each(pipeline(clinic))
     file = clinic.folder.data_files[0]
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     kept = [row for row in reversed(rows) if row["patient_id"] != "p3"]
     file.write_text("".join(json.dumps(row) + "\n" for row in kept))
-    second = {r.record_id: split for split, found in pipeline(clinic).anonymized().records.items() for r in found}
+    second = split_of_each(pipeline(clinic))
     assert second == {record: split for record, split in first.items() if record in second}
     assert len(second) == len(kept)
-    other = SitePipeline(clinic.folder, SecretSeed(b"\x44" * 32)).anonymized().records
-    assert {r.record_id: split for split, found in other.items() for r in found} != second
+    assert split_of_each(SitePipeline(clinic.folder, SecretSeed(b"\x44" * 32))) != second
 
 
 def test_the_commitment_to_the_report_is_new_in_each_run_and_tells_nothing(make_clinic: MakeClinic) -> None:
-    one = pipeline(make_clinic())
-    spring, autumn = one.anonymization_commitment("spring"), one.anonymization_commitment("autumn")
+    one = pipeline(make_clinic()).records
+    spring, autumn = one.commitment("spring"), one.commitment("autumn")
     assert spring != autumn
-    assert spring == one.anonymization_commitment("spring")
+    assert spring == one.commitment("spring")
 
 
 def test_a_changed_split_is_refused_after_budget_was_spent_under_the_old_one(make_clinic: MakeClinic) -> None:
     clinic = make_clinic()
-    assert pipeline(clinic).split() == clinic.site.pipeline.split()
+    assert pipeline(clinic).records.split() == clinic.site.pipeline.records.split()
     data = clinic.folder.settings.data.model_copy(update={"dev_fraction": 0.5})
     clinic.hello()
     assert clinic.ask(1).envelope.kind == "site_update"
     settings = clinic.folder.settings.model_copy(update={"data": data})
-    clinic.site.pipeline._settings = clinic.site.settings = settings
+    clinic.site.pipeline.records._settings = clinic.site.settings = settings
     charged = clinic.charged()
     assert clinic.ask(2).envelope.kind == "refusal"
     assert clinic.charged() == charged
@@ -77,8 +80,8 @@ def test_surrogates_follow_the_sites_key_and_agree_within_a_patient(make_clinic:
         for at in range(36)
     ]
     clinic.folder.data_files[0].write_text("".join(json.dumps(note) + "\n" for note in notes))
-    one, again = pipeline(clinic).all_records(), pipeline(clinic).all_records()
-    other = SitePipeline(clinic.folder, SecretSeed(b"\x44" * 32)).all_records()
+    one, again = pipeline(clinic).records.all(), pipeline(clinic).records.all()
+    other = SitePipeline(clinic.folder, SecretSeed(b"\x44" * 32)).records.all()
     assert [record.text for record in one] == [record.text for record in again]
     named = {(record.patient_id, record.text.split(",")[0]) for record in one}
     assert len(named) == 12
@@ -92,7 +95,7 @@ def test_what_is_shown_of_each_row_is_byte_for_byte_what_is_trained_on(make_clin
     clinic = make_clinic(text={"replacement": {"default": "surrogate"}})
     path = clinic.folder.data_files[0]
     path.write_text(path.read_text().replace('"text": "', '"text": "Dr. Quenby Zorblatt on 3 April 2019: '))
-    trained = {record.record_id: record for record in pipeline(clinic).all_records()}
+    trained = {record.record_id: record for record in pipeline(clinic).records.all()}
     with open_texts(clinic.folder, clinic.site.identity.site_key) as texts:
         shown = [texts.show(at).record for at in range(len(texts.rows))]
     assert all(record is not None and record.findings for record in shown)
@@ -104,17 +107,17 @@ def test_a_contract_follows_from_all_that_a_plan_says_and_not_from_the_digest_it
     clinic = make_clinic()
     clinic.hello()
     plan, made = clinic.planned().body.plan, pipeline(clinic)
-    honest, _ = made.contract(plan, "11" * 32)
+    honest, _ = made.models.contract(plan, "11" * 32)
     for changes in ({"task": plan.task.model_copy(update={"counted": 7})}, {"pretrained_digest": "0" * 64}):
         lie = plan.model_copy(update=changes)
         assert lie.contract_digest == plan.contract_digest
         if "task" in changes:
-            assert made.contract(lie, "11" * 32)[0].task.counted == 7
+            assert made.models.contract(lie, "11" * 32)[0].task.counted == 7
         else:
             with pytest.raises(CollabError):
-                made.contract(lie, "11" * 32)
-    assert made.contract(plan, "11" * 32)[0] == honest
-    assert made.contract(plan, "22" * 32)[1] != made.contract(plan, "11" * 32)[1]
+                made.models.contract(lie, "11" * 32)
+    assert made.models.contract(plan, "11" * 32)[0] == honest
+    assert made.models.contract(plan, "22" * 32)[1] != made.models.contract(plan, "11" * 32)[1]
 
 
 def test_dev_rows_are_read_one_by_one_and_those_of_train_in_batches(
@@ -130,7 +133,7 @@ def test_dev_rows_are_read_one_by_one_and_those_of_train_in_batches(
 
     monkeypatch.setattr(features, "_through", watched)
     made, outline = pipeline(clinic), clinic.recipe.opened.outline
-    contract, _ = made.contract(outline, "11" * 32)
+    contract, _ = made.models.contract(outline, "11" * 32)
     for split in ("train", "dev"):
         now[0] = split
         made.examples(contract, "11" * 32, split)

@@ -12,7 +12,7 @@ import pytest
 
 from client.cli import main
 from client.site.events import NotTakenEvent
-from client.site.pipeline import SitePipeline
+from client.site.records import SiteRecords
 
 Clinic = Any
 MakeClinic = Callable[..., Any]
@@ -29,7 +29,7 @@ def put(clinic: Clinic, *rows: dict[str, str]) -> None:
 
 def test_after_its_hello_a_site_has_nothing_left_to_prepare(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four of four sites missed a deadline of 60 s because they checked themselves and read their texts in round 1."""
-    monkeypatch.setattr(SitePipeline, "_anonymize", lambda self: pytest.fail("read in round 1"))
+    monkeypatch.setattr(SiteRecords, "_anonymize", lambda self: pytest.fail("read in round 1"))
     monkeypatch.setattr("client.site.pipeline.prepare", lambda *_, **__: pytest.fail("prepared in round 1"))
     monkeypatch.setattr("client.site.mechanism_check.measure", lambda *_: pytest.fail("measured in round 1"))
     monkeypatch.setattr("privacy.text.self_check.check", lambda *_: pytest.fail("checked in round 1"))
@@ -62,7 +62,7 @@ def test_a_run_that_does_not_fit_the_policy_is_refused_when_it_opens(
     make_clinic: MakeClinic, policy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clinic = make_clinic(policy=policy)
-    monkeypatch.setattr(clinic.site.pipeline, "anonymized", lambda: pytest.fail("the data were read"))
+    monkeypatch.setattr(clinic.site.pipeline.records, "anonymized", lambda: pytest.fail("the data were read"))
     assert clinic.reason(clinic.hello()) == "policy"
     assert clinic.reason(clinic.ask()) == clinic.reason(clinic.count()) == "policy"
     assert clinic.charged() == ()
@@ -98,7 +98,7 @@ def test_a_site_whose_people_decline_a_run_reads_and_charges_nothing(
     assert main(["--site", "clinic", "decline", "--run", "spring"]) == 0
     assert "stays away from spring" in " ".join(capsys.readouterr().out.split())
     with monkeypatch.context() as unread:
-        unread.setattr(clinic.site.pipeline, "anonymized", lambda: pytest.fail("the data were read"))
+        unread.setattr(clinic.site.pipeline.records, "anonymized", lambda: pytest.fail("the data were read"))
         codes = {clinic.reason(clinic.hello()), clinic.reason(clinic.ask()), clinic.reason(clinic.count())}
     assert codes == {"declined"}
     assert clinic.charged() == ()
@@ -129,7 +129,7 @@ def test_a_first_handshake_from_size_zero_is_no_refusal_in_the_report(clinic: Cl
 def test_how_long_a_round_takes_is_measured_without_data_and_grows_with_the_plan(make_clinic: MakeClinic) -> None:
     clinic = make_clinic()
     outline, seed = clinic.recipe.opened.outline, clinic.recipe.opened.public_seed
-    contract, _ = clinic.site.pipeline.contract(outline, seed)
+    contract, _ = clinic.site.pipeline.models.contract(outline, seed)
 
     def seconds(**changes: Any) -> float:
         asked, began = outline.model_copy(update=changes), time.perf_counter()
@@ -155,7 +155,7 @@ def test_a_model_that_the_clipping_cannot_train_is_refused_when_the_run_opens(ma
     task = {"name": "masked_language", "labels": (), "mask_rate": 0.3}
     changes = {"task": task, "training": {"scope": "full"}, "policy": {"tasks": ("masked_language",), "clipping": ALL}}
     clinic = make_clinic(privacy={"clipping": "ghost"}, **changes)
-    clinic.site.pipeline.anonymized = lambda: pytest.fail("the data were read")
+    clinic.site.pipeline.records.anonymized = lambda: pytest.fail("the data were read")
     assert clinic.reason(clinic.hello()) == "policy"
     assert "cannot be trained as it is planned" in clinic.sentences()[0]
     assert make_clinic(privacy={"clipping": "bookkeeping"}, **changes).hello().envelope.kind == "site_hello"

@@ -172,7 +172,7 @@ def test_a_site_with_broken_noise_refuses_before_it_reads_or_charges(
     clinic = make_clinic()
     monkeypatch.setattr(mechanism_check, "measure", inspect.unwrap(mechanism_check.measure))
     monkeypatch.setattr(training, "GaussianStream", TenthOfTheNoise)
-    clinic.site.pipeline.anonymized = lambda: pytest.fail("the site read its texts")
+    clinic.site.pipeline.records.anonymized = lambda: pytest.fail("the site read its texts")
     reply = clinic.hello()
     assert clinic.reason(reply) == "mechanism_check_failed"
     assert clinic.charged() == ()

@@ -141,7 +141,7 @@ def test_a_model_with_a_number_over_the_policys_bound_is_refused_before_data_are
 ) -> None:
     clinic = make_clinic(policy={"max_weight": 1000.0})
     clinic.hello()
-    monkeypatch.setattr(clinic.site.pipeline, "anonymized", lambda: pytest.fail("the data were read"))
+    monkeypatch.setattr(clinic.site.pipeline.records, "anonymized", lambda: pytest.fail("the data were read"))
     above = float(np.nextafter(np.float32(1000), np.float32(np.inf)))
     for value in (above, -above, 3e38):
         vector = model_vector(clinic.contract, clinic.initial).copy()

@@ -57,7 +57,7 @@ def test_below_a_floor_nothing_is_read_trained_or_charged(
     make_clinic: MakeClinic, asked: dict[str, float], own: dict[str, float]
 ) -> None:
     clinic = made(make_clinic, asked=asked, notes=12, **own)  # in 2 notes every name is found once in 150 times
-    clinic.site.pipeline.anonymized = never
+    clinic.site.pipeline.records.anonymized = never
     reply = clinic.hello()
     assert clinic.reason(reply) == "recall_below_floor"
     assert clinic.charged() == ()
@@ -120,7 +120,7 @@ def test_a_private_list_leaves_no_trace_in_what_is_sent(make_clinic: MakeClinic)
     for clinic in (plain, listed):
         clinic.hello()
         prints.append(clinic.opened_reply(clinic.ask(), SiteUpdate).self_check.engine_fingerprint)
-        used = clinic.site.pipeline.anonymized().report.engine_fingerprint
+        used = clinic.site.pipeline.records.anonymized().report.engine_fingerprint
         assert (used == prints[-1]) == (clinic is plain)
         assert (used.encode() in clinic.wire(clinic.ask(2))) == (clinic is plain)
     assert prints[0] == prints[1]

@@ -29,7 +29,7 @@ KNOWN = PublicSeed(b"\x07" * 32)
 
 
 def parts(clinic: Clinic) -> dict[str, set[str]]:
-    records = clinic.site.pipeline.anonymized().records
+    records = clinic.site.pipeline.records.anonymized().records
     return {part: {record.text for record in records[part]} for part in ("train", "dev")}
 
 
@@ -134,7 +134,7 @@ def test_a_ledger_from_before_names_were_pinned_is_taken_over(make_clinic: Make)
     """Its pin says key and fractions alone. What it says of names from now on is what is now."""
     clinic = make_clinic()
     clinic.hello()
-    split = clinic.site.pipeline.split()
+    split = clinic.site.pipeline.records.split()
     with clinic.site.ledger._chain.transaction() as page:
         page.append("split", {"dataset": "notes", "unit": "patient", "digest": split.drawn})
     assert clinic.ask(1).envelope.kind == "site_update"
@@ -152,7 +152,7 @@ def test_what_a_person_previews_is_what_is_trained_on(make_clinic: Make) -> None
     with sqlite3.connect(clinic.folder.home / "units.sqlite") as db:
         assert db.execute("select count(*) from units").fetchone() == (12,)
         db.execute("update units set part = 1 - part where part < 2")
-    trained = clinic.start().pipeline.anonymized()
+    trained = clinic.start().pipeline.records.anonymized()
     assert trained.corpus.held == 12
     assert trained.corpus.as_json()["held"] == 12
     with open_texts(clinic.folder, clinic.site.identity.site_key) as texts:
