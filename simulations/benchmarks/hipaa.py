@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Generated clinical notes, and how much of each of the eighteen HIPAA identifiers in them is masked.
 
-The notes of a release come from carriers that no rule and no model was developed on, and that their authors alone have
+The notes of a release come from templates that no rule and no model was developed on, and that their authors alone have
 read (privacy/text/invent/templates/held_out.txt), under a seed of their own: a new one each release. Rows are those
 of 45 CFR 164.514(b)(2)(i). What that rule lets stand does not count in a row (a state or a country alone, a year or a
 decade alone, an age under 90) and is told beside it. Rows 16 and 17 are no text: they count the notes that should be
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from privacy.text.invent.notes import Carriers, notes
+from privacy.text.invent.notes import TemplateSet, notes
 from privacy.text.invent.slots import SLOTS
 from simulations.benchmarks import spans
 from simulations.benchmarks.findings import Detections
@@ -57,11 +57,11 @@ MAY_STAND = frozenset({"state", "country", "region", "year", "decade"})
 
 
 def note_documents(seed: int, count: int) -> list[Document]:
-    """`count` notes, from carriers that nobody has developed on but for DEVELOPMENT_SEED; a gold type is a slot."""
-    carriers: Carriers = "notes" if seed == DEVELOPMENT_SEED else "held_out"
+    """`count` notes, from templates that nobody has developed on but for DEVELOPMENT_SEED; a gold type is a slot."""
+    templates: TemplateSet = "notes" if seed == DEVELOPMENT_SEED else "held_out"
     return [
         Document(piece.text, tuple(Gold(v.start, v.end, v.slot) for v in piece.values), flags)
-        for piece, flags in notes(np.random.default_rng([seed, 18]), count, carriers)
+        for piece, flags in notes(np.random.default_rng([seed, 18]), count, templates)
     ]
 
 

@@ -2,7 +2,7 @@
 """Train the built-in name model anew on several seeds, and its student -> out/ner/*.safetensors, out/bench-ner.json.
 
 Each trained file is kept, so an interrupted run goes on with the next one. Models are measured within the product's own
-engine on invented notes (carriers never trained on) and, where the shared data is there, on the development splits of
+engine on invented notes (templates never trained on) and, where the shared data is there, on the development splits of
 real and synthetic text; test splits are not touched. The packaged weights stand beside. `--package` copies the first
 seed's files into the package and prints the digests that go into privacy/text/find/tagger/weights/__init__.py.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole invented clinical notes from carriers that are never trained on: for the self-check and the benchmark."""
+"""Whole invented clinical notes from templates that are never trained on: for the self-check and the benchmark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from privacy.text.invent.rng import Rng
 from privacy.text.invent.templates import FilledTemplate, make, sections
 
-Carriers = Literal["notes", "held_out"]
+TemplateSet = Literal["notes", "held_out"]
 FEWEST_PARTS = 6
 MOST_PARTS = 12
 FLAGGED = 0.1
@@ -21,12 +21,12 @@ InventedNote = tuple[FilledTemplate, tuple[str, ...]]
 """A note with its values, and the flags that it should raise (BIOMETRIC, PHOTO)."""
 
 
-def notes(generator: np.random.Generator, count: int, carriers: Carriers = "notes") -> Iterator[InventedNote]:
+def notes(generator: np.random.Generator, count: int, templates: TemplateSet = "notes") -> Iterator[InventedNote]:
     """`count` invented notes.
 
-    `carriers`: "notes" are for self-checks and development, "held_out" for the benchmark of a release alone.
+    `templates`: "notes" are for self-checks and development, "held_out" for the benchmark of a release alone.
     """
-    rng, parts = Rng(generator), sections(carriers)
+    rng, parts = Rng(generator), sections(templates)
     for _ in range(count):
         note = make(rng.choose(parts["header"]), rng)
         flags: set[str] = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""Templates: one carrier a line, with slots and choices, and the texts that are made from them.
+r"""Templates: one a line, with slots and choices, and the texts that are made from them.
 
     [Patient|Pt]: {full}\tMRN {mrn}
 
@@ -70,16 +70,16 @@ def sections(name: str) -> dict[str, tuple[str, ...]]:
 
 def make(template: str, rng: Rng) -> FilledTemplate:
     """A text from `template`. Raises ContractError for a slot that does not exist."""
-    carrier = _CHOICE.sub(lambda match: rng.choose(match.group(1).split("|")), template)
-    carrier = carrier.replace("\\n", "\n").replace("\\t", "\t")
+    chosen = _CHOICE.sub(lambda match: rng.choose(match.group(1).split("|")), template)
+    chosen = chosen.replace("\\n", "\n").replace("\\t", "\t")
     text, values, at = "", [], 0
-    for match in _SLOT.finditer(carrier):
+    for match in _SLOT.finditer(chosen):
         slot = match.group(1)
         if slot not in SLOTS:
             raise ContractError(f"a template has a slot that does not exist: {slot}")
-        text += carrier[at : match.start()]
+        text += chosen[at : match.start()]
         value = SLOTS[slot].invent(rng)
         values.append(FilledSlot(len(text), len(text) + len(value), slot))
         text += value
         at = match.end()
-    return FilledTemplate(text + carrier[at:], tuple(values))
+    return FilledTemplate(text + chosen[at:], tuple(values))

@@ -34,7 +34,7 @@ class Example:
 
 
 @cache
-def _carriers() -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _templates() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return sections("clinical")[""], sections("general")[""]
 
 
@@ -55,11 +55,11 @@ def examples(rng: Rng, tokenizer: Tokenizer) -> Iterator[Example]:
 
 
 def document(rng: Rng) -> FilledTemplate:
-    """One to four carriers of one kind, altered."""
-    carriers = _carriers()[rng.chance(0.55)]
-    piece = _altered(rng, make(rng.choose(carriers), rng))
+    """One to four templates of one kind, altered."""
+    templates = _templates()[rng.chance(0.55)]
+    piece = _altered(rng, make(rng.choose(templates), rng))
     while rng.chance(0.45):
-        piece = piece.joined(_altered(rng, make(rng.choose(carriers), rng)), rng.choose((" ", " ", " ", "\n", "  ")))
+        piece = piece.joined(_altered(rng, make(rng.choose(templates), rng)), rng.choose((" ", " ", " ", "\n", "  ")))
     if rng.chance(0.06):
         piece = FilledTemplate("", ()).joined(piece, rng.choose(_BULLETS))
     return piece

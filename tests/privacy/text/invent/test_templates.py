@@ -62,7 +62,7 @@ def shingles(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + SHINGLE]) for at in range(len(words) - SHINGLE + 1)}
 
 
-def carriers() -> set[tuple[str, ...]]:
+def runs_of_words() -> set[tuple[str, ...]]:
     """Runs of eight words between the slots of one template, first choice taken."""
     found: set[tuple[str, ...]] = set()
     for name in FILES:
@@ -91,7 +91,7 @@ def texts(value: object) -> Iterator[str]:
 @pytest.mark.skipif(not DATA.exists(), reason="the shared evaluation data is not beside the checkout")
 @pytest.mark.parametrize("name", ["presidio_synth", "tab144", "wnut17", "ncbi_disease", "mtsamples", "mts_dialog"])
 def test_no_eight_words_of_a_template_stand_in_an_evaluation_set(name: str) -> None:
-    ours = carriers()
+    ours = runs_of_words()
     assert len(ours) > 3000
     for file in sorted((DATA / name).glob("*.jsonl")):
         for line in file.read_text(encoding="utf-8").splitlines():
