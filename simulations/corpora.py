@@ -129,72 +129,72 @@ def _checked_mix(style: str, mix: Mapping[str, int] | None) -> Mapping[str, int]
 
 def _labels(seed: PublicSeed, mix: Mapping[str, int]) -> Iterator[str]:
     """Labels without end: every run of sum(mix) holds each as often as `mix` says, in a random order of its own."""
-    dice = Rng(seed.derive("labels").numpy_generator())
+    rng = Rng(seed.derive("labels").numpy_generator())
     block = [label for label in LABELS for _ in range(mix[label])]
     while True:
-        yield from dice.shuffled(block)
+        yield from rng.shuffled(block)
 
 
 def _notes(
     home: PublicSeed, patients: Iterable[int], layout_of: Callable[[int], Layout], mix: Mapping[str, int]
 ) -> Iterator[Note]:
     labels = _labels(home, mix)
-    staff_dice = Rng(home.derive("clinicians").numpy_generator())
-    staff = [_full_name(staff_dice) for _ in range(24)]
+    staff_rng = Rng(home.derive("clinicians").numpy_generator())
+    staff = [_full_name(staff_rng) for _ in range(24)]
     for number in patients:
         patient = _Patient(home, number, staff)
         for at in range(patient.visits):
             yield patient.note(at, next(labels), layout_of(number))
 
 
-def _full_name(dice: Rng) -> str:
-    return f"{people.given_name(dice, dice.chance(0.5))} {people.surname(dice)}"
+def _full_name(rng: Rng) -> str:
+    return f"{people.given_name(rng, rng.chance(0.5))} {people.surname(rng)}"
 
 
 class _Patient:
     """One invented person: constant name, age and numbers, and per service two illnesses that their notes are about."""
 
     def __init__(self, home: PublicSeed, number: int, staff: list[str]) -> None:
-        self.dice = dice = Rng(home.derive(f"patient/{number}").numpy_generator())
+        self.rng = rng = Rng(home.derive(f"patient/{number}").numpy_generator())
         self.patient_id = f"{home.hex()[:8]}-p{number:04d}"
         self.staff = staff
-        self.visits = dice.choose(_NOTES_A_PATIENT)
-        female = dice.chance(0.5)
-        self.given, self.family = people.given_name(dice, female), people.surname(dice)
-        self.age = dice.integer(90, 101) if dice.chance(0.1) else dice.integer(19, 89)
-        self.illnesses = {label: dice.shuffled(SERVICES[label]) for label in LABELS}
+        self.visits = rng.choose(_NOTES_A_PATIENT)
+        female = rng.chance(0.5)
+        self.given, self.family = people.given_name(rng, female), people.surname(rng)
+        self.age = rng.integer(90, 101) if rng.chance(0.1) else rng.integer(19, 89)
+        self.illnesses = {label: rng.shuffled(SERVICES[label]) for label in LABELS}
         self.constant = {
             "family": self.family,
             "age": str(self.age),
-            "mrn": shapes.mrn(dice),
-            "born": shapes.birth_date(dice, self.age),
-            "ssn": shapes.ssn(dice),
-            "address": shapes.address(dice),
-            "account": shapes.account(dice),
-            "email": shapes.email(dice, self.given, self.family),
-            "relative": people.given_name(dice, dice.chance(0.5)) + " " + self._relatives_surname(),
-            "title": dice.choose(("Ms.", "Mrs.") if female else ("Mr.", "Mr.", "Rev.")),
+            "mrn": shapes.mrn(rng),
+            "born": shapes.birth_date(rng, self.age),
+            "ssn": shapes.ssn(rng),
+            "address": shapes.address(rng),
+            "account": shapes.account(rng),
+            "email": shapes.email(rng, self.given, self.family),
+            "relative": people.given_name(rng, rng.chance(0.5)) + " " + self._relatives_surname(),
+            "title": rng.choose(("Ms.", "Mrs.") if female else ("Mr.", "Mr.", "Rev.")),
         }
 
     def note(self, at: int, label: str, layout: Layout) -> Note:
         """The patient's note number `at`, about one of their illnesses of the service `label`."""
-        dice = self.dice
-        other = dice.choose([service for service in LABELS if service != label])
+        rng = self.rng
+        other = rng.choose([service for service in LABELS if service != label])
         illness, distractor = self.illnesses[label][at % 2], self.illnesses[other][2]
         writer = Writer(layout.abbreviations, self._fillers(illness, distractor))
-        writer.add(dice.choose(layout.openings))
+        writer.add(rng.choose(layout.openings))
         for at_row, row in enumerate(layout.body):
-            if at_row < _CERTAIN_ROWS or dice.chance(_OPTIONAL_ROW):
-                writer.add(dice.choose(row), layout.separator)
-        target = dice.integer(FEWEST_PLANTED, MOST_PLANTED) - 1
-        for line in dice.shuffled(layout.administrative):
+            if at_row < _CERTAIN_ROWS or rng.chance(_OPTIONAL_ROW):
+                writer.add(rng.choose(row), layout.separator)
+        target = rng.integer(FEWEST_PLANTED, MOST_PLANTED) - 1
+        for line in rng.shuffled(layout.administrative):
             if len(writer.planted) + identifiers_in(line) <= target:
                 writer.add(line, "\n")
-        writer.add(dice.choose(layout.signatures), "\n")
+        writer.add(rng.choose(layout.signatures), "\n")
         return Note(f"{self.patient_id}-n{at + 1}", self.patient_id, writer.text(), label, tuple(writer.planted))
 
     def _fillers(self, illness: Condition, distractor: Condition) -> Callable[[str], str]:
-        dice = self.dice
+        rng = self.rng
         decks: dict[str, list[str]] = {}
         words: dict[str, tuple[str, ...]] = {
             "complaint": illness.complaints,
@@ -210,11 +210,11 @@ class _Patient:
         }
         fresh: dict[str, Callable[[], str]] = {
             "patient": lambda: self._own_name(),
-            "date": lambda: shapes.date(dice),
-            "phone": lambda: shapes.phone(dice),
-            "url": lambda: shapes.url(dice),
-            "clinician": lambda: dice.choose(self.staff),
-            "vitals": lambda: _vitals(dice),
+            "date": lambda: shapes.date(rng),
+            "phone": lambda: shapes.phone(rng),
+            "url": lambda: shapes.url(rng),
+            "clinician": lambda: rng.choose(self.staff),
+            "vitals": lambda: _vitals(rng),
         }
 
         def fill(slot: str) -> str:
@@ -223,26 +223,26 @@ class _Patient:
             if slot in fresh:
                 return fresh[slot]()
             if not decks.get(slot):
-                decks[slot] = dice.shuffled(words[slot])
+                decks[slot] = rng.shuffled(words[slot])
             return decks[slot].pop()
 
         return fill
 
     def _relatives_surname(self) -> str:
-        return self.family if self.dice.chance(0.6) else people.surname(self.dice)
+        return self.family if self.rng.chance(0.6) else people.surname(self.rng)
 
     def _own_name(self) -> str:
         plain, turned = f"{self.given} {self.family}", f"{self.family}, {self.given}"
-        return self.dice.choose((plain, plain, plain, turned, f"{self.family.upper()}, {self.given}"))
+        return self.rng.choose((plain, plain, plain, turned, f"{self.family.upper()}, {self.given}"))
 
 
-def _vitals(dice: Rng) -> str:
-    pressure = f"BP {dice.integer(98, 168)}/{dice.integer(56, 98)}"
-    return dice.choose(
+def _vitals(rng: Rng) -> str:
+    pressure = f"BP {rng.integer(98, 168)}/{rng.integer(56, 98)}"
+    return rng.choose(
         (
-            f"{pressure}, HR {dice.integer(54, 112)}",
-            f"{pressure}, temp {dice.integer(362, 379) / 10}",
-            f"HR {dice.integer(54, 112)}, sats {dice.integer(93, 99)}%",
-            f"Weight {dice.integer(48, 118)} kg, {pressure}",
+            f"{pressure}, HR {rng.integer(54, 112)}",
+            f"{pressure}, temp {rng.integer(362, 379) / 10}",
+            f"HR {rng.integer(54, 112)}, sats {rng.integer(93, 99)}%",
+            f"Weight {rng.integer(48, 118)} kg, {pressure}",
         )
     )

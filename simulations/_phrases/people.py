@@ -101,26 +101,26 @@ def _plain(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if name.isalpha())
 
 
-def _markov(dice: Rng, names: tuple[str, ...]) -> str:
+def _markov(rng: Rng, names: tuple[str, ...]) -> str:
     follow = _follow(_plain(names))
     while True:
         word = "^^"
         while not word.endswith("$") and len(word) < 13:
-            word += dice.choose(follow[word[-2:]])
+            word += rng.choose(follow[word[-2:]])
         word = word.strip("^$")
         if 4 <= len(word) <= 10:
             return word.capitalize()
 
 
-def given_name(dice: Rng, female: bool) -> str:
+def given_name(rng: Rng, female: bool) -> str:
     """A first name, one in four of them invented."""
     names = FEMALE if female else MALE
-    return _markov(dice, names) if dice.chance(_INVENTED) else dice.choose(names)
+    return _markov(rng, names) if rng.chance(_INVENTED) else rng.choose(names)
 
 
-def surname(dice: Rng) -> str:
+def surname(rng: Rng) -> str:
     """A surname: listed, double, invented by letters, or joined from two halves."""
-    if dice.chance(_INVENTED):
-        return dice.choose(_FRONT) + dice.choose(_BACK) if dice.chance(0.5) else _markov(dice, SURNAMES)
-    name = dice.choose(SURNAMES)
-    return f"{name}-{dice.choose(_plain(SURNAMES))}" if dice.chance(0.05) else name
+    if rng.chance(_INVENTED):
+        return rng.choose(_FRONT) + rng.choose(_BACK) if rng.chance(0.5) else _markov(rng, SURNAMES)
+    name = rng.choose(SURNAMES)
+    return f"{name}-{rng.choose(_plain(SURNAMES))}" if rng.chance(0.05) else name

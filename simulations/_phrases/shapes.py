@@ -36,12 +36,12 @@ _TOWNS = listed(
 _STATES = ("OH", "PA", "NM", "MN", "GA", "OR", "VT", "TX", "MI", "NC")
 
 
-def date(dice: Rng, first_year: int = 2019, last_year: int = 2025) -> str:
+def date(rng: Rng, first_year: int = 2019, last_year: int = 2025) -> str:
     """A day between two years, in one of nine formats; three of them spell the month."""
-    day = datetime.date(dice.integer(first_year, last_year), dice.integer(1, 12), dice.integer(1, 28))
+    day = datetime.date(rng.integer(first_year, last_year), rng.integer(1, 12), rng.integer(1, 28))
     month = _MONTHS[day.month - 1]
     ordinal = {1: "st", 2: "nd", 3: "rd"}.get(day.day % 10 if day.day not in (11, 12, 13) else 0, "th")
-    return dice.choose(
+    return rng.choose(
         (
             f"{day:%m/%d/%Y}",
             f"{day.month}/{day.day}/{day:%y}",
@@ -56,30 +56,30 @@ def date(dice: Rng, first_year: int = 2019, last_year: int = 2025) -> str:
     )
 
 
-def birth_date(dice: Rng, age: int) -> str:
+def birth_date(rng: Rng, age: int) -> str:
     """The date of birth of somebody of about `age` years."""
     year = 2024 - age
-    return dice.choose(
+    return rng.choose(
         (
-            f"{dice.integer(1, 12):02d}/{dice.integer(1, 28):02d}/{year}",
-            f"{year}-{dice.integer(1, 12):02d}-{dice.integer(1, 28):02d}",
-            f"{dice.integer(1, 28)} {dice.choose(_MONTHS)} {year}",
-            f"{dice.integer(1, 28):02d}.{dice.integer(1, 12):02d}.{year}",
+            f"{rng.integer(1, 12):02d}/{rng.integer(1, 28):02d}/{year}",
+            f"{year}-{rng.integer(1, 12):02d}-{rng.integer(1, 28):02d}",
+            f"{rng.integer(1, 28)} {rng.choose(_MONTHS)} {year}",
+            f"{rng.integer(1, 28):02d}.{rng.integer(1, 12):02d}.{year}",
         )
     )
 
 
-def phone(dice: Rng) -> str:
-    area, line = dice.choose(_AREA_CODES), f"01{dice.digits(2)}"
-    return dice.choose(
+def phone(rng: Rng) -> str:
+    area, line = rng.choose(_AREA_CODES), f"01{rng.digits(2)}"
+    return rng.choose(
         (
             f"({area}) 555-{line}",
             f"{area}-555-{line}",
             f"{area}.555.{line}",
             f"+1 {area} 555 {line}",
             f"{area}555{line}",
-            f"({area}) 555-{line} ext. {dice.digits(3)}",
-            f"+44 20 7946 0{dice.digits(3)}",
+            f"({area}) 555-{line} ext. {rng.digits(3)}",
+            f"+44 20 7946 0{rng.digits(3)}",
         )
     )
 
@@ -88,47 +88,47 @@ def _ascii(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if c.isascii() and c.isalpha()) or "box"
 
 
-def email(dice: Rng, given: str, family: str) -> str:
+def email(rng: Rng, given: str, family: str) -> str:
     """An address made of the person's name; two in five are on a host inside the hospital (.local)."""
     first, last = _ascii(given), _ascii(family)
-    user = dice.choose((f"{first}.{last}", f"{first[0]}{last}", f"{last}{dice.digits(2)}", f"{first}_{last[0]}"))
-    return f"{user}@{dice.choose(_PRIVATE_HOSTS if dice.chance(0.4) else _PUBLIC_HOSTS)}"
+    user = rng.choose((f"{first}.{last}", f"{first[0]}{last}", f"{last}{rng.digits(2)}", f"{first}_{last[0]}"))
+    return f"{user}@{rng.choose(_PRIVATE_HOSTS if rng.chance(0.4) else _PUBLIC_HOSTS)}"
 
 
-def mrn(dice: Rng) -> str:
-    return dice.choose(
+def mrn(rng: Rng) -> str:
+    return rng.choose(
         (
-            f"{dice.integer(1, 9)}{dice.digits(6)}",
-            f"00{dice.digits(6)}",
-            f"H{dice.digits(7)}",
-            f"{dice.digits(3)}-{dice.digits(4)}",
+            f"{rng.integer(1, 9)}{rng.digits(6)}",
+            f"00{rng.digits(6)}",
+            f"H{rng.digits(7)}",
+            f"{rng.digits(3)}-{rng.digits(4)}",
         )
     )
 
 
-def ssn(dice: Rng) -> str:
+def ssn(rng: Rng) -> str:
     """Nine digits in the form of a number that could have been issued: no 000, 666 or 9xx in front, no zero group."""
-    area = dice.integer(1, 665) if dice.chance(0.75) else dice.integer(667, 899)
-    parts = (f"{area:03d}", f"{dice.integer(1, 99):02d}", f"{dice.integer(1, 9999):04d}")
-    return dice.choose(("-", "-", "-", " ", "")).join(parts)
+    area = rng.integer(1, 665) if rng.chance(0.75) else rng.integer(667, 899)
+    parts = (f"{area:03d}", f"{rng.integer(1, 99):02d}", f"{rng.integer(1, 9999):04d}")
+    return rng.choose(("-", "-", "-", " ", "")).join(parts)
 
 
-def address(dice: Rng) -> str:
+def address(rng: Rng) -> str:
     """Street, town, state and ZIP; sometimes the town and ZIP alone."""
-    place = f"{dice.choose(_TOWNS)}, {dice.choose(_STATES)} {dice.integer(1, 9)}{dice.digits(4)}"
-    return place if dice.chance(0.3) else f"{dice.integer(2, 9899)} {dice.choose(_STREETS)}, {place}"
+    place = f"{rng.choose(_TOWNS)}, {rng.choose(_STATES)} {rng.integer(1, 9)}{rng.digits(4)}"
+    return place if rng.chance(0.3) else f"{rng.integer(2, 9899)} {rng.choose(_STREETS)}, {place}"
 
 
-def account(dice: Rng) -> str:
-    return dice.choose((f"{dice.digits(4)}-{dice.digits(6)}", f"AC{dice.digits(9)}", dice.digits(12)))
+def account(rng: Rng) -> str:
+    return rng.choose((f"{rng.digits(4)}-{rng.digits(6)}", f"AC{rng.digits(9)}", rng.digits(12)))
 
 
-def url(dice: Rng) -> str:
-    page = "".join(dice.choose("abcdef0123456789") for _ in range(8))
-    return dice.choose(
+def url(rng: Rng) -> str:
+    page = "".join(rng.choose("abcdef0123456789") for _ in range(8))
+    return rng.choose(
         (
-            f"https://portal.{dice.choose(_PUBLIC_HOSTS)}/r/{page}",
-            f"http://records.{dice.choose(_PRIVATE_HOSTS)}/{page}",
+            f"https://portal.{rng.choose(_PUBLIC_HOSTS)}/r/{page}",
+            f"http://records.{rng.choose(_PRIVATE_HOSTS)}/{page}",
             f"www.example.org/chart/{page}",
         )
     )
