@@ -3,8 +3,8 @@
 
 Patterns whose matches hold no white space see one stretch between two white spaces at a time, and only stretches with
 a digit, an @ or a few signs more; what they find there depends on the stretch alone, so it is kept. The others see the
-whole text, if their gate does. A pattern that runs longer than Presidio's limit raises TimeoutError: the row is then
-refused, where Presidio would go on without that pattern's findings.
+whole text, if their prefilter matches it. A pattern that runs longer than Presidio's limit raises TimeoutError: the row
+is then refused, where Presidio would go on without that pattern's findings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from presidio_analyzer.pattern_recognizer import REGEX_TIMEOUT_SECONDS
 from presidio_analyzer.predefined_recognizers import IbanRecognizer
 
 from privacy.text.find.engines._memo import Memo
-from privacy.text.find.engines._prefilters import DULL, TRIGGER, Prefilter, gates_of
+from privacy.text.find.engines._prefilters import DULL, TRIGGER, Prefilter, prefilters_of
 
 Hit = tuple[int, int, float]
 """(start, end, score) of one match of a recognizer."""
@@ -29,7 +29,7 @@ _LONGEST_KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _GatedPattern:
+class _FilteredPattern:
     """One pattern of the recognizer at `place`, compiled as Presidio compiles it."""
 
     place: int
@@ -38,7 +38,7 @@ class _GatedPattern:
     score: float
 
     def hits(self, text: str) -> Iterator[Hit]:
-        """Every match that validation leaves a score. `text` is a whole text or, for a local gate, a stretch."""
+        """Every match that validation leaves a score. `text` is a whole text or, for a local prefilter, a stretch."""
         for match in self.expression.finditer(text, timeout=REGEX_TIMEOUT_SECONDS):
             word = match.group()
             if word:
@@ -54,8 +54,8 @@ def _score(recognizer: PatternRecognizer, word: str, score: float) -> float:
     return EntityRecognizer.MIN_SCORE if recognizer.invalidate_result(word) else score
 
 
-def _gated_hits(gated: dict[re.Pattern[str], list[_GatedPattern]], text: str) -> Iterator[tuple[int, Hit]]:
-    for condition, patterns in gated.items():
+def _filtered_hits(filtered: dict[re.Pattern[str], list[_FilteredPattern]], text: str) -> Iterator[tuple[int, Hit]]:
+    for condition, patterns in filtered.items():
         if condition.search(text):
             for pattern in patterns:
                 for hit in pattern.hits(text):
@@ -63,25 +63,25 @@ def _gated_hits(gated: dict[re.Pattern[str], list[_GatedPattern]], text: str) ->
 
 
 class PatternFinder:
-    """The recognizers of `all_recognizers` that have gates, run together. Not to be shared between threads."""
+    """The recognizers of `all_recognizers` that have prefilters, run together. Not to be shared between threads."""
 
     def __init__(self, all_recognizers: Sequence[EntityRecognizer], capacity: int = 50_000) -> None:
-        self._local: dict[re.Pattern[str], list[_GatedPattern]] = {}
-        self._across: dict[re.Pattern[str], list[_GatedPattern]] = {}
+        self._local: dict[re.Pattern[str], list[_FilteredPattern]] = {}
+        self._across: dict[re.Pattern[str], list[_FilteredPattern]] = {}
         self._ibans: list[tuple[int, PatternRecognizer, Prefilter]] = []
         self.places: set[int] = set()
         for place, recognizer in enumerate(all_recognizers):
-            gates = gates_of(recognizer) if isinstance(recognizer, PatternRecognizer) else None
-            if gates is None:
+            prefilters = prefilters_of(recognizer) if isinstance(recognizer, PatternRecognizer) else None
+            if prefilters is None:
                 continue
             self.places.add(place)
             if isinstance(recognizer, IbanRecognizer):
-                self._ibans.append((place, recognizer, gates[0]))
+                self._ibans.append((place, recognizer, prefilters[0]))
                 continue
-            for pattern, gate in zip(recognizer.patterns, gates, strict=True):
+            for pattern, prefilter in zip(recognizer.patterns, prefilters, strict=True):
                 expression = regex.compile(pattern.regex, flags=recognizer.global_regex_flags)
-                gated = _GatedPattern(place, recognizer, expression, pattern.score)
-                (self._local if gate.local else self._across).setdefault(gate.condition, []).append(gated)
+                filtered = _FilteredPattern(place, recognizer, expression, pattern.score)
+                (self._local if prefilter.local else self._across).setdefault(prefilter.condition, []).append(filtered)
         self._kept: Memo[str, tuple[tuple[int, Hit], ...]] = Memo(capacity)
 
     def find(self, text: str) -> dict[int, list[Hit]]:
@@ -89,10 +89,10 @@ class PatternFinder:
         found: dict[int, list[Hit]] = {}
         if self._local:
             self._find_local(text, found)
-        for place, hit in _gated_hits(self._across, text):
+        for place, hit in _filtered_hits(self._across, text):
             found.setdefault(place, []).append(hit)
-        for place, recognizer, gate in self._ibans:
-            if gate.condition.search(text):
+        for place, recognizer, prefilter in self._ibans:
+            if prefilter.condition.search(text):
                 results = recognizer.analyze(text, recognizer.supported_entities)
                 found.setdefault(place, []).extend((r.start, r.end, r.score) for r in results)
         return found
@@ -111,7 +111,7 @@ class PatternFinder:
     def _in_stretch(self, stretch: str) -> tuple[tuple[int, Hit], ...]:
         known = self._kept.get(stretch)
         if known is None:
-            known = () if DULL.fullmatch(stretch) else tuple(_gated_hits(self._local, stretch))
+            known = () if DULL.fullmatch(stretch) else tuple(_filtered_hits(self._local, stretch))
             if len(stretch) <= _LONGEST_KEPT:
                 self._kept.put(stretch, known)
         return known

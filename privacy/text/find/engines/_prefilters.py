@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """For each of Presidio's patterns, a cheap expression that every match must hold, and whether a match can hold a space.
 
-Rules: a gate is a necessary condition, read off the pattern; it never decides what is found. Python's `re` and the
-`regex` module know different Unicode versions and case foldings, so a gate takes every character outside ASCII for a
-digit and a letter. A recognizer is known by a digest over its patterns: where anything differs from what stood here
-when the gates were written, it has no gates and runs as it is. Source: presidio-analyzer 2.2.366.
+Rules: a prefilter is a necessary condition, read off the pattern; it never decides what is found. Python's `re` and the
+`regex` module know different Unicode versions and case foldings, so a prefilter takes every character outside ASCII for
+a digit and a letter. A recognizer is known by a digest over its patterns: where anything differs from what stood here
+when the prefilters were written, it has none and runs as it is. Source: presidio-analyzer 2.2.366.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _L = f"[A-Za-z{_OUTSIDE}]"
 _W = f"[0-9A-Za-z{_OUTSIDE}]"
 _HEX = "[0-9A-Fa-f]"
 _FLAGS = regex.IGNORECASE | regex.DOTALL | regex.MULTILINE
-"""The gates hold with any of these flags."""
+"""The prefilters hold with any of these flags."""
 
 _PLAIN_WAYS = (PatternRecognizer.analyze, IbanRecognizer.analyze, UrlAfterDot.analyze)
-"""All matches of all patterns, validated (Iban: group by group). Another `analyze` has no gates."""
+"""All matches of all patterns, validated (Iban: group by group). Another `analyze` has no prefilters."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def _across(condition: str) -> Prefilter:
 
 @dataclass(frozen=True)
 class _Known:
-    """Gates by the name of the pattern; the one named "" is for all others."""
+    """Prefilters by the name of the pattern; the one named "" is for all others."""
 
     digest: str
-    gates: dict[str, Prefilter]
+    prefilters: dict[str, Prefilter]
 
 
-def _date_gates() -> dict[str, Prefilter]:
+def _date_prefilters() -> dict[str, Prefilter]:
     slash, hyphen, dot = _local(f"{_D}/{_D}"), _local(f"{_D}-{_D}"), _local(rf"{_D}\.{_D}")
     month = _local(f"{_L}-{_D}|{_D}-{_L}")
     return {
@@ -81,7 +81,7 @@ _KNOWN = {
     "CryptoRecognizer": _Known(
         "635dd8f73a7c0a69ccb20a753a2296194178f19a96bcee9868ca4f99670721af", {"": _local(f"[13]{_W}{{25}}")}
     ),
-    "DateRecognizer": _Known("1e1125cf61d61626df14543d32f077382dacf5538a30f6fa2deb08d1590606bb", _date_gates()),
+    "DateRecognizer": _Known("1e1125cf61d61626df14543d32f077382dacf5538a30f6fa2deb08d1590606bb", _date_prefilters()),
     "EmailRecognizer": _Known("851619c1b8cb61e0d3d683a24f21100a11d5315cff61d179435927c32ab543eb", {"": _local("@")}),
     "IbanRecognizer": _Known(
         "5ff70f96a510aaf75e91172280c12cd659a7b595c514f329cecba49b95778d61",
@@ -157,7 +157,7 @@ _KNOWN = {
 TRIGGER = re.compile(
     rf"[0-9@:.\-{_OUTSIDE}](?:(?<=[0-9@{_OUTSIDE}])|(?<=:)[:0-9A-Fa-f]|(?<=\.){_L}|(?<=-){_HEX}{{2,4}}[-])"
 )
-"""Found in the stretch between two white spaces wherever a local gate is: a digit, @, a colon between hexadecimal
+"""Found in the stretch between two white spaces wherever a local prefilter is: a digit, @, a colon between hexadecimal
 digits, a dot before a letter, or hyphens around two or four hexadecimal digits."""
 
 DULL = re.compile(r"[!-/;-?\[-`{-~]*[0-9]{1,5}(?:\.[0-9]{1,5})?[!-/;-?\[-`{-~]*")
@@ -169,11 +169,11 @@ def recognizer_digest(recognizer: PatternRecognizer) -> str:
     return digest_of([[pattern.name, pattern.regex] for pattern in recognizer.patterns])
 
 
-def gates_of(recognizer: PatternRecognizer) -> Sequence[Prefilter] | None:
-    """One gate a pattern, in their order, or None for a recognizer that is not known here exactly as it is."""
+def prefilters_of(recognizer: PatternRecognizer) -> Sequence[Prefilter] | None:
+    """One prefilter a pattern, in their order, or None for a recognizer that is not known here exactly as it is."""
     known = next((_KNOWN[kind.__name__] for kind in type(recognizer).__mro__ if kind.__name__ in _KNOWN), None)
     if known is None or type(recognizer).analyze not in _PLAIN_WAYS:
         return None
     if recognizer.global_regex_flags & ~_FLAGS or known.digest != recognizer_digest(recognizer):
         return None
-    return [known.gates.get(pattern.name) or known.gates[""] for pattern in recognizer.patterns]
+    return [known.prefilters.get(pattern.name) or known.prefilters[""] for pattern in recognizer.patterns]

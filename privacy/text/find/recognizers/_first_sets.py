@@ -102,17 +102,17 @@ class _AnywhereError(Exception):
     """A match may begin with a space, inside a run, or in a way that is not known here."""
 
 
-def beginnings(pattern: re.Pattern[str]) -> frozenset[str] | None:
+def first_set(pattern: re.Pattern[str]) -> frozenset[str] | None:
     """Strings of 1 to LONGEST symbols, one of which stands where a match begins, but for matches that touch WILD there.
 
     A match that begins with one of A-Z begins a run of them, one that begins with a digit a run of digits, and none
     begins with white space but for a line end. None: that is not so, or not known.
     """
-    return _beginnings(pattern.pattern, pattern.flags)
+    return _first_set(pattern.pattern, pattern.flags)
 
 
 @lru_cache(4096)
-def _beginnings(pattern: str, flags: int) -> frozenset[str] | None:
+def _first_set(pattern: str, flags: int) -> frozenset[str] | None:
     parsed = _parser.parse(pattern, flags)
     if parsed.getwidth()[0] < 1:
         return None

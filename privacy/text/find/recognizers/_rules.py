@@ -18,15 +18,15 @@ from privacy.text.reading.records import Finding
 class PatternRule:
     """`pattern` marks what is private as group `id` (else the whole match); `keep` may turn a match down.
 
-    `gate` and `needs` are cheap necessary conditions: the pattern runs only on a text in which the gate matches and one
-    of the strings in `needs` stands, in any letter case.
+    `prefilter` and `needs` are cheap necessary conditions: the pattern runs only on a text in which the prefilter
+    matches and one of the strings in `needs` stands, in any letter case.
     """
 
     entity_type: str
     score: float
     pattern: re.Pattern[str]
     keep: Callable[[re.Match[str]], bool] | None = None
-    gate: re.Pattern[str] | None = None
+    prefilter: re.Pattern[str] | None = None
     needs: tuple[str, ...] = ()
 
 
@@ -58,4 +58,4 @@ class Rules:
 def _may_match(rule: PatternRule, text: str, lowered: str) -> bool:
     if rule.needs and not any(part in lowered for part in rule.needs):
         return False
-    return rule.gate is None or rule.gate.search(text) is not None
+    return rule.prefilter is None or rule.prefilter.search(text) is not None

@@ -3,7 +3,7 @@
 
 Most patterns begin with a label, a capital or a digit. Where runs of letters, runs of digits and signs begin in a text
 is read once for all patterns, with the characters that stand there, and a pattern is tried at those of its own
-beginnings alone (`_beginnings`). A pattern that may begin anywhere is run as it is. What is known of the last texts is
+beginnings alone (`_first_sets`). A pattern that may begin anywhere is run as it is. What is known of the last texts is
 kept in memory alone.
 """
 
@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from privacy.text.find.recognizers._first_sets import LONGEST, WILD, beginnings, symbols
+from privacy.text.find.recognizers._first_sets import LONGEST, WILD, first_set, symbols
 
 _HEAD = re.compile(r"[A-Za-z]+|[0-9]+|[^A-Za-z0-9 ]")
 
@@ -48,10 +48,10 @@ class PatternSearch:
 
     def __init__(self, patterns: Sequence[re.Pattern[str]]) -> None:
         self._patterns = tuple(patterns)
-        found = [beginnings(pattern) for pattern in patterns]
-        self._anywhere = frozenset(number for number, begun in enumerate(found) if begun is None)
+        first_sets = [first_set(pattern) for pattern in patterns]
+        self._anywhere = frozenset(number for number, begun in enumerate(first_sets) if begun is None)
         self._numbers: dict[str, list[int]] = {}
-        for number, begun in enumerate(found):
+        for number, begun in enumerate(first_sets):
             for beginning in begun or ():
                 self._numbers.setdefault(beginning, []).append(number)
         self._known = frozenset(self._numbers)

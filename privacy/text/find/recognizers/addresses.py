@@ -136,7 +136,7 @@ def _us() -> list[PatternRule]:
             re.compile(
                 rf"(?i:\b{state}),?\s{{1,3}}(?P<id>\d{{5}}(?:-\d{{4}})?)(?![\w.-]|\s?(?i:units?|mg|mcg|ml|cells))"
             ),
-            gate=re.compile(r"\s\d{5}"),
+            prefilter=re.compile(r"\s\d{5}"),
         ),
         _rule(0.7, zip_label, re.IGNORECASE),
         _rule(0.5, r"(?<![\w.-])\d{5}-\d{4}(?![\w.-])"),

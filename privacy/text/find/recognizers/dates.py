@@ -47,9 +47,11 @@ _NUMERIC = (
 _MONTH_DAY = r"(?:0?[1-9]|[12]\d|3[01])[/-](?:0?[1-9]|[12]\d|3[01])"
 
 
-def _rule(score: float, pattern: str, *, ignore_case: bool = False, gate: str | None = None) -> PatternRule:
+def _rule(score: float, pattern: str, *, ignore_case: bool = False, prefilter: str | None = None) -> PatternRule:
     flags = re.IGNORECASE if ignore_case else 0
-    return PatternRule("DATE_TIME", score, re.compile(pattern, flags), gate=re.compile(gate) if gate else None)
+    return PatternRule(
+        "DATE_TIME", score, re.compile(pattern, flags), prefilter=re.compile(prefilter) if prefilter else None
+    )
 
 
 def _plausible(match: re.Match[str]) -> bool:

@@ -16,11 +16,11 @@ def build(settings: TextSettings) -> Rules:
     """The e-mail recognizer; needs no settings."""
     dotted = rf"(?<![\w.+%-])[\w.+%'-]{{1,64}}{_AT}\[?[\w-]{{1,63}}(?:{_DOT}[\w-]{{1,63}}){{1,8}}"
     plain = r"(?<![\w.+%-])[A-Za-z][\w.+%'-]{0,63}@[A-Za-z][\w-]{1,62}"
-    gate = re.compile(r"@|[\[({]at[\])}]|\sat\s", re.IGNORECASE)
+    prefilter = re.compile(r"@|[\[({]at[\])}]|\sat\s", re.IGNORECASE)
     return Rules(
         "emails",
         [
-            PatternRule("EMAIL_ADDRESS", 0.9, re.compile(dotted, re.IGNORECASE), gate=gate),
-            PatternRule("EMAIL_ADDRESS", 0.5, re.compile(plain), gate=gate),
+            PatternRule("EMAIL_ADDRESS", 0.9, re.compile(dotted, re.IGNORECASE), prefilter=prefilter),
+            PatternRule("EMAIL_ADDRESS", 0.5, re.compile(plain), prefilter=prefilter),
         ],
     )

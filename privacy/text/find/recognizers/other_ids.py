@@ -68,7 +68,7 @@ def build(settings: TextSettings) -> Rules:
             ),
             PatternRule("ID_NUMBER", 0.5, re.compile(catch_all, re.IGNORECASE), keep=_mixed),
             PatternRule("ID_NUMBER", 0.6, re.compile(handle, re.IGNORECASE)),
-            PatternRule("ID_NUMBER", 0.5, re.compile(at_name), gate=re.compile("@")),
+            PatternRule("ID_NUMBER", 0.5, re.compile(at_name), prefilter=re.compile("@")),
             PatternRule(
                 "ID_NUMBER", 0.45, re.compile(rf"{_NOT_SPLIT}#?\d{{7,19}}(?!\w)(?![.,]\d){MEASURED}", re.IGNORECASE)
             ),

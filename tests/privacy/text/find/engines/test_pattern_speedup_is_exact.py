@@ -20,7 +20,7 @@ from presidio_analyzer import AnalyzerEngine, EntityRecognizer, Pattern, Pattern
 
 from privacy.base.errors import AnonymizationError
 from privacy.text.find.engines._memo import Memo
-from privacy.text.find.engines._prefilters import gates_of
+from privacy.text.find.engines._prefilters import prefilters_of
 from privacy.text.find.engines._recognition import Recognition
 from privacy.text.find.engines._stock import BY_COUNTRY, build_stock
 from privacy.text.settings import TextSettings
@@ -191,8 +191,8 @@ def test_a_recognizer_that_is_not_known_runs_as_it_is() -> None:
     custom = PatternRecognizer("ROOM", patterns=[Pattern("room", r"room \d+", 0.3)], context=["ward"])
     changed = predefined.UsBankRecognizer(patterns=[Pattern("Bank Account (weak)", r"\b[0-9]{4,17}\b", 0.05)])
     other = predefined.PhoneRecognizer(supported_regions=("GB",), leniency=0)
-    assert gates_of(custom) is None
-    assert gates_of(changed) is None
+    assert prefilters_of(custom) is None
+    assert prefilters_of(changed) is None
     found = Pair([custom, changed, other]).agree("on the ward, room 12 for account 4821, call 123456 now")
     assert {kind for _, _, kind, _ in found} == {"ROOM", "US_BANK_NUMBER", "PHONE_NUMBER"}
 
@@ -200,7 +200,7 @@ def test_a_recognizer_that_is_not_known_runs_as_it_is() -> None:
 def test_every_recognizer_that_we_use_is_known() -> None:
     settings = TextSettings(countries=tuple(BY_COUNTRY))
     ours = [*build_stock(settings), *english_defaults()]
-    assert [r.name for r in ours if isinstance(r, PatternRecognizer) and gates_of(r) is None] == []
+    assert [r.name for r in ours if isinstance(r, PatternRecognizer) and prefilters_of(r) is None] == []
 
 
 def test_a_recognizer_with_context_rules_of_its_own_is_refused() -> None:

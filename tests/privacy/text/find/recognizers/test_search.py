@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.text.find import recognizers
-from privacy.text.find.recognizers._first_sets import beginnings
+from privacy.text.find.recognizers._first_sets import first_set
 from privacy.text.find.recognizers._rules import Rules
 from privacy.text.find.recognizers._search import PatternSearch
 from privacy.text.invent.notes import notes
@@ -62,7 +62,7 @@ def check(text: str) -> int:
 
 def test_most_patterns_are_looked_for_where_they_can_begin() -> None:
     assert len(patterns()) > 50
-    assert sum(beginnings(pattern) is not None for pattern in patterns()) > len(patterns()) / 2
+    assert sum(first_set(pattern) is not None for pattern in patterns()) > len(patterns()) / 2
 
 
 def test_the_same_matches_in_generated_notes() -> None:
