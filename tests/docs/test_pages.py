@@ -14,7 +14,7 @@ NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 LONGEST_LINE = 140
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)|^\[[^\]\n]+\]: (\S+)$", re.MULTILINE)
-STILL_LONG = {"docs/anonymization.md", "docs/leakage.md"}
+STILL_LONG = {"docs/anonymization.md"}
 PACKAGES = "client|coordinator|privacy|simulations|tests|docs"
 FILE = re.compile(rf"`((?:{PACKAGES})/[\w./-]*\w/?)`")
 """A file or folder of the repository, in code: `privacy/dp/noise.py`."""
