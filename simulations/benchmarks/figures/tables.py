@@ -67,13 +67,14 @@ def shown(number: float | int | None, form: str = "") -> str:
 
 
 def filled(files: Files, bench: str, cell: str) -> str:
-    """A cell with its figures in place."""
+    """A cell with its figures in place; a value that is short of its reach is bold."""
 
     def one(match: re.Match[str]) -> str:
         reference = match[1] if "/" in match[1] else f"{bench}/{match[1]}"
         if reference.endswith(".reach"):
             return row_of(files, reference).reach
-        return shown(number_of(files, reference), match[2] or "")
+        text, is_value = shown(number_of(files, reference), match[2] or ""), "." not in reference
+        return _flagged(row_of(files, reference), text) if is_value else text
 
     return _PLACE.sub(one, cell)
 
@@ -133,7 +134,11 @@ def _field(row: Row, column: str) -> str:
         return "" if row.spread is None else f"{shown(row.spread[0])} to {shown(row.spread[1])}"
     if column == "n":
         return str(row.n) if row.n != 1 or row.spread is not None else ""
-    return shown(row.value) if column == "value" else str(getattr(row, column))
+    return _flagged(row, shown(row.value)) if column == "value" else str(getattr(row, column))
+
+
+def _flagged(row: Row, text: str) -> str:
+    return f"**{text}**" if reached(row) is False else text
 
 
 def _note(row: Row) -> list[str]:
