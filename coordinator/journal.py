@@ -33,6 +33,7 @@ from privacy.protocol.messages import MAX_BODY_BYTES, parse
 
 SCHEMA: Final = ";".join(table.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1) for table in TABLES.values())
 MAX_ENTRY_BYTES: Final = MAX_BODY_BYTES - (64 << 10)
+_BUSY_MILLISECONDS: Final = 5000
 """An entry is delivered with its proofs in one body: longer ones could be logged and never be sent or read."""
 
 
@@ -154,7 +155,9 @@ class Journal:
         with self._mutex:
             database = self._connection()
             try:
+                database.execute("PRAGMA busy_timeout=0")  # whoever reads is not waited for
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                database.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
             except sqlite3.Error as error:
                 self._forget()
                 raise _storage_failed(error) from None
@@ -272,7 +275,7 @@ class Journal:
 def _connect(path: Path) -> sqlite3.Connection:
     """SQLite gives its write-ahead log the mode of the file: private from the first byte, whatever the umask."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(path, timeout=_BUSY_MILLISECONDS / 1000, isolation_level=None, check_same_thread=False)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
     database.execute("PRAGMA fullfsync=ON")
