@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from client.settings.site_settings import SiteFolder
 from privacy.protocol.plans import TaskPlan, TrainingPlan
-from privacy.text.find import engines
 from privacy.text.reading.records import AnonymizedRecord
-from privacy.text.settings import TextSettings
 
 
 @pytest.fixture
@@ -70,19 +67,6 @@ epsilon_limit = 8.0
 delta = 1e-5
 size_bucket = 32
 """
-
-load_engine = engines.load
-
-
-@cache
-def load_by_json(settings: str) -> engines.Engine:
-    return load_engine(TextSettings.model_validate_json(settings))
-
-
-@pytest.fixture
-def one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real engine, built once for all commands of the tests that ask for this: each would build its own."""
-    monkeypatch.setattr(engines, "load", lambda settings: load_by_json(settings.model_dump_json()))
 
 
 @pytest.fixture

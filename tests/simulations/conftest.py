@@ -3,19 +3,14 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import simulations.federation as federation_room
-from client.site import mechanism_check
-from privacy.dp.calibrate import noise_multiplier
 from simulations import scenario as scenarios
 from simulations.build import Built, build
 from simulations.federation import Federation, Outcome
@@ -37,26 +32,13 @@ def small() -> Scenario:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _calibrate_once() -> Any:
-    """The same calibration, from the same numbers, is computed once in this process."""
-    federation_room.noise_multiplier = lru_cache(noise_multiplier)
-    yield
-    federation_room.noise_multiplier = noise_multiplier
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _test_each_mechanism_once() -> Any:
-    """The same noise and sampling are tested once in this process, with the first site's check key."""
-    measure, done = mechanism_check.measure, {}
-
-    def once(private: Any, size_bucket: int, *rest: Any) -> Any:
-        if (private, size_bucket) not in done:
-            done[private, size_bucket] = measure(private, size_bucket, *rest)
-        return done[private, size_bucket]
-
-    mechanism_check.measure = functools.wraps(measure)(once)
-    yield
-    mechanism_check.measure = measure
+def _shared(
+    each_calibration_once: None,
+    each_contract_described_once: None,
+    each_mechanism_tested_once: None,
+    packaged_model_read_once: None,
+) -> None:
+    """What all simulations of a process share."""
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ NO_FLOORS = RULES + "".join(
 )
 CARDIOLOGY = ("cardiology", "neurology")
 
-pytestmark = pytest.mark.usefixtures("one_engine")
+pytestmark = pytest.mark.usefixtures("one_self_check", "packaged_model_read_once")
 
 
 def notes(labels: Sequence[str | None]) -> list[dict[str, Any]]:

@@ -27,8 +27,6 @@ from privacy.text.reading.records import ENTITY_TYPES, AnonymizedRecord, Finding
 from privacy.text.run import cache as span_cache
 from privacy.text.run.cache import SpanCache
 
-pytestmark = pytest.mark.usefixtures("one_engine")
-
 AT_SITE = ["--site", "hospital_a"]
 NOTE = (
     "Patient: Quenby Zorblatt, MRN 48271{at:02d}, wimbled gently. <script>alert('{at}')</script> "

@@ -275,7 +275,7 @@ def joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 QUICK = ("csv without a header line", "gz that is cut", "parquet with other columns", "xlsx of broken XML")
 
 
-@pytest.mark.usefixtures("one_engine")
+@pytest.mark.usefixtures("one_self_check", "packaged_model_read_once")
 @pytest.mark.parametrize("kinds", [QUICK, pytest.param(tuple(FATAL), marks=pytest.mark.slow)], ids=["quick", "all"])
 def test_no_command_quotes_a_file_in_an_error(
     joined: Path, capfd: pytest.CaptureFixture[str], kinds: tuple[str, ...]
@@ -295,7 +295,7 @@ def test_no_command_quotes_a_file_in_an_error(
     assert not any(SECRET.encode() in path.read_bytes() for path in folder.home.rglob("*") if path.is_file())
 
 
-@pytest.mark.usefixtures("one_engine")
+@pytest.mark.usefixtures("one_self_check", "packaged_model_read_once")
 @pytest.mark.parametrize("kind", ["csv of bad rows", "jsonl of strange cells", "an array of anything"])
 def test_no_command_quotes_a_refused_row(joined: Path, capfd: pytest.CaptureFixture[str], kind: str) -> None:
     folder = write(joined, ROWS[kind])

@@ -25,8 +25,6 @@ from privacy.base.canonical import canonical_bytes
 from privacy.base.errors import IntegrityError
 from privacy.text.reading.records import Finding
 
-pytestmark = pytest.mark.usefixtures("one_engine")
-
 AT_SITE = ["--site", "hospital_a"]
 REVIEW = [*AT_SITE, "review-sample"]
 WEAK = "takes Zorbaquine with food, the only glass blower here, number {at}"

@@ -7,7 +7,6 @@ keys and a real log, so that it can sign whatever it likes.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,7 +18,6 @@ import pytest
 from client.enrolment import enroll, join, load_identity
 from client.learning.training.contract import describe
 from client.settings.site_settings import SiteFolder, SiteSettings
-from client.site import mechanism_check
 from client.site.events import RefusedEvent
 from client.site.site import Site
 from coordinator import provision
@@ -65,18 +63,8 @@ def write_notes(path: Path, label: str = "") -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _test_each_mechanism_once() -> Any:
-    """The same noise and sampling are tested once in this process, with the first clinic's check key."""
-    measure, done = mechanism_check.measure, {}
-
-    def once(private: Any, size_bucket: int, *rest: Any) -> Any:
-        if (private, size_bucket) not in done:
-            done[private, size_bucket] = measure(private, size_bucket, *rest)
-        return done[private, size_bucket]
-
-    mechanism_check.measure = functools.wraps(measure)(once)
-    yield
-    mechanism_check.measure = measure
+def _shared(each_mechanism_tested_once: None, each_contract_described_once: None) -> None:
+    """What all clinics of a process share."""
 
 
 class Clinic:

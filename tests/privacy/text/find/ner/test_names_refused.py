@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,10 +144,10 @@ def test_packaged_weights_that_are_missing_or_altered_stop_the_engine(
 
     file = tmp_path / weights.PACKAGED[names].file
     monkeypatch.setattr(weights.resources, "files", lambda package: tmp_path)
-    settings = TextSettings(names=names)
+    settings, load = TextSettings(names=names), inspect.unwrap(engines.load)
     with pytest.raises(SettingsError, match="is not there"):
-        engines.load(settings)
+        load(settings)
     file.write_bytes(b"other weights than ours")
     with pytest.raises(IntegrityError, match="altered") as caught:
-        engines.load(settings)
+        load(settings)
     assert str(tmp_path) not in str(caught.value)
