@@ -132,9 +132,9 @@ def test_how_long_a_round_takes_is_measured_without_data_and_grows_with_the_plan
     contract, _ = clinic.site.pipeline.models.contract(outline, seed)
 
     def seconds(**changes: Any) -> float:
-        asked, began = outline.model_copy(update=changes), time.perf_counter()
+        asked, began = outline.model_copy(update=changes), time.process_time()
         found = clinic.site.pipeline.seconds_of_round(asked, contract, seed)
-        assert time.perf_counter() - began < 60
+        assert time.process_time() - began < 60
         return float(found)
 
     assert 0 < seconds() < seconds(num_steps=20_000) / 100

@@ -9,7 +9,6 @@ import http.server
 import resource
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -141,10 +140,10 @@ def credentials(pki: Path, *, ca: Path | None = None, file: str = "site.pem", si
 
 
 @pytest.fixture
-def serve_until(pki: Path) -> Iterator[Callable[..., list[str]]]:
+def serve_until(pki: Path, wait_for: Callable[[Callable[[], object]], None]) -> Iterator[Callable[..., list[str]]]:
     servers: list[Server] = []
 
-    def run(server: Server, wanted: str, seconds: float = 10.0, **changes: Any) -> list[str]:
+    def run(server: Server, wanted: str, **changes: Any) -> list[str]:
         """The site's events until `wanted` is among them, and the time that leaving took."""
         servers.append(server)
         stop, events = threading.Event(), list[str]()
@@ -153,13 +152,9 @@ def serve_until(pki: Path) -> Iterator[Callable[..., list[str]]]:
         app = make_app(lambda config: Unasked())
         thread = threading.Thread(target=serve, args=(app,), kwargs=arguments, daemon=True)
         thread.start()
-        end = time.monotonic() + seconds
-        while not any(wanted in event for event in events):
-            assert time.monotonic() < end, events
-            time.sleep(0.01)
+        wait_for(lambda: any(wanted in event for event in events))
         stop.set()
-        thread.join(3)
-        assert not thread.is_alive()
+        wait_for(lambda: not thread.is_alive())
         return events
 
     yield run

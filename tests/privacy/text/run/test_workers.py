@@ -7,9 +7,8 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import pytest
 from pebble import ProcessFuture, ProcessPool
@@ -42,7 +41,6 @@ class Hostile:
         if text == "exit": os._exit(0)
         if text == "killed": os.kill(os.getpid(), signal.SIGKILL)
         if text == "memory": return [bytearray(64 << 30)]
-        if text.startswith("mark "): open(text[5:], "w").close()
         if text == "raise": raise ValueError(text)
         if text == "leave": raise SystemExit(3)
         return [Finding(0, 1, "PERSON", 1.0, str(len(text)))]
@@ -72,8 +70,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
         yield hostile_engine
 
 
-def _job(build: object) -> workers.Job:
-    return workers.Job(build, analyze, "0" * 64, 1, "json")  # type: ignore[arg-type]
+def _job(build: object, limit: int = 1) -> workers.Job:
+    return workers.Job(build, analyze, "0" * 64, limit, "privacy.text.find.engines.presidio")  # type: ignore[arg-type]
 
 
 def nobody(text: str, outcome: TextOutcome) -> None:
@@ -98,13 +96,25 @@ FATES = {
 }
 
 
-@pytest.mark.parametrize("crew", [1, 2])
-def test_each_bad_row_costs_itself_and_the_order_is_kept(hostile, crew: int, capfd) -> None:  # type: ignore[no-untyped-def]
+TOO_LONG = [fate for fate, outcome in FATES.items() if outcome == "time_limit"]
+DEADLY = [fate for fate, outcome in FATES.items() if outcome == "analysis_failed"]
+
+
+@pytest.mark.parametrize(
+    ("crew", "fates", "limit"),
+    [(1, DEADLY, 60), (2, DEADLY, 60), (1, ["deaf"], 1), (3, TOO_LONG, 1)],
+    ids=["one, deadly", "two, deadly", "one, deaf", "three, too long"],
+)
+def test_each_bad_row_costs_itself_and_the_order_is_kept(  # type: ignore[no-untyped-def]
+    hostile, crew: int, fates: list[str], limit: int, capfd
+) -> None:
+    """Rows that die have a limit that no busy machine reaches: which of the two is seen first is luck."""
     texts = ["x" * i for i in range(1, 40)]
-    for place, fate in enumerate(FATES):
+    for place, fate in enumerate(fates):
         texts.insert(3 * place, fate)
-    outcomes = list(workers.analyze_all(_job(hostile.build), [*texts, "crash"], crew, nobody))
-    assert outcomes == [FATES.get(text) or _expected(text) for text in [*texts, "crash"]]
+    texts += fates[:1]
+    outcomes = list(workers.analyze_all(_job(hostile.build, limit), texts, crew, nobody))
+    assert outcomes == [FATES.get(text) or _expected(text) for text in texts]
     shown = capfd.readouterr()
     assert not [word for word in (*FATES, "xxx") if word in shown.out + shown.err]
 
@@ -118,19 +128,25 @@ def test_a_consumer_that_stops_leaves_no_process(hostile) -> None:  # type: igno
     assert not multiprocessing.active_children()
 
 
-def test_a_consumer_that_stops_loses_nothing_that_was_finished(hostile, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    texts = ["a", "bb", "ccc", f"mark {tmp_path / 'reached'}", *["python loop"] * 9]
+def test_a_consumer_that_stops_loses_nothing_that_was_finished(  # type: ignore[no-untyped-def]
+    hostile, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[[Callable[[], object]], None]
+) -> None:
+    texts = ["a", "bb", "ccc", *["python loop"] * 9]
     kept: dict[str, TextOutcome] = {}
+    schedule, futures = ProcessPool.schedule, []
+
+    def remembered(pool: ProcessPool, *arguments: object, **named: object) -> object:
+        futures.append(schedule(pool, *arguments, **named))  # type: ignore[arg-type]
+        return futures[-1]
 
     def interrupt_once(text: str, outcome: TextOutcome) -> None:
         first = not kept
         kept[text] = outcome
-        while first and not (tmp_path / "reached").exists():
-            time.sleep(0.1)
         if first:
-            time.sleep(0.5)  # what was answered before the mark has come by now
+            wait_for(lambda: all(future.done() for future in futures[:3]))
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(ProcessPool, "schedule", remembered)
     with pytest.raises(KeyboardInterrupt):
         list(workers.analyze_all(_job(hostile.build), texts, 1, interrupt_once))
     assert kept.items() >= {text: _expected(text) for text in ("a", "bb", "ccc")}.items()
@@ -165,10 +181,8 @@ def test_a_worker_without_our_engine_ends_the_run(hostile, build: str) -> None: 
 @pytest.mark.parametrize("fate", ["python loop", "regex loop", "raise", "leave", "memory"])
 def test_in_the_calling_process_too_a_bad_row_costs_itself(hostile, fate: str) -> None:  # type: ignore[no-untyped-def]
     engine = hostile.build()
-    started = time.monotonic()
-    outcomes = [analyze(engine, text, 1) for text in ("ab", fate, "ab")]
+    outcomes = [analyze(engine, text, 1) for text in ("ab", fate, "ab")]  # where nothing ends it, a loop never returns
     assert outcomes == [_expected("ab"), FATES[fate], _expected("ab")]
-    assert time.monotonic() - started < 5
 
 
 def test_a_library_that_swallows_everything_is_caught_by_the_clock() -> None:
