@@ -21,6 +21,7 @@ ALLOWED = {
     "2",
     "--dist",
     "loadfile",
+    "worksteal",
     "-m",
     "-ra",
     "--import-mode=importlib",

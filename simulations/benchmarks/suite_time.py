@@ -17,6 +17,8 @@ from simulations.benchmarks.report import ROOT, Row, of_repeats
 
 QUICK_SUITE = ("-q", "-n", "2", "--dist", "worksteal", "-m", "not slow")
 BUSY, BUSY_RUNS, IDLE_RUNS = 8, 10, 1
+COMPUTE = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    for _ in range(10_000_000): pass"
+"""Until whoever started it is gone, even killed."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def suite_run(busy: int) -> SuiteRun:
 @contextmanager
 def busy_processes(count: int) -> Iterator[None]:
     """`count` processes that do nothing but compute."""
-    running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    running = [subprocess.Popen([sys.executable, "-c", COMPUTE]) for _ in range(count)]
     try:
         yield
     finally:

@@ -202,6 +202,7 @@ def test_several_notes_of_a_patient_a_step_are_a_setting_and_cost_the_same_epsil
     for notes in (1, 3):
         federation = small.federation.model_copy(
             update={
+                "task": small.federation.task.model_copy(update={"max_tokens": 8}),
                 "privacy": small.federation.privacy.model_copy(
                     update={"notes_per_patient": notes, "clipping": "bookkeeping"}
                 ),

@@ -46,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @given(case=CASES)
-@settings(BY_LAW, max_examples=60)
+@settings(BY_LAW, max_examples=20)
 def test_no_plan_tells_neighbours_apart(world: World, case: Case) -> None:
     assert tried(world, case) == []
 

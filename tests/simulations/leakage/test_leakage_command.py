@@ -54,7 +54,12 @@ def test_an_honest_loop_ends_with_0_and_a_report(run: Run, capsys: pytest.Captur
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize(
-    ("plant", "caught"), [("noise", "noise, audit"), ("sampling", "sampling, audit"), ("seed", "audit")]
+    ("plant", "caught"),
+    [
+        ("noise", "noise, audit"),
+        pytest.param("sampling", "sampling, audit", marks=pytest.mark.slow),  # caught: test_canary_audit.py
+        pytest.param("seed", "audit", marks=pytest.mark.slow),
+    ],
 )
 def test_a_planted_bug_ends_with_4_and_names_who_caught_it(
     run: Run, capsys: pytest.CaptureFixture[str], plant: str, caught: str

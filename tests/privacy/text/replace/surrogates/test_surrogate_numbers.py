@@ -38,7 +38,7 @@ def test_two_ways_of_writing_a_number_have_the_same_surrogate() -> None:
 
 
 @UNHURRIED
-@given(KEYS, st.from_regex(r"\d{3}-?\d{2}-?\d{4}", fullmatch=True).filter(str.isascii))
+@given(KEYS, st.from_regex("[0-9]{3}-?[0-9]{2}-?[0-9]{4}", fullmatch=True))
 def test_a_social_security_number_was_never_issued(key: UnitKey, ssn: str) -> None:
     surrogate = numbers.write(key, "US_SSN", ssn)
     assert surrogate is not None
