@@ -72,7 +72,7 @@ class FigureTable(_Strict):
 
 
 class FigureFile(_Strict):
-    """A file of figures. `text` says what they are, `notes` what must be known to read them."""
+    """A file of figures. `text` says what they are, `notes` how to read them; both are filled as cells are."""
 
     bench: str = Field(pattern=NAME)
     title: str

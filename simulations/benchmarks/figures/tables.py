@@ -35,22 +35,23 @@ def row_of(files: Files, reference: str) -> Row:
 
 
 def number_of(files: Files, reference: str) -> float | int | None:
-    """The figure of `bench/row`: its value, or with a field behind a dot its least, greatest or n, or one beside it."""
+    """The figure of `bench/row`: its value, or with a field behind a dot one beside it, or its least, greatest or n."""
     row, field = row_of(files, reference), reference.partition("/")[2].partition(".")[2] or "value"
+    if field in row.beside:
+        return row.beside[field]
     if field in ("least", "greatest"):
         return None if row.spread is None else row.spread[field == "greatest"]
     if field in _NUMBERS:
         number: float | int | None = getattr(row, field)
         return number
-    if field not in row.beside:
-        raise KeyError(f"beside {row.name} stands no {field}")
-    return row.beside[field]
+    raise KeyError(f"beside {row.name} stands no {field}")
 
 
 def unit_of(files: Files, reference: str) -> str:
     """The unit of a figure. What stands beside a row is a share if nobody says otherwise."""
     field = reference.partition("/")[2].partition(".")[2] or "value"
-    return row_of(files, reference).unit if field in _NUMBERS else "share"
+    row = row_of(files, reference)
+    return "share" if field in row.beside else row.unit
 
 
 def shown(number: float | int | None, form: str = "") -> str:
@@ -194,14 +195,14 @@ def page_lines(files: Files, bench: str) -> list[str]:
 def _page_lines(files: Files, bench: str) -> list[str]:
     file = files[bench]
     lines = [f"# {file.title}", "", f"Written by `make figures` from `{bench}.json`; a change here is lost.", ""]
-    lines += [*wrapped(file.text), ""] if file.text else []
+    lines += [*wrapped(filled(files, bench, file.text)), ""] if file.text else []
     if file.measurements:
         lines += [*(line for one in file.measurements for line in wrapped(run_line(one), "- ")), ""]
     for table in file.tables:
         lines += [f"## {table.title}", "", *table_lines(files, bench, table), ""]
     if file.notes:
         lines += ["## To read these figures", ""]
-        lines += [*(line for note in file.notes for line in wrapped(note, "- ")), ""]
+        lines += [*(line for note in file.notes for line in wrapped(filled(files, bench, note), "- ")), ""]
     return lines[:-1]
 
 
