@@ -149,8 +149,8 @@ def _write_jsonl(folder: Path, rows: Sequence[JsonRow], columns: ColumnsSection)
     others = [name for name in (columns.label, columns.patient, columns.pair, columns.spans) if name]
     if any(row.get(name) is None for row in rows for name in ("id", text)):
         raise SettingsError(f"a row has no id or no {text}", next_step="give every row both, or name the columns")
-    kept = [{"record_id": str(row["id"]), text: row[text], **{name: row.get(name) for name in others}} for row in rows]
-    write_lines(folder / "notes.jsonl", kept)
+    lines = [{"record_id": str(row["id"]), text: row[text], **{name: row.get(name) for name in others}} for row in rows]
+    write_lines(folder / "notes.jsonl", lines)
 
 
 def bucket_of(units: int) -> int:

@@ -80,11 +80,11 @@ def list_command(as_json: terminal.AsJson = False, debug: terminal.Debug = False
     """The scenarios that come with collab."""
     from simulations import scenario as scenarios
 
-    found = [(name, scenarios.load(name)) for name in scenarios.names()]
+    listed = [(name, scenarios.load(name)) for name in scenarios.names()]
     if as_json:
-        terminal.print_json([{"name": name, "title": one.title} for name, one in found])
+        terminal.print_json([{"name": name, "title": one.title} for name, one in listed])
         return
-    terminal.print_table("Scenarios", ("name", "what it is"), [(name, one.title) for name, one in found])
+    terminal.print_table("Scenarios", ("name", "what it is"), [(name, one.title) for name, one in listed])
 
 
 app.command("leakage", epilog=terminal.example("collab-sim leakage --plant noise"))(leakage_command)

@@ -136,14 +136,14 @@ def _dirichlet_homes(labels: Sequence[str], sites: int, alpha: float, seed: Publ
 def _partition(
     rows: Sequence[JsonRow], homes: Sequence[SiteId], names: Iterable[SiteId], minimum: int, recipe: Mapping[str, str]
 ) -> SitePartition:
-    found: dict[SiteId, list[JsonRow]] = {name: [] for name in names}
+    members_of: dict[SiteId, list[JsonRow]] = {name: [] for name in names}
     for row, home in zip(rows, homes, strict=True):
-        found[home].append(row)
-    smallest = min(found, key=lambda name: len(found[name]), default=None)
-    if smallest is None or len(found[smallest]) < minimum:
-        have = "no site has rows" if smallest is None else f"site {smallest} has {len(found[smallest])} rows"
+        members_of[home].append(row)
+    smallest = min(members_of, key=lambda name: len(members_of[name]), default=None)
+    if smallest is None or len(members_of[smallest]) < minimum:
+        have = "no site has rows" if smallest is None else f"site {smallest} has {len(members_of[smallest])} rows"
         raise SettingsError(f"{have}, at least {minimum} are needed", next_step="take fewer sites or a smaller minimum")
-    return SitePartition({name: tuple(members) for name, members in found.items()}, recipe)
+    return SitePartition({name: tuple(members) for name, members in members_of.items()}, recipe)
 
 
 def _site_names(rows: Sequence[JsonRow], sites: int, minimum: int) -> list[SiteId]:

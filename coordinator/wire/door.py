@@ -61,8 +61,8 @@ class Room:
         """Take `thing` in; what has to leave for it comes back."""
         leaving = None
         if len(self._held) >= self._limit:
-            most = max(self._of, key=lambda one: self._of[one])
-            leaving = next(held for held, its in self._held.items() if its == most)
+            crowded = max(self._of, key=lambda one: self._of[one])
+            leaving = next(held for held, its in self._held.items() if its == crowded)
             self.remove(leaving)
         self._held[thing] = source
         self._of[source] = self._of.get(source, 0) + 1
@@ -103,20 +103,20 @@ class Visitors:
         site = None if protocol.holder is None else self.site_of(protocol.holder)
         if site is None:
             return
-        mine = self._of.setdefault(site, [])
-        mine.append(protocol)
-        if len(mine) > OF_A_SITE:
-            mine[0].transport.abort()
-            del mine[0]
+        of_site = self._of.setdefault(site, [])
+        of_site.append(protocol)
+        if len(of_site) > OF_A_SITE:
+            of_site[0].transport.abort()
+            del of_site[0]
 
     def leave(self, protocol: SiteProtocol) -> None:
-        for mine in self._of.values():
-            if protocol in mine:
-                mine.remove(protocol)
+        for of_site in self._of.values():
+            if protocol in of_site:
+                of_site.remove(protocol)
 
     def sweep(self) -> None:
         """Cut the connections whose certificates let nobody in any more."""
-        for protocol in [one for mine in self._of.values() for one in mine]:
+        for protocol in [one for of_site in self._of.values() for one in of_site]:
             if protocol.holder is None or self.site_of(protocol.holder) is None:
                 protocol.transport.abort()
                 self.leave(protocol)

@@ -145,18 +145,18 @@ class Fleet:
         message, (tree,) = request.messages_list[0], request.message_object_trees
         if message.content.ByteSize() > 0:  # an announcement is empty: what is said comes as objects
             return NONSENSE
-        said = message.metadata
-        if role == "evaluator" and said.message_type == WITH_PAYLOAD:
+        head = message.metadata
+        if role == "evaluator" and head.message_type == WITH_PAYLOAD:
             return NOT_ASKED
         reply = Announced(
-            message_id=said.message_id,
-            run_id=said.run_id,
-            source=said.src_node_id,
-            target=said.dst_node_id,
-            reply_to=said.reply_to_message_id,
-            kind=said.message_type,
-            expires=said.created_at + said.ttl,
-            children=_children_of(tree, self.slots.limit(said.message_type)),
+            message_id=head.message_id,
+            run_id=head.run_id,
+            source=head.src_node_id,
+            target=head.dst_node_id,
+            reply_to=head.reply_to_message_id,
+            kind=head.message_type,
+            expires=head.created_at + head.ttl,
+            children=_children_of(tree, self.slots.limit(head.message_type)),
         )
         return self.slots.announce(node, reply, now=self._clock())
 
@@ -202,13 +202,13 @@ def _verdict(true: bool) -> int:
 
 def _children_of(tree: Any, limit: int | None) -> Children:
     """The tree as a mapping, its root first. Raises ValueError beyond `limit` nodes, or where it contradicts itself."""
-    found: dict[str, tuple[str, ...]] = {}
-    waiting, seen = [tree], 0
+    tree_of: dict[str, tuple[str, ...]] = {}
+    waiting, count = [tree], 0
     while waiting:
         node = waiting.pop()
-        seen += 1
+        count += 1
         below = tuple(child.object_id for child in node.children)
-        if (limit is not None and seen > 2 * limit) or found.setdefault(node.object_id, below) != below:
+        if (limit is not None and count > 2 * limit) or tree_of.setdefault(node.object_id, below) != below:
             raise ValueError("no tree of a parcel")
         waiting.extend(node.children)
-    return found
+    return tree_of

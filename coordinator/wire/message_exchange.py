@@ -105,7 +105,7 @@ class MessageExchange:
         end = self._clock() + deadline_seconds
         absent_end = end if absent_seconds is None else min(end, self._clock() + absent_seconds)
         requests = self._pending(signed_messages)
-        seen = self._deliver(requests, phase, server_round, end)
+        looked_at = self._deliver(requests, phase, server_round, end)
         for site in sorted(signed_messages):
             if site not in requests:
                 yield site, "no_reply"
@@ -115,8 +115,8 @@ class MessageExchange:
                 absent_end if request.session is None else end
             ):
                 self._sleep(self._poll_seconds)
-                if self._clock() - seen >= PRESENCE_SECONDS:
-                    seen = self._deliver(requests, phase, server_round, end)
+                if self._clock() - looked_at >= PRESENCE_SECONDS:
+                    looked_at = self._deliver(requests, phase, server_round, end)
             del requests[site]
             yield site, "no_reply" if reply is None else reply
             reply = None

@@ -114,8 +114,8 @@ class Slots:
 
     def stored(self, node: int) -> tuple[int, int]:
         """Bytes that this node left in its slots, and the sum of their quotas."""
-        mine = [slot for slot in self._slots.values() if slot.pushed.node == node]
-        return sum(sum(slot.stored.values()) for slot in mine), sum(self.quota(slot.pushed.kind) for slot in mine)
+        of_node = [slot for slot in self._slots.values() if slot.pushed.node == node]
+        return sum(sum(slot.stored.values()) for slot in of_node), sum(self.quota(slot.pushed.kind) for slot in of_node)
 
     def ask(self, pushed: PushedMessage, *, now: float) -> None:
         """Open a slot. An older message of the same run, round, phase and site that has no reply yet is closed."""

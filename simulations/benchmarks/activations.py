@@ -102,11 +102,11 @@ class Activations:
         return self._values[name]
 
     def _compute(self, model: SharedBert, file: Path) -> None:
-        told = [0]
+        last_told = [0]
 
         def progress(done: int, total: int) -> None:
-            if done - told[0] >= 1000:
-                told[0] = done
+            if done - last_told[0] >= 1000:
+                last_told[0] = done
                 self._tell(f"{self.texts.corpus.name}: {done} of {total} rows through the frozen layers")
 
         computed = compute_features(model, self.pieces, progress, max_bytes=1 << 62)
@@ -132,10 +132,10 @@ class SharedRecords(SiteRecords):
             )
             for split, rows in corpus.by_split.items()
         }
-        kept = sum(len(rows) for rows in records.values())
+        total = sum(len(rows) for rows in records.values())
         fingerprint = str(self._texts.facts["engine"])
         replacement = self._settings.text.replacement.digest
-        report = AnonymizationReport(kept, kept, (), (), 1.0, 1.0, kept, 0.0, fingerprint, replacement)
+        report = AnonymizationReport(total, total, (), (), 1.0, 1.0, total, 0.0, fingerprint, replacement)
         return Anonymized(records, corpus.report, report)
 
 

@@ -104,10 +104,10 @@ class AnonymizeBench:
         if isinstance(product, str):
             return rows
         wider = self._cell("presidio_synth", documents, product)
-        theirs = [figure.row(documents, wider, stock).value for figure in FIGURES["presidio_synth"]]
+        wider_values = [figure.row(documents, wider, stock).value for figure in FIGURES["presidio_synth"]]
         return [
             row if value is None else replace(row, beside={**row.beside, "six_countries": value})
-            for row, value in zip(rows, theirs, strict=True)
+            for row, value in zip(rows, wider_values, strict=True)
         ]
 
     def _notes(self) -> list[Row]:
@@ -159,7 +159,7 @@ class AnonymizeBench:
         recipe: dict[str, Json] = {
             "engine": ProductDetector(settings_of("none")).recipe,
             "source": sha256(Path(str(patterns.__file__)).read_bytes()),
-            "texts": {name: len(found) for name, found in texts.items()},
+            "texts": {name: len(of_corpus) for name, of_corpus in texts.items()},
         }
         try:
             return self.cells.rows("patterns", recipe, lambda: patterns.rows(texts, self.quick))
@@ -175,10 +175,10 @@ class AnonymizeBench:
 
 def texts_by_corpus(data: Path) -> dict[str, list[str]]:
     """Every text in `data` by set, all splits; generated notes where there is none."""
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for file in sorted(data.glob("*/*.jsonl")):
-        found.setdefault(file.parent.name, []).extend(document.text for document in spans.read(file))
-    return found or {"notes": [one.text for one in hipaa.note_documents(hipaa.DEVELOPMENT_SEED, hipaa.QUICK_NOTES)]}
+        texts.setdefault(file.parent.name, []).extend(document.text for document in spans.read(file))
+    return texts or {"notes": [one.text for one in hipaa.note_documents(hipaa.DEVELOPMENT_SEED, hipaa.QUICK_NOTES)]}
 
 
 def parser() -> argparse.ArgumentParser:

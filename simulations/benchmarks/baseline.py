@@ -20,8 +20,8 @@ from simulations.benchmarks.experiments import AccuracyScores, Experiments, scor
 def tfidf(bench: Experiments) -> AccuracyScores:
     """Its scores on test, trained on all training rows in one place; kept as a cell is."""
     file = bench.out / "cells" / "tfidf.test.json"
-    if file.exists() and (kept := json.loads(file.read_text()))["texts"] == bench.texts.digest:
-        return AccuracyScores(**kept["scores"])
+    if file.exists() and (result := json.loads(file.read_text()))["texts"] == bench.texts.digest:
+        return AccuracyScores(**result["scores"])
     train, test = bench.texts.of("train"), bench.texts.of("test")
     model = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, max_features=50_000),

@@ -36,18 +36,18 @@ def run(seed: int, folder: Path) -> dict[str, Any]:
     done = subprocess.run(
         [*command, "--seed", str(seed), "--out", str(folder), "--json"], stdout=subprocess.PIPE, text=True, check=True
     )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found | {"wall_seconds": time.monotonic() - began}
+    outcome: dict[str, Any] = json.loads(done.stdout)
+    return outcome | {"wall_seconds": time.monotonic() - began}
 
 
 def rows_of(runs: Sequence[dict[str, Any]], again: dict[str, Any] | None, note: str) -> list[Row]:
     """The figures of one run a seed, and of the first seed's repetition."""
-    found = [_identifiers(one) for one in runs]
+    shares = [_identifiers(one) for one in runs]
     margins = [one["accuracy_after"] - max(one["accuracy_before"], one["accuracy_majority"]) for one in runs]
     timed = [*runs, *([again] if again else [])]
     rows = [
         of_repeats("seconds", [one["wall_seconds"] for one in timed], "s", reach="< 90 on two idle cores", note=note),
-        of_repeats("identifiers_found", found, "share", note="of the planted identifiers of all three hospitals"),
+        of_repeats("identifiers_found", shares, "share", note="of the planted identifiers of all three hospitals"),
         of_repeats("accuracy_before", [one["accuracy_before"] for one in runs], "share"),
         of_repeats("accuracy_after", [one["accuracy_after"] for one in runs], "share", note="on notes of no site"),
         of_repeats("accuracy_majority", [one["accuracy_majority"] for one in runs], "share"),

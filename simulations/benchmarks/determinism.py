@@ -87,8 +87,8 @@ def _texts(sample: TextSample) -> list[str]:
 
     texts = [one.text for one in hipaa.note_documents(sample.seed, sample.notes)]
     for one in SETS:
-        found = one.documents(Path(sample.data), dev=sample.dev, quick=True)
-        texts += [document.text for document in (found or [])[:: sample.step]]
+        documents = one.documents(Path(sample.data), dev=sample.dev, quick=True)
+        texts += [document.text for document in (documents or [])[:: sample.step]]
     return texts
 
 
@@ -97,11 +97,13 @@ def _texts(sample: TextSample) -> list[str]:
 
 def run(sample: TextSample, **environment: str) -> RunResult:
     """A run in a process of its own, with nothing but `environment` chosen for it."""
-    kept = {name: value for name, value in os.environ.items() if name not in _KNOBS}
+    inherited = {name: value for name, value in os.environ.items() if name not in _KNOBS}
     command = [sys.executable, "-m", "simulations.benchmarks.determinism", json.dumps(asdict(sample))]
-    done = subprocess.run(command, env=kept | environment, stdout=subprocess.PIPE, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    return RunResult(found["digest"], frozenset(map(tuple, found["spans"])), found["capability"], found["written"])
+    done = subprocess.run(command, env=inherited | environment, stdout=subprocess.PIPE, text=True, check=True)
+    answered = json.loads(done.stdout.splitlines()[-1])
+    return RunResult(
+        answered["digest"], frozenset(map(tuple, answered["spans"])), answered["capability"], answered["written"]
+    )
 
 
 def cpu_flags() -> frozenset[str]:

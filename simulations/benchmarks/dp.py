@@ -192,17 +192,17 @@ def step_row(case: ScopeAtLength, gradient_seconds: float, repeats: int) -> Row:
 def peak(variant: str, tokens: int) -> float:
     """MB that two gradients take at the most above the imports, in a process of their own."""
     command = [sys.executable, "-m", "simulations.benchmarks.dp", "--peak-of", variant, "--tokens", str(tokens)]
-    asked = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(json.loads(asked.stdout)["megabytes"])
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(json.loads(answer.stdout)["megabytes"])
 
 
 def memory_row(tokens: int, variants: Sequence[str]) -> Row:
     """Peak memory to that of plain training."""
-    found = {variant: peak(variant, tokens) for variant in (PLAIN, *variants)}
-    beside = {f"{variant}_mb": round(megabytes, 1) for variant, megabytes in found.items()}
+    peaks = {variant: peak(variant, tokens) for variant in (PLAIN, *variants)}
+    beside = {f"{variant}_mb": round(megabytes, 1) for variant, megabytes in peaks.items()}
     note = f"full, {tokens} tokens, batch {BATCH}, above the imports"
     return Row(
-        "full_memory_ratio", round(found[OURS] / found[PLAIN], 4), "x non-private", "<= 1.15", None, 1, beside, note
+        "full_memory_ratio", round(peaks[OURS] / peaks[PLAIN], 4), "x non-private", "<= 1.15", None, 1, beside, note
     )
 
 
@@ -239,19 +239,19 @@ def measure(repeats: int, short: int, long: int) -> list[Row]:
     """Every figure."""
     full = ScopeAtLength("full", 0, short)
     times = gradients(full, (PLAIN, OURS, GHOST, HOOKS), repeats)
-    said = f"fp32, batch {BATCH}, forward, backward and clip, interleaved"
+    how = f"fp32, batch {BATCH}, forward, backward and clip, interleaved"
     rows = [
-        ratio_row("full_t64_ratio", times, PLAIN, OURS, ">= 0.92", f"{short} tokens, {said}"),
-        ratio_row("to_ghost", times, GHOST, OURS, ">= 1.6", f"full, {short} tokens, {said}"),
-        ratio_row("to_hooks", times, HOOKS, OURS, ">= 4", f"full, {short} tokens, {said}"),
+        ratio_row("full_t64_ratio", times, PLAIN, OURS, ">= 0.92", f"{short} tokens, {how}"),
+        ratio_row("to_ghost", times, GHOST, OURS, ">= 1.6", f"full, {short} tokens, {how}"),
+        ratio_row("to_hooks", times, HOOKS, OURS, ">= 4", f"full, {short} tokens, {how}"),
     ]
     for name, case, reach in (
         ("full_t128_ratio", ScopeAtLength("full", 0, long), ">= 0.88"),
         ("lora_ratio", ScopeAtLength("lora", 0, short), ">= 0.97"),
         ("top2_ratio", ScopeAtLength("top", 2, short), ">= 0.97"),
     ):
-        found = gradients(case, (PLAIN, OURS), repeats)
-        rows.append(ratio_row(name, found, PLAIN, OURS, reach, f"{case.scope}, {case.tokens} tokens, {said}"))
+        of_case = gradients(case, (PLAIN, OURS), repeats)
+        rows.append(ratio_row(name, of_case, PLAIN, OURS, reach, f"{case.scope}, {case.tokens} tokens, {how}"))
     rows.append(step_row(full, median(times[OURS].wall), repeats))
     rows.append(memory_row(long, (OURS, GHOST)))
     rows.append(bf16_row(full, repeats))

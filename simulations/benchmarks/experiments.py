@@ -71,11 +71,11 @@ def score_spans(predicted: Sequence[Any], examples: TextExamples, task: TaskPlan
     counting = task.model_copy(update={"counted": MOST_ENTITIES})
     pairs = zip(predicted, examples.task_examples, strict=True)
     counts = [np.array(examples.task.count(one, reading, counting), np.int64) for one, reading in pairs]
-    right, actual, said = np.sum(counts, axis=0)  # each (types,)
-    by_type = 2 * right / np.maximum(actual + said, 1)
-    found = Counts(*(tuple(int(one) for one in vector) for vector in (right, actual, said)))
-    f1 = float(2 * right.sum() / max(int(actual.sum() + said.sum()), 1))
-    return AccuracyScores(found.accuracy or 0.0, float(by_type.mean()), len(predicted), f1)
+    right, actual, claimed = np.sum(counts, axis=0)  # each (types,)
+    by_type = 2 * right / np.maximum(actual + claimed, 1)
+    total = Counts(*(tuple(int(one) for one in vector) for vector in (right, actual, claimed)))
+    f1 = float(2 * right.sum() / max(int(actual.sum() + claimed.sum()), 1))
+    return AccuracyScores(total.accuracy or 0.0, float(by_type.mean()), len(predicted), f1)
 
 
 def score(predicted: Sequence[str], rows: Sequence[Text]) -> AccuracyScores:
@@ -105,18 +105,18 @@ class Experiments:
         file = self.file(cell, split)
         if not file.exists():
             return None
-        found: dict[str, object] = json.loads(file.read_text())
-        return found if found["texts"] == self.texts.digest else None
+        result: dict[str, object] = json.loads(file.read_text())
+        return result if result["texts"] == self.texts.digest else None
 
     def scores(self, cell: Experiment, split: str) -> AccuracyScores | None:
         """The figures of a kept result."""
-        found = self.result(cell, split)
-        return None if found is None else AccuracyScores(**found["scores"])  # type: ignore[arg-type]
+        result = self.result(cell, split)
+        return None if result is None else AccuracyScores(**result["scores"])  # type: ignore[arg-type]
 
     def seconds(self) -> float:
         """Wall seconds of every cell and trial that is kept, one after another."""
-        kept = [json.loads(file.read_text()) for file in sorted((self.out / "cells").glob("*.dev.json"))]
-        return float(sum(one["seconds"] for one in kept if one["texts"] == self.texts.digest))
+        results = [json.loads(file.read_text()) for file in sorted((self.out / "cells").glob("*.dev.json"))]
+        return float(sum(one["seconds"] for one in results if one["texts"] == self.texts.digest))
 
     def keep(self, cell: Experiment, split: str, scores: AccuracyScores, **facts: object) -> None:
         """Write a result in one step."""
@@ -127,9 +127,9 @@ class Experiments:
 
     def run(self, cell: Experiment) -> AccuracyScores:
         """Train the cell's model, unless that was done, and say what dev makes of it. Test is not read."""
-        found = self.scores(cell, "dev")
-        if found is not None:
-            return found
+        known = self.scores(cell, "dev")
+        if known is not None:
+            return known
         began, work = time.monotonic(), self.out / "work" / cell.name
         fresh = cell.variant in EPSILONS or _is_of_other_texts(work, self.texts.digest)
         built = build(scenario_of(cell, self.texts), work, self._data(cell), fresh=fresh)
@@ -166,11 +166,11 @@ class Experiments:
 
     def test(self, cell: Experiment) -> AccuracyScores:
         """What the kept model is worth on test; read once, then kept."""
-        found = self.scores(cell, "test")
-        if found is None:
-            found = self._measure(cell, "test")
-            self.keep(cell, "test", found)
-        return found
+        scores = self.scores(cell, "test")
+        if scores is None:
+            scores = self._measure(cell, "test")
+            self.keep(cell, "test", scores)
+        return scores
 
     def _measure(self, cell: Experiment, split: str) -> AccuracyScores:
         contract = parse(ModelContract, (self.out / "models" / f"{cell.name}.json").read_bytes())

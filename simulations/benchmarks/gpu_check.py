@@ -127,9 +127,9 @@ def compare(device: torch.device) -> bool:
     torch.set_float32_matmul_precision("highest")
     reference, held = take_step(torch.device("cpu"), bf16=False), True
     for precision, allowed in TOLERANCES.items():
-        found = take_step(device, bf16=precision == "bf16").away_from(reference)
+        distance = take_step(device, bf16=precision == "bf16").away_from(reference)
         for name, limit in vars(allowed).items():
-            value = getattr(found, name)
+            value = getattr(distance, name)
             within = value <= limit  # NaN is not
             held &= within
             print(f"{device.type} {precision} {name}: {value:.3g} of {limit:g} allowed{'' if within else ': TOO FAR'}")

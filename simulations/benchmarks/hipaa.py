@@ -77,11 +77,11 @@ def recall_by_row(documents: Sequence[Document], cell: Detections) -> dict[str, 
 
 def hipaa_row(documents: Sequence[Document], ours: Detections, stock: Detections) -> Row:
     """The least recall of the eighteen, with each of them beside it."""
-    found = {name: count for name, count in recall_by_row(documents, ours).items() if count.planted}
-    theirs = recall_by_row(documents, stock)
-    worst = min(found, key=lambda name: found[name].share or 0.0)
-    beside = {name: _round(count) for name, count in found.items()}
-    beside |= {"stock_" + name: _round(theirs[name]) for name in found}
+    recalls = {name: count for name, count in recall_by_row(documents, ours).items() if count.planted}
+    stock_recalls = recall_by_row(documents, stock)
+    worst = min(recalls, key=lambda name: recalls[name].share or 0.0)
+    beside = {name: _round(count) for name, count in recalls.items()}
+    beside |= {"stock_" + name: _round(stock_recalls[name]) for name in recalls}
     more = {"geography_with_states": "LOCATION", "dates_with_years": "DATE_TIME", "organizations": "ORGANIZATION"}
     for name, kind in more.items():
         beside[name] = _round(spans.spans_masked(documents, ours.masked, _planted((kind,), frozenset())))
@@ -89,11 +89,12 @@ def hipaa_row(documents: Sequence[Document], ours: Detections, stock: Detections
         spans.spans_masked(documents, ours.masked, _planted(("AGE_UNDER_90",), frozenset()))
     )
     beside["flagged_falsely"] = _falsely(documents, ours)
-    least = min(count.planted for count in found.values())
+    least = min(count.planted for count in recalls.values())
     note = (
-        f"the least is {worst}; {len(documents)} notes, at least {least} values a row; {len(found)} of 18 rows planted"
+        f"the least is {worst}; {len(documents)} notes, at least {least} values a row; "
+        f"{len(recalls)} of 18 rows planted"
     )
-    value = _round(found[worst])
+    value = _round(recalls[worst])
     return Row("hipaa_recall_min", value, "share", REACH, n=len(documents), beside=beside, note=note)
 
 

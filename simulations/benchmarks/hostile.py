@@ -60,10 +60,10 @@ def pairs(size: Size, folder: Path) -> list[Row]:
 
     with tempfile.TemporaryDirectory() as scratch:
         write_tiny_bert(Path(scratch) / "tiny")
-        found = list(distances(load_pretrained(Path(scratch) / "tiny"), WORDS, size.pairs, PAIRS_SEED))
-    worst = max(found, key=lambda one: one.share)
+        pairs = list(distances(load_pretrained(Path(scratch) / "tiny"), WORDS, size.pairs, PAIRS_SEED))
+    worst = max(pairs, key=lambda one: one.share)
     note = f"{worst.task}, {worst.scope}, unit {worst.unit}; nine tasks, five scopes, dropout and masks on"
-    return [Row("pair_distance_worst", worst.share, "C", "<= 1", n=len(found), note=note)]
+    return [Row("pair_distance_worst", worst.share, "C", "<= 1", n=len(pairs), note=note)]
 
 
 def attacks(size: Size, folder: Path) -> list[Row]:

@@ -37,24 +37,24 @@ NOISES = ("0.00001", "0.0001", "0.001", "0.01", "0.1")
 def checked(seed: int, extent: Extent) -> dict[str, Check]:
     """All checks of one seed."""
     began = time.monotonic()
-    found: dict[str, Check] = {check.name: check for check in Leakage(PublicSeed.from_integer(seed), extent).run()}
+    checks: dict[str, Check] = {check.name: check for check in Leakage(PublicSeed.from_integer(seed), extent).run()}
     print(f"seed {seed}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-    return found
+    return checks
 
 
-def figures(found: Sequence[dict[str, Check]], check: str, name: str) -> list[float]:
+def figures(by_seed: Sequence[dict[str, Check]], check: str, name: str) -> list[float]:
     """One figure of all seeds."""
-    return [float(one[check].figures[name] or 0) for one in found]
+    return [float(one[check].figures[name] or 0) for one in by_seed]
 
 
-def noise_row(found: Sequence[dict[str, Check]]) -> Row:
+def noise_row(by_seed: Sequence[dict[str, Check]]) -> Row:
     """How far the noise's standard deviation is from the claimed one."""
     return of_repeats(
         "noise_sigma_error",
-        [abs(error) for error in figures(found, "noise", "sigma_error")],
+        [abs(error) for error in figures(by_seed, "noise", "sigma_error")],
         "relative",
         reach="<= 0.001",
-        beside={"worst_correlation": max(figures(found, "noise", "worst_correlation"))},
+        beside={"worst_correlation": max(figures(by_seed, "noise", "worst_correlation"))},
         note="12.6 million values of the training loop's own noise",
     )
 
@@ -81,12 +81,10 @@ def audit_rows(seed: int, claim: Claim, audits: int) -> list[Row]:
     ]
     plants: tuple[Plant, ...] = ("noise", "sampling", "seed")
     for plant in plants:
-        found = [head.run(attempt, plant) for attempt in range(audits)]
-        beside = {"bound": median(one.epsilon_lower for one in found), "least": min(one.epsilon_lower for one in found)}
+        runs = [head.run(attempt, plant) for attempt in range(audits)]
+        beside = {"bound": median(one.epsilon_lower for one in runs), "least": min(one.epsilon_lower for one in runs)}
         rows.append(
-            Row(
-                f"audit_bug_{plant}_caught", share(found), "share", reach="1", n=audits, beside=beside, note=BUGS[plant]
-            )
+            Row(f"audit_bug_{plant}_caught", share(runs), "share", reach="1", n=audits, beside=beside, note=BUGS[plant])
         )
     return [*rows, smaller_bugs(head, claim, audits)]
 
@@ -110,27 +108,27 @@ def smaller_bugs(head: HeadAudit, claim: Claim, audits: int) -> Row:
     return Row("audit_smallest_noise_bug", value, "x less", n=audits, beside=beside, note="caught in every audit")
 
 
-def share(found: Sequence[Audit]) -> float:
+def share(audits: Sequence[Audit]) -> float:
     """Of the audits, how many refute the claim."""
-    return round(sum(one.refuted for one in found) / len(found), 4)
+    return round(sum(one.refuted for one in audits) / len(audits), 4)
 
 
 # -- inversion and membership -----------------------------------------------------------------------------------------
 
 
-def inversion_rows(found: Sequence[dict[str, Check]], seed: int, *, quick: bool) -> list[Row]:
+def inversion_rows(by_seed: Sequence[dict[str, Check]], seed: int, *, quick: bool) -> list[Row]:
     """What is recovered without and with noise, and where in between it ends."""
     between = {}
     if not quick:
         attack = UpdateInversion(Subject(PublicSeed.from_integer(seed)))
         between = {f"noise_{noise}": attack.run(noise).recovered for noise in NOISES}
-    chance = median(figures(found, "inversion", "noised_chance"))
-    least = min(figures(found, "inversion", "noised_p_value"))
-    words = median(figures(found, "inversion", "noised_words"))
+    chance = median(figures(by_seed, "inversion", "noised_chance"))
+    least = min(figures(by_seed, "inversion", "noised_p_value"))
+    words = median(figures(by_seed, "inversion", "noised_words"))
     return [
         of_repeats(
             "inversion_clipped_only",
-            figures(found, "inversion", "clipped_only_recovered"),
+            figures(by_seed, "inversion", "clipped_only_recovered"),
             "share",
             reach=">= 0.9",
             beside=between,
@@ -138,7 +136,7 @@ def inversion_rows(found: Sequence[dict[str, Check]], seed: int, *, quick: bool)
         ),
         of_repeats(
             "inversion_noised",
-            figures(found, "inversion", "noised_recovered"),
+            figures(by_seed, "inversion", "noised_recovered"),
             "share",
             reach="as chance",
             beside={"chance": round(chance, 4), "least_p_value": least},
@@ -147,7 +145,7 @@ def inversion_rows(found: Sequence[dict[str, Check]], seed: int, *, quick: bool)
     ]
 
 
-def membership_rows(found: Sequence[dict[str, Check]]) -> list[Row]:
+def membership_rows(by_seed: Sequence[dict[str, Check]]) -> list[Row]:
     """The rate at 1 % false alarms of the private model, with the plain model beside it."""
     names = {
         "low": "private_loss_low",
@@ -160,13 +158,13 @@ def membership_rows(found: Sequence[dict[str, Check]]) -> list[Row]:
         "plain_shadows": "plain_shadows_tpr",
         "plain_shadows_low": "plain_shadows_low",
     }
-    beside = {name: round(median(figures(found, "membership", of)), 4) for name, of in names.items()}
-    allowed = median(figures(found, "membership", "tpr_allowed"))
-    rows = median(figures(found, "membership", "private_loss_members"))
+    beside = {name: round(median(figures(by_seed, "membership", of)), 4) for name, of in names.items()}
+    allowed = median(figures(by_seed, "membership", "tpr_allowed"))
+    rows = median(figures(by_seed, "membership", "private_loss_members"))
     return [
         of_repeats(
             "mia_tpr_at_1pct",
-            figures(found, "membership", "private_loss_tpr"),
+            figures(by_seed, "membership", "private_loss_tpr"),
             "share",
             reach=f"<= {allowed:.4f}",
             beside=beside,
@@ -183,16 +181,16 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     began = time.monotonic()
     seeds, extent, audits = (SEEDS[:1], QUICK, 3) if given.quick else (SEEDS, replace(FULL, audits=1), AUDITS)
-    found = [checked(seed, extent) for seed in seeds]
+    by_seed = [checked(seed, extent) for seed in seeds]
     claim = Leakage(PublicSeed.from_integer(seeds[0]), extent).claim
     rows = [
-        noise_row(found),
+        noise_row(by_seed),
         *audit_rows(seeds[0], claim, audits),
-        *inversion_rows(found, seeds[0], quick=given.quick),
-        *membership_rows(found),
+        *inversion_rows(by_seed, seeds[0], quick=given.quick),
+        *membership_rows(by_seed),
     ]
     write_report("leakage", rows, seconds=time.monotonic() - began, quick=given.quick)
-    held = all(check.passed for one in found for check in one.values())
+    held = all(check.passed for one in by_seed for check in one.values())
     caught = all(row.value == 1 for row in rows if row.name.startswith("audit_bug_"))
     return 0 if held and caught else 1
 

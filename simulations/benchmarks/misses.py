@@ -18,14 +18,14 @@ IN_VAIN = frozenset({"ncbi_disease", "mtsamples"})
 T = TypeVar("T")
 
 
-def lines(name: str, documents: Sequence[Document], cell: Detections, most: int) -> Iterator[str]:
-    """At most `most` lines, spread evenly over the set."""
+def lines(name: str, documents: Sequence[Document], cell: Detections, limit: int) -> Iterator[str]:
+    """At most `limit` lines, spread evenly over the set."""
     if name in IN_VAIN:
-        found = [(document, one) for document, masked in zip(documents, cell.masked, strict=True) for one in masked]
-        yield from (_line(name, document, one) for document, one in _spread(found, most))
+        masks = [(document, one) for document, masked in zip(documents, cell.masked, strict=True) for one in masked]
+        yield from (_line(name, document, one) for document, one in _spread(masks, limit))
         return
     missed = list(spans.missed(documents, cell.masked, wanted))
-    yield from (_line(name, document, gold) for document, gold in _spread(missed, most))
+    yield from (_line(name, document, gold) for document, gold in _spread(missed, limit))
 
 
 def wanted(gold: Gold) -> bool:
@@ -36,12 +36,12 @@ def wanted(gold: Gold) -> bool:
     return gold.identifier != "NO_MASK"
 
 
-def _spread(found: Sequence[T], most: int) -> list[T]:
-    step = max(1, len(found) // most)
-    return list(found[::step][:most])
+def _spread(places: Sequence[T], limit: int) -> list[T]:
+    step = max(1, len(places) // limit)
+    return list(places[::step][:limit])
 
 
 def _line(name: str, document: Document, one: Gold | Masked) -> str:
     before, after = document.text[max(0, one.start - 40) : one.start], document.text[one.end : one.end + 30]
-    said = f"{one.type} by {one.recognizer}" if isinstance(one, Masked) else one.type
-    return f"  {name} {said}: {before!r} >>>{document.text[one.start : one.end]!r}<<< {after!r}"
+    kind = f"{one.type} by {one.recognizer}" if isinstance(one, Masked) else one.type
+    return f"  {name} {kind}: {before!r} >>>{document.text[one.start : one.end]!r}<<< {after!r}"

@@ -150,9 +150,9 @@ def _copied(source: str, target: str) -> str:
 def check_unchanged(tree: Path, mutations: Sequence[Mutation]) -> None:
     """Raises SystemExit when a named test is not there, or fails without any fault."""
     for arguments in _runs_of_pytest(mutations):
-        code, said = run_tests(tree, arguments, seconds=SECONDS * 10, first_failure=False)
+        code, output = run_tests(tree, arguments, seconds=SECONDS * 10, first_failure=False)
         if code != PASSED:
-            raise SystemExit(f"named tests do not pass on the unchanged tree (pytest: {code}):\n{said[-6000:]}")
+            raise SystemExit(f"named tests do not pass on the unchanged tree (pytest: {code}):\n{output[-6000:]}")
 
 
 def _runs_of_pytest(mutations: Sequence[Mutation]) -> list[tuple[str, ...]]:
@@ -170,13 +170,13 @@ def judge(tree: Path, mutation: Mutation) -> MutantVerdict:
     before = path.read_text(encoding="utf-8")
     _write(path, mutation.applied(before))
     try:
-        code, said = run_tests(tree, mutation.arguments, seconds=SECONDS)
+        code, output = run_tests(tree, mutation.arguments, seconds=SECONDS)
     except TimeoutError:
         return "timeout"
     finally:
         _write(path, before)
     if code in (USAGE, NO_TESTS):
-        raise SystemExit(f"{mutation.label}: pytest ends with {code}\n{said[-3000:]}")
+        raise SystemExit(f"{mutation.label}: pytest ends with {code}\n{output[-3000:]}")
     return "survived" if code == PASSED else "killed"
 
 
@@ -193,21 +193,21 @@ def run_tests(tree: Path, tests: Sequence[str], *, seconds: float, first_failure
     Raises TimeoutError. The tests run in a fork of this process, which holds the libraries that most of them import.
     """
     options = ["-q", "-p", "no:cacheprovider", "--no-header", *(["-x"] if first_failure else [])]
-    with TemporaryFile() as told:
+    with TemporaryFile() as output:
         child = os.fork()
         if child == 0:
-            _become_pytest(tree, [*options, *tests], told.fileno())
+            _become_pytest(tree, [*options, *tests], output.fileno())
         code = _ended(child, seconds)
-        told.seek(0)
-        return code, told.read().decode("utf-8", "replace")
+        output.seek(0)
+        return code, output.read().decode("utf-8", "replace")
 
 
-def _become_pytest(tree: Path, arguments: list[str], told: int) -> NoReturn:
+def _become_pytest(tree: Path, arguments: list[str], output: int) -> NoReturn:
     code = -1
     try:
         os.setsid()
         for stream in (1, 2):
-            os.dup2(told, stream)
+            os.dup2(output, stream)
         os.chdir(tree)
         os.environ["PYTHONPATH"] = str(tree)
         elsewhere = (str(ROOT), "")

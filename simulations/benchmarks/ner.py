@@ -59,7 +59,7 @@ FIGURES: Mapping[str, Mapping[str, SpanMeasure]] = {
 
 def trained(folder: Path, seeds: Sequence[int], steps: int, student_steps: int) -> dict[str, list[Path]]:
     """The files of both models, trained where they are not there yet; a student has its own seed's teacher."""
-    found: dict[str, list[Path]] = {"builtin": [], "student": []}
+    files: dict[str, list[Path]] = {"builtin": [], "student": []}
     for seed in seeds:
         teacher, student = folder / f"builtin-{seed}.safetensors", folder / f"student-{seed}.safetensors"
         if not teacher.exists():
@@ -67,19 +67,19 @@ def trained(folder: Path, seeds: Sequence[int], steps: int, student_steps: int) 
         if not student.exists():
             given = ["--teacher", str(teacher), "--seed", str(seed), "--steps", str(student_steps)]
             distillation.main([*given, "--out", str(student)])
-        found["builtin"].append(teacher)
-        found["student"].append(student)
-    return found
+        files["builtin"].append(teacher)
+        files["student"].append(student)
+    return files
 
 
 def documents(data: Path, *, quick: bool) -> dict[str, list[Document]]:
     """What models are measured on."""
-    found = {"notes": hipaa.note_documents(hipaa.DEVELOPMENT_SEED, NOTES // (8 if quick else 1))}
+    texts = {"notes": hipaa.note_documents(hipaa.DEVELOPMENT_SEED, NOTES // (8 if quick else 1))}
     for one in SETS:
         rows = one.documents(data, dev=True, quick=quick) if one.name in EVERY else None
         if rows is not None:
-            found[one.name] = rows if quick else rows[:: EVERY[one.name]]
-    return found
+            texts[one.name] = rows if quick else rows[:: EVERY[one.name]]
+    return texts
 
 
 def measured(
@@ -142,14 +142,17 @@ def main() -> None:
     rows = [row for name in files for row in rows_of(name, files[name], texts)]
     rows.append(
         Row(
-            "weights_megabytes", round(sum(found[0].stat().st_size for found in files.values()) / 1e6, 3), "MB", "<= 12"
+            "weights_megabytes",
+            round(sum(of_model[0].stat().st_size for of_model in files.values()) / 1e6, 3),
+            "MB",
+            "<= 12",
         )
     )
     write_report("ner", rows, seconds=time.monotonic() - started, quick=given.quick, out=given.out)
     if given.package:
-        for name, found in files.items():
+        for name, of_model in files.items():
             target = PACKAGE / weights.PACKAGED[name].file
-            shutil.copyfile(found[0], target)
+            shutil.copyfile(of_model[0], target)
             print(f"{target.name} {sha256_file(target)}")
 
 

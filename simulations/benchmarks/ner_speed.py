@@ -103,18 +103,18 @@ def speed_row(prefix: str, names: str, seed: int, *, quick: bool) -> Row:
     """`ner_notes_per_second` or `ner_student_notes_per_second`."""
     name, reach = f"{prefix}_notes_per_second", REACH[prefix]
     work = Work(names, seed, *((2, 4) if quick else (5, 20)))
-    found = _in_process(work)
+    rates_of = _in_process(work)
     beside = {
-        key: round(mean(rate[clock] for rate in found[part]), 2)
+        key: round(mean(rate[clock] for rate in rates_of[part]), 2)
         for key, part, clock in (
             ("wall", "cached", 1),
             ("without_line_cache", "bare", 0),
             ("whole_engine", "engine", 0),
         )
-        if found[part]
+        if rates_of[part]
     }
-    note = f"names = {names}, one thread, per CPU second, notes of {found['characters']:.0f} characters, none twice"
-    rates = [round(rate[0], 2) for rate in found["cached"]]
+    note = f"names = {names}, one thread, per CPU second, notes of {rates_of['characters']:.0f} characters, none twice"
+    rates = [round(rate[0], 2) for rate in rates_of["cached"]]
     return of_repeats(name, rates, "notes/s", reach=reach, beside=beside, note=note)
 
 
@@ -122,8 +122,8 @@ def _in_process(work: Work) -> dict[str, list[list[float]]]:
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "simulations.benchmarks.ner_speed", json.dumps(asdict(work))]
     done = subprocess.run(command, env=os.environ | threads, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, list[list[float]]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    rates_of: dict[str, list[list[float]]] = json.loads(done.stdout.splitlines()[-1])
+    return rates_of
 
 
 def weights_row(folder: Path) -> Row:

@@ -152,5 +152,5 @@ def next_action_milliseconds(rounds: int) -> float:
 
 
 if __name__ == "__main__":
-    for asked in map(int, sys.argv[1:] or ("10", "100", "1000")):
-        print(f"{asked} rounds: {next_action_milliseconds(asked):.4f} ms")
+    for rounds in map(int, sys.argv[1:] or ("10", "100", "1000")):
+        print(f"{rounds} rounds: {next_action_milliseconds(rounds):.4f} ms")

@@ -85,13 +85,15 @@ class Contest:
         cost, differing = CpuSeconds(), 0
         for text in texts:
             start = time.process_time()
-            theirs = self._stock.analyze(text, "en")
+            of_stock = self._stock.analyze(text, "en")
             between = time.process_time()
-            mine = self._ours.analyze(text)
+            of_ours = self._ours.analyze(text)
             end = time.process_time()
             cost.add(CpuSeconds(between - start, end - between))
-            want = [(r.start, r.end, r.entity_type, r.score, r.recognition_metadata["recognizer_name"]) for r in theirs]
-            differing += want != [tuple(result) for result in mine]
+            want = [
+                (r.start, r.end, r.entity_type, r.score, r.recognition_metadata["recognizer_name"]) for r in of_stock
+            ]
+            differing += want != [tuple(result) for result in of_ours]
         if differing:
             raise SpansDiffer(differing)
         return cost
@@ -101,9 +103,9 @@ def read_texts(data: Path) -> dict[str, list[str]]:
     """Every text of every file, by corpus."""
     files = {name: sorted((data / name).glob("*.jsonl")) for name in CORPORA}
     return {
-        name: [json.loads(line)["text"] for file in found for line in file.read_text().splitlines()]
-        for name, found in files.items()
-        if found
+        name: [json.loads(line)["text"] for file in in_corpus for line in file.read_text().splitlines()]
+        for name, in_corpus in files.items()
+        if in_corpus
     }
 
 
@@ -129,8 +131,8 @@ def rows(texts: Mapping[str, Sequence[str]], quick: bool) -> list[Row]:
     return made
 
 
-def _sample(texts: Sequence[str], most: int) -> list[str]:
-    return random.Random(1).sample(list(texts), most) if len(texts) > most else list(texts)
+def _sample(texts: Sequence[str], limit: int) -> list[str]:
+    return random.Random(1).sample(list(texts), limit) if len(texts) > limit else list(texts)
 
 
 def _timed_again(

@@ -57,14 +57,14 @@ def plan(noise_multiplier: float) -> EvaluationPlan:
     )
 
 
-def published(asked: EvaluationPlan, dev_rows: int, sites: int, draw: int) -> float:
+def published(evaluation: EvaluationPlan, dev_rows: int, sites: int, draw: int) -> float:
     """One published accuracy: each site counts, adds its own noise, and the sums are divided."""
     metrics = []
     for site in range(sites):
         rows = dev_rows // sites + (site < dev_rows % sites)
         exact = Counts((round(RIGHT * rows),), (rows,), (rows,))
         seed = SecretSeed(f"{draw}/{site}".encode().ljust(32, b"\0"))
-        metrics.append(noised_metrics(exact, asked, CountNoise(asked.noise_std(), seed, rows), None, 0))
+        metrics.append(noised_metrics(exact, evaluation, CountNoise(evaluation.noise_std(), seed, rows), None, 0))
     accuracy, _ = federation_scores(2, metrics)
     return float(accuracy or 0)
 
@@ -72,16 +72,16 @@ def published(asked: EvaluationPlan, dev_rows: int, sites: int, draw: int) -> fl
 def rows(draws: int) -> list[Row]:
     """One row a corpus; one without a value where the corpus is not there."""
     counted = evaluations(ROUNDS, 1)
-    asked = plan(calibrate(8.0, 1e-5, 1.0, counted))
-    found = []
+    evaluation = plan(calibrate(8.0, 1e-5, 1.0, counted))
+    made = []
     for name, (split, share, sites, reach) in CORPORA.items():
         file, row = DATA / name / f"{split}.jsonl", f"accuracy_std_{name}"
         if not file.exists():
-            found.append(Row(row, None, "points", f"<= {reach}", note=f"../shared/data/{name} is not here"))
+            made.append(Row(row, None, "points", f"<= {reach}", note=f"../shared/data/{name} is not here"))
             continue
         dev_rows = round(share * len(file.read_bytes().splitlines()))
-        figures = [100 * published(asked, dev_rows, sites, draw) for draw in range(draws)]
+        figures = [100 * published(evaluation, dev_rows, sites, draw) for draw in range(draws)]
         note = f"{sites} sites, {dev_rows} dev rows, {counted} evaluations at epsilon 8 of the record, PRV"
-        beside = {"noise_std_a_count": float(asked.noise_std())}
-        found.append(Row(row, stdev(figures), "points", f"<= {reach}", n=draws, beside=beside, note=note))
-    return found
+        beside = {"noise_std_a_count": float(evaluation.noise_std())}
+        made.append(Row(row, stdev(figures), "points", f"<= {reach}", n=draws, beside=beside, note=note))
+    return made

@@ -92,23 +92,23 @@ def _share(count: Count) -> float | None:
 
 
 def _masked(wanted: spans.GoldFilter, stays: frozenset[str] = spans.MAY_STAY) -> SpanMeasure:
-    return lambda documents, found: spans.spans_masked(documents, found, wanted, stays)
+    return lambda documents, replaced: spans.spans_masked(documents, replaced, wanted, stays)
 
 
 def _leaking(wanted: spans.GoldFilter) -> SpanMeasure:
-    return lambda documents, found: spans.documents_leaking(documents, found, wanted)
+    return lambda documents, replaced: spans.documents_leaking(documents, replaced, wanted)
 
 
 def _tokens(wanted: spans.GoldFilter) -> SpanMeasure:
-    return lambda documents, found: spans.tokens_masked(documents, found, wanted)
+    return lambda documents, replaced: spans.tokens_masked(documents, replaced, wanted)
 
 
 def _right(called: str, gold: str) -> SpanMeasure:
-    return lambda documents, found: spans.tokens_right(documents, found, called, of_types(gold))
+    return lambda documents, replaced: spans.tokens_right(documents, replaced, called, of_types(gold))
 
 
 def _touched(wanted: spans.GoldFilter) -> SpanMeasure:
-    return lambda documents, found: spans.tokens_masked(documents, found, wanted, whole=False)
+    return lambda documents, replaced: spans.tokens_masked(documents, replaced, wanted, whole=False)
 
 
 def _of(identifier: str) -> spans.GoldFilter:

@@ -122,72 +122,75 @@ def of_types(*types: str) -> GoldFilter:
 
 
 def spans_masked(
-    documents: Sequence[Document], found: MaskedSpans, wanted: GoldFilter, stays: frozenset[str] = MAY_STAY
+    documents: Sequence[Document], replaced: MaskedSpans, wanted: GoldFilter, stays: frozenset[str] = MAY_STAY
 ) -> Count:
     """Of the wanted gold spans, those that are masked."""
     return _sum(
         Count(_hidden(document.text, gold, hidden, stays), 1)
-        for document, hidden in _with_masks(documents, found)
+        for document, hidden in _with_masks(documents, replaced)
         for gold in document.gold
         if wanted(gold)
     )
 
 
 def documents_leaking(
-    documents: Sequence[Document], found: MaskedSpans, wanted: GoldFilter, stays: frozenset[str] = MAY_STAY
+    documents: Sequence[Document], replaced: MaskedSpans, wanted: GoldFilter, stays: frozenset[str] = MAY_STAY
 ) -> Count:
     """Of the documents with a wanted gold span, those in which one is not masked."""
     counts = []
-    for document, hidden in _with_masks(documents, found):
+    for document, hidden in _with_masks(documents, replaced):
         masked = [_hidden(document.text, gold, hidden, stays) for gold in document.gold if wanted(gold)]
         counts += [Count(not all(masked), 1)] if masked else []
     return _sum(counts)
 
 
 def tokens_masked(
-    documents: Sequence[Document], found: MaskedSpans, wanted: GoldFilter, *, whole: bool = True
+    documents: Sequence[Document], replaced: MaskedSpans, wanted: GoldFilter, *, whole: bool = True
 ) -> Count:
     """Of the tokens that a wanted gold span touches, those that were replaced: whole, or touched at all."""
     test = all if whole else any
     return _sum(
         Count(test(hidden[start:end]), 1)
-        for document, hidden in _with_masks(documents, found)
+        for document, hidden in _with_masks(documents, replaced)
         for start, end in _touched(document.text, [gold for gold in document.gold if wanted(gold)])
     )
 
 
 def tokens_right(
-    documents: Sequence[Document], found: MaskedSpans, called: str | None = None, wanted: GoldFilter = lambda gold: True
+    documents: Sequence[Document],
+    replaced: MaskedSpans,
+    called: str | None = None,
+    wanted: GoldFilter = lambda gold: True,
 ) -> Count:
     """Of the tokens that were touched (by replacements of the type `called`), those that a wanted gold span touches."""
     counts = []
-    for document, masked in zip(documents, found, strict=True):
+    for document, masked in zip(documents, replaced, strict=True):
         gold = set(_touched(document.text, [one for one in document.gold if wanted(one)]))
         ours = _touched(document.text, [one for one in masked if called in (None, one.type)])
         counts.append(Count(sum(token in gold for token in ours), len(ours)))
     return _sum(counts)
 
 
-def words_touched(documents: Sequence[Document], found: MaskedSpans) -> Count:
+def words_touched(documents: Sequence[Document], replaced: MaskedSpans) -> Count:
     """Of all tokens, those that were touched."""
     return _sum(
         Count(any(hidden[start:end]), 1)
-        for document, hidden in _with_masks(documents, found)
+        for document, hidden in _with_masks(documents, replaced)
         for start, end in _words(document.text)
     )
 
 
-def missed(documents: Sequence[Document], found: MaskedSpans, wanted: GoldFilter) -> Iterator[tuple[Document, Gold]]:
+def missed(documents: Sequence[Document], replaced: MaskedSpans, wanted: GoldFilter) -> Iterator[tuple[Document, Gold]]:
     """The wanted gold spans that are not masked. For development, on text that may be looked at."""
-    for document, hidden in _with_masks(documents, found):
+    for document, hidden in _with_masks(documents, replaced):
         for gold in document.gold:
             if wanted(gold) and not _hidden(document.text, gold, hidden, MAY_STAY):
                 yield document, gold
 
 
-def _with_masks(documents: Sequence[Document], found: MaskedSpans) -> Iterator[tuple[Document, bytearray]]:
+def _with_masks(documents: Sequence[Document], replaced: MaskedSpans) -> Iterator[tuple[Document, bytearray]]:
     """Each document with a byte for each of its characters: 1 where it was replaced."""
-    for document, masked in zip(documents, found, strict=True):
+    for document, masked in zip(documents, replaced, strict=True):
         hidden = bytearray(len(document.text))
         for one in masked:
             hidden[one.start : one.end] = b"\1" * (one.end - one.start)

@@ -33,13 +33,13 @@ class SuiteRun:
 
 def suite_rows(out: Path) -> list[Row]:
     """The suite's rows; each run is written to out/bench-house-suite.json when it ends, and not repeated."""
-    kept = out / "bench-house-suite.json"
-    runs = [SuiteRun(**run) for run in json.loads(kept.read_text())] if kept.exists() else []
+    file = out / "bench-house-suite.json"
+    runs = [SuiteRun(**run) for run in json.loads(file.read_text())] if file.exists() else []
     out.mkdir(parents=True, exist_ok=True)
     wanted = Counter({0: IDLE_RUNS, BUSY: BUSY_RUNS}) - Counter(run.busy for run in runs)
     for busy in wanted.elements():
         runs.append(suite_run(busy))
-        kept.write_text(json.dumps([asdict(run) for run in runs], indent=1) + "\n")
+        file.write_text(json.dumps([asdict(run) for run in runs], indent=1) + "\n")
     return [_idle_row([run for run in runs if not run.busy]), _busy_row([run for run in runs if run.busy])]
 
 

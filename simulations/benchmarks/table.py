@@ -76,7 +76,7 @@ def _note(bench: Experiments, cells: list[Experiment]) -> str:
     cell = cells[0]
     tried = len(trials(bench, cell.scope, cell.variant))
     setting = cell.setting
-    said = [
+    parts = [
         f"{tried} settings tried on dev"
         if tried > 1
         else NOTES.get((cell.scope, cell.variant), "setting fixed beforehand"),
@@ -84,16 +84,16 @@ def _note(bench: Experiments, cells: list[Experiment]) -> str:
         f"{setting.rounds} rounds x {setting.steps} steps at q {setting.sample_rate:g}",
     ]
     if cell.site:
-        said.insert(0, f"site {cell.site}, of {len(bench.texts.sites)}")
+        parts.insert(0, f"site {cell.site}, of {len(bench.texts.sites)}")
     facts = bench.result(cell, "dev")
     if facts is not None and facts.get("epsilon") is not None:
-        said.append(f"epsilon spent {facts['epsilon']:.3f} of 8 at every site")
-    return "; ".join(said)
+        parts.append(f"epsilon spent {facts['epsilon']:.3f} of 8 at every site")
+    return "; ".join(parts)
 
 
 def _costs(bench: Experiments, seeds: int) -> list[Row]:
     """What privacy costs and federation gains, in points of test accuracy, of the best scopes on dev."""
-    found = {variant: _best_accuracy(bench, variant, seeds) for variant in VARIANTS}
+    best = {variant: _best_accuracy(bench, variant, seeds) for variant in VARIANTS}
     pairs: dict[str, tuple[Variant, Variant]] = {
         "points_dp_costs": ("federated", "federated_eps8"),
         "points_federation_costs": ("central", "federated"),
@@ -102,7 +102,7 @@ def _costs(bench: Experiments, seeds: int) -> list[Row]:
     }
     rows = []
     for name, (above, below) in pairs.items():
-        high, low = found[above], found[below]
+        high, low = best[above], best[below]
         value = None if high is None or low is None else round(100 * (high - low), 2)
         note = NOT_MEASURED if value is None else f"test accuracy of {above} less that of {below}, best scopes on dev"
         rows.append(Row(name, value, "points", note=note))
@@ -117,5 +117,5 @@ def _best_accuracy(bench: Experiments, variant: Variant, seeds: int) -> float | 
 
 
 def _figures(bench: Experiments, cells: list[Experiment], split: str, metric: str) -> list[float]:
-    found = [bench.scores(cell, split) for cell in cells]
-    return [float(getattr(scores, metric)) for scores in found if scores is not None]
+    of_cells = [bench.scores(cell, split) for cell in cells]
+    return [float(getattr(scores, metric)) for scores in of_cells if scores is not None]

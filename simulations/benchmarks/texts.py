@@ -75,13 +75,13 @@ class CorpusRecipe:
 
     def read(self, data: Path) -> dict[str, list[JsonRow]]:
         """The rows of the three splits in the folder `data`."""
-        found = {file.stem: read_rows(file) for file in self.files(data)}
+        rows_of = {file.stem: read_rows(file) for file in self.files(data)}
         if self.carved:
-            ranked = sorted(found["train"], key=lambda row: sha256(str(row["id"]).encode()))
+            ranked = sorted(rows_of["train"], key=lambda row: sha256(str(row["id"]).encode()))
             dev = {str(row["id"]) for row in ranked[:: self.carved]}
-            found["dev"] = [row for row in found["train"] if str(row["id"]) in dev]
-            found["train"] = [row for row in found["train"] if str(row["id"]) not in dev]
-        return found
+            rows_of["dev"] = [row for row in rows_of["train"] if str(row["id"]) in dev]
+            rows_of["train"] = [row for row in rows_of["train"] if str(row["id"]) not in dev]
+        return rows_of
 
 
 @dataclass(frozen=True)

@@ -75,25 +75,25 @@ def do(bench: Experiments, scope: TrainedScope, variant: Variant, seed: int, *, 
 
 def benches(options: UtilityOptions) -> dict[str, Experiments]:
     """The corpora, anonymized, in the folders of their cells."""
-    found = {}
+    opened = {}
     for name in options.corpora:
         corpus = CORPORA[name]
         folder = options.out / ("utility-quick" if options.quick else "utility") / name
         data = options.data / (corpus.folder or name)
-        found[name] = Experiments(prepare(corpus, data, folder, quick=options.quick, tell=say), folder)
-    return found
+        opened[name] = Experiments(prepare(corpus, data, folder, quick=options.quick, tell=say), folder)
+    return opened
 
 
-def run(options: UtilityOptions, found: dict[str, Experiments]) -> None:
+def run(options: UtilityOptions, opened: dict[str, Experiments]) -> None:
     """Every cell that is asked for and has no result, corpus by corpus within each stage."""
     for scope, variant, seed in ORDER:
-        for name, bench in found.items():
+        for name, bench in opened.items():
             label = f"{name}-{scope}-{variant}-{seed}"
             wanted = fnmatch.fnmatch(label, options.cells) and seed <= options.seeds
             if not wanted or (options.quick and (scope != "head" or variant not in QUICK_VARIANTS)):
                 continue
-            with exclusive(bench.out / "cells" / f"{scope}-{variant}-{seed}.lock", wait=False) as mine:
-                if mine:
+            with exclusive(bench.out / "cells" / f"{scope}-{variant}-{seed}.lock", wait=False) as ours:
+                if ours:
                     do(bench, scope, variant, seed, quick=options.quick)
 
 
@@ -123,10 +123,10 @@ def main(arguments: list[str]) -> int:
         print(f"there is no folder for {', '.join(absent)}: give the corpora's folder with --data", file=sys.stderr)
         return 2
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    found = benches(options)
+    opened = benches(options)
     if not only_report:
-        run(options, found)
-    write_table(found, options.seeds, quick=options.quick, out=options.out)
+        run(options, opened)
+    write_table(opened, options.seeds, quick=options.quick, out=options.out)
     return 0
 
 

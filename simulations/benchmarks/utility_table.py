@@ -74,7 +74,7 @@ class Table:
     def _note(self, scope: TrainedScope, variant: Variant, cell: Experiment) -> str:
         facts, setting = self.bench.result(cell, "dev") or {}, cell.setting
         tried = len(trials(self.bench, scope, variant, quick=self.quick))
-        said = [
+        parts = [
             f"scope {scope}",
             f"{tried} tried on dev" if tried > 1 else "setting fixed beforehand",
             f"{setting.optimizer}, head {setting.head_learning_rate:g}"
@@ -82,10 +82,10 @@ class Table:
             f"{setting.rounds} rounds x {setting.steps} steps at q {setting.sample_rate:g}",
         ]
         if cell.site:
-            said.append(f"site {cell.site} of {len(self.bench.texts.sites)}")
+            parts.append(f"site {cell.site} of {len(self.bench.texts.sites)}")
         if variant in EPSILONS:
-            said.append(f"accountant {facts.get('accountant')}, unit {facts.get('unit')}")
-        return "; ".join([*said, f"{facts.get('seconds')} s"])
+            parts.append(f"accountant {facts.get('accountant')}, unit {facts.get('unit')}")
+        return "; ".join([*parts, f"{facts.get('seconds')} s"])
 
     def best_row(self, name: str, variant: Variant, scopes: tuple[TrainedScope, ...] = SCOPES) -> Row:
         """The row of the scope that dev likes best among `scopes`."""
@@ -101,8 +101,10 @@ class Table:
         rows["central_full"] = self.best_row(f"{self.name}_central_full", "central", ("full",))
         scoped = [row for variant in VARIANTS for row in self._scoped(variant)]
         costs = [self._cost(name, rows[high], rows[low], reach) for name, (high, low, reach) in COSTS.items()]
-        kept = len(list((self.bench.out / "cells").glob("*-s1-*.dev.json")))
-        tried = Row(f"{self.name}_trials", kept, "settings", note="trained at seed 1 and measured on dev, all variants")
+        count = len(list((self.bench.out / "cells").glob("*-s1-*.dev.json")))
+        tried = Row(
+            f"{self.name}_trials", count, "settings", note="trained at seed 1 and measured on dev, all variants"
+        )
         return [*costs, *rows.values(), *scoped, tried]
 
     def _scoped(self, variant: Variant) -> list[Row]:

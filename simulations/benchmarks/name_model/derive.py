@@ -55,8 +55,8 @@ def _latin(text: str) -> bool:
 
 
 def _words(names: Iterable[str]) -> set[str]:
-    found = {word.lower() for name in names for word in _WORD.findall(name)}
-    return {_plain(word) for word in found if _latin(word)}
+    words = {word.lower() for name in names for word in _WORD.findall(name)}
+    return {_plain(word) for word in words if _latin(word)}
 
 
 def _spelled(names: Iterable[object]) -> set[str]:
@@ -78,12 +78,12 @@ def _natural(attributes: tuple[str, ...], locales: tuple[str, ...] = LOCALES) ->
     return set().union(*(_spelled(_listed("person", locale, attributes)) for locale in locales))
 
 
-def _sampled(locales: tuple[str, ...], attributes: tuple[str, ...], most: int) -> set[str]:
-    found: set[str] = set()
+def _sampled(locales: tuple[str, ...], attributes: tuple[str, ...], limit: int) -> set[str]:
+    sample: set[str] = set()
     for locale in locales:
         names = sorted(_spelled(_listed("address", locale, attributes)))
-        found.update(names[:: -(-len(names) // most) or 1])
-    return found
+        sample.update(names[:: -(-len(names) // limit) or 1])
+    return sample
 
 
 def main() -> None:
