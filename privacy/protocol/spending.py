@@ -62,7 +62,7 @@ def overspent(private: PrivacyParams, events: Sequence[PrivacyEvent]) -> str | N
 
 
 @dataclass(frozen=True)
-class Release:
+class ClaimedRelease:
     """One answer of a site: what it released (None: nothing private), and what the site says that it has spent."""
 
     event: PrivacyEvent | None
@@ -82,7 +82,7 @@ class Spending:
         if event is not None:
             self._requested.setdefault(site, set()).add(event)
 
-    def faults(self, site: SiteId, release: Release, unit: Unit, delta: str) -> Iterator[Fault]:
+    def faults(self, site: SiteId, release: ClaimedRelease, unit: Unit, delta: str) -> Iterator[Fault]:
         """What is wrong with what `site` claims, now that it made `release`."""
         event, spent = release.event, release.spent
         if event is None or spent is None:
@@ -105,7 +105,7 @@ class Spending:
         if Decimal(spent.epsilon) < Decimal(epsilon) - TOLERANCE:
             yield Fault(f"epsilon {spent.epsilon} is claimed, but its events cost {epsilon:.4f}")
 
-    def take(self, site: SiteId, release: Release) -> None:
+    def take(self, site: SiteId, release: ClaimedRelease) -> None:
         """`site` has answered with `release`."""
         if release.event is not None and release.spent is not None:
             self._answered.setdefault(site, Counter())[release.event] += 1

@@ -11,7 +11,7 @@ from privacy.protocol import counts, law
 from privacy.protocol.body import EntryBody
 from privacy.protocol.messages import Envelope, SiteMetrics
 from privacy.protocol.reasons import Fault, unless
-from privacy.protocol.spending import Release
+from privacy.protocol.spending import ClaimedRelease
 
 if TYPE_CHECKING:
     from privacy.protocol.entries import AuditEntry
@@ -39,14 +39,14 @@ class MetricsReceived(EntryBody):
         yield from unless(metrics.plan_digest == request.digest, "the metrics answer another plan")
         public, admitted = law.has_public_data(run, site), run.roster.get(site)
         yield from counts.faults(metrics, plan, admitted.size_bucket if admitted else 1, public=public)
-        release = Release(law.counting_of(run, plan, site), metrics.spent)
+        release = ClaimedRelease(law.counting_of(run, plan, site), metrics.spent)
         yield from run.spending.faults(site, release, plan.unit, plan.target_delta)
 
     def fold(self, run: Run, entry: AuditEntry) -> None:
         run.round(entry.server_round).metrics[self.site] = self.metrics
         run.answer("evaluate", self.site, self.metrics.seen_tree_size)
         if (plan := run.evaluation_plan(entry.server_round)) is not None:
-            run.spending.take(self.site, Release(law.counting_of(run, plan, self.site), self.metrics.spent))
+            run.spending.take(self.site, ClaimedRelease(law.counting_of(run, plan, self.site), self.metrics.spent))
 
     def sentence(self, run: Run, entry: AuditEntry) -> str:
         return f"round {entry.server_round}: {self.site} sent noised counts"

@@ -12,7 +12,7 @@ from privacy.protocol.body import EntryBody
 from privacy.protocol.messages import Envelope, SiteUpdate
 from privacy.protocol.plans import RoundPlan
 from privacy.protocol.reasons import Fault, unless
-from privacy.protocol.spending import Release
+from privacy.protocol.spending import ClaimedRelease
 
 if TYPE_CHECKING:
     from privacy.protocol.entries import AuditEntry
@@ -27,8 +27,8 @@ class UpdateReceived(EntryBody):
     envelope: Envelope
     update: SiteUpdate
 
-    def _release(self, plan: RoundPlan) -> Release:
-        return Release(plan.privacy.event() if plan.privacy else None, self.update.spent)
+    def _release(self, plan: RoundPlan) -> ClaimedRelease:
+        return ClaimedRelease(plan.privacy.event() if plan.privacy else None, self.update.spent)
 
     def faults(self, run: Run, entry: AuditEntry) -> Iterator[Fault]:
         number, site, update = entry.server_round, self.site, self.update

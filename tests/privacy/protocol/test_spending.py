@@ -9,7 +9,7 @@ import pytest
 
 from privacy.base.canonical import decimal_string
 from privacy.dp.params import PrivacyEvent, PrivacyParams, PrivacySpent
-from privacy.protocol.spending import TOLERANCE, Release, Spending, epsilon_of, overspent
+from privacy.protocol.spending import TOLERANCE, ClaimedRelease, Spending, epsilon_of, overspent
 
 DELTA = "0.00001"
 EVENT = PrivacyEvent(noise_multiplier="1.1", sample_rate="0.05", steps=20, partition="train")
@@ -38,7 +38,7 @@ def wrongs(claim: PrivacySpent | None, *, asked: tuple[PrivacyEvent, ...] = (EVE
 
 def answered(spending: Spending, claim: PrivacySpent | None, event: PrivacyEvent | None = EVENT) -> list[str]:
     """What is wrong with alder's claim; then its answer counts."""
-    release = Release(event, claim)
+    release = ClaimedRelease(event, claim)
     sentences = [fault.sentence for fault in spending.faults("alder", release, "patient", DELTA)]
     spending.take("alder", release)
     return sentences
