@@ -169,8 +169,8 @@ def _say_findings(findings: Sequence[Finding], incomplete: Sequence[Finding], al
     for finding in incomplete:
         say(f"INCOMPLETE  {finding}")
     if findings:
-        found = counted(len(findings), "finding")
-        say(f"not verified: {found}; keep this folder as evidence and ask the coordinator")
+        how_many = counted(len(findings), "finding")
+        say(f"not verified: {how_many}; keep this folder as evidence and ask the coordinator")
     elif incomplete:
         verb = "is" if len(incomplete) == 1 else "are"
         say(f"nothing wrong was found, but {counted(len(incomplete), 'thing')} {verb} missing")

@@ -86,8 +86,8 @@ def size_of(path: Path) -> int:
 
 def check_schema(database: sqlite3.Connection) -> None:
     """Raises IntegrityError unless the database holds our two tables, as we write them, and nothing else."""
-    found = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema LIMIT 3").fetchall()
-    held = sorted(tuple(_text(value) for value in row) for row in found)
+    schema = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema LIMIT 3").fetchall()
+    held = sorted(tuple(_text(value) for value in row) for row in schema)
     if held != sorted(("table", name, name, sql) for name, sql in TABLES.items()):
         raise IntegrityError(
             "log.sqlite is no log: it holds something else than the two tables of one",

@@ -81,7 +81,7 @@ def _print_run(run: Run) -> None:
 
 def _print_sites_table(title: str, columns: str, of_sites: dict[SiteId, facts.Facts]) -> None:
     named = ["site", *(column.replace("_", " ") for column in columns.split())]
-    print_table(title, named, [(site, *told.values()) for site, told in of_sites.items()])
+    print_table(title, named, [(site, *cells.values()) for site, cells in of_sites.items()])
 
 
 def _print_rounds(run: Run) -> None:

@@ -153,8 +153,10 @@ class LogCheck:
             return
         own, given = self.stored.log_key, expected.key if isinstance(expected, NoteKey) else expected
         if given.raw() != own.key.raw():
-            found = f"found {own.key.fingerprint()}, given {given.fingerprint()}"
-            self.findings.append(Finding(message=f"the log is signed with another key than the one given: {found}"))
+            fingerprints = f"found {own.key.fingerprint()}, given {given.fingerprint()}"
+            self.findings.append(
+                Finding(message=f"the log is signed with another key than the one given: {fingerprints}")
+            )
         elif isinstance(expected, NoteKey) and expected.name != own.name:
             self.findings.append(Finding(message=f"this is the log of {own.name}, the key given is of {expected.name}"))
 

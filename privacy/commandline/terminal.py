@@ -169,9 +169,9 @@ def width() -> int | None:
     COLUMNS, or the terminal that stderr still has."""
     if sys.stdout.isatty():
         return None
-    said = os.environ.get("COLUMNS", "")
-    if said.isdecimal() and int(said) > 0:
-        return int(said)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
     try:
         return os.get_terminal_size(sys.__stderr__.fileno()).columns if sys.__stderr__ else UNATTENDED_WIDTH
     except (OSError, ValueError):

@@ -147,12 +147,12 @@ def fewest_found(planted: int, floor: str) -> int:
     with localcontext(prec=_DIGITS):
         missed = 1 - share
         term = tail = missed**planted
-        found = 0
-        while tail < CHANCE and found < planted:
-            term *= Decimal(planted - found) / Decimal(found + 1) * share / missed
-            found += 1
+        least = 0
+        while tail < CHANCE and least < planted:
+            term *= Decimal(planted - least) / Decimal(least + 1) * share / missed
+            least += 1
             tail += term
-    return found
+    return least
 
 
 def written(floors: Mapping[Identifier, float]) -> dict[Identifier, str]:

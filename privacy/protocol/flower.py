@@ -217,8 +217,8 @@ def _inflate_pieces(record_id: str, objects: MutableMapping[str, bytes]) -> Arra
 def _split(content: bytes, kind: str) -> tuple[list[str], memoryview]:
     """An object's children and its body, of which it says kind and length itself."""
     end = content.index(b"\x00", 0, _MAX_HEADER_BYTES)
-    found, children, length = content[:end].decode("ascii").split(" ")
+    name, children, length = content[:end].decode("ascii").split(" ")
     body = memoryview(content)[end + 1 :]
-    if found != kind or length != str(len(body)):
+    if name != kind or length != str(len(body)):
         raise ContractError("a message is not in the object format of Flower", next_step=_ASK)
     return children.split(",") if children else [], body

@@ -63,10 +63,10 @@ def faults(check: MechanismCheck | None, private: PrivacyParams | None) -> tuple
     """All that is wrong with a statement about a plan's privacy parameters; sentences without figures of a site."""
     if check is None or private is None:
         return () if check is None and private is None else ("there is a mechanism check just where noise is planned",)
-    said = (check.noise_multiplier, check.max_grad_norm, check.sample_rate)
+    claimed = (check.noise_multiplier, check.max_grad_norm, check.sample_rate)
     planned = (private.noise_multiplier, private.max_grad_norm, private.sample_rate)
     wrong = {
-        "other parameters were tested than the plan's": said != planned,
+        "other parameters were tested than the plan's": claimed != planned,
         f"sigma may be off by {SIGMA_TOLERANCE} at most": Decimal(check.sigma_tolerance) > Decimal(SIGMA_TOLERANCE),
         f"at least {LEAST_DRAWS} draws are needed": check.noise_draws < LEAST_DRAWS,
         "a test is missing": check.tests != TESTED,

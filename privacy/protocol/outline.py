@@ -115,12 +115,12 @@ class RunOutline(BaseModel):
         """The fields in which `plan` is not the one that the run was opened for; () for a plan that keeps to it."""
         if isinstance(plan, RoundPlan):
             return tuple(name for name in _SAME_IN_ROUNDS if getattr(plan, name) != getattr(self, name))
-        found = [name for name in _SAME_IN_EVALUATIONS if getattr(plan, name) != getattr(self, name)]
+        names = [name for name in _SAME_IN_EVALUATIONS if getattr(plan, name) != getattr(self, name)]
         if plan.noise_multiplier != self.evaluation_noise_multiplier:
-            found.append("noise_multiplier")
+            names.append("noise_multiplier")
         if not self.is_evaluated(plan.server_round):
-            found.append("server_round")
-        return tuple(found)
+            names.append("server_round")
+        return tuple(names)
 
 
 def evaluations(planned_rounds: int, evaluate_every: int) -> int:

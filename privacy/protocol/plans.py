@@ -81,11 +81,11 @@ class TaskPlan(BaseModel):
         `counted_per_label`: a vector moves by sqrt(c p) at most. It adds at most c to correct + incorrect, one of
         which is the rest of the other, so that both together move by c at most.
         """
-        most = self.counted or 1
-        squared = 3.0 * most * min(self.counted_per_label or most, most)
+        c = self.counted or 1
+        squared = 3.0 * c * min(self.counted_per_label or c, c)
         if figures is None:  # before version 4 of the log
             return math.sqrt(squared)
-        return float(most) if figures == "accuracy" else math.sqrt(squared + most * most)
+        return float(c) if figures == "accuracy" else math.sqrt(squared + c * c)
 
     @model_validator(mode="after")
     def _is_a_task(self) -> Self:

@@ -33,11 +33,11 @@ def federation_scores(
     `metrics` does not matter.
     """
     by_class = any(site.right or site.actual or site.predicted for site in metrics)
-    told = [(site.correct, site.incorrect) for site in metrics]
-    totals = [(correct, wrong) for correct, wrong in told if correct is not None and wrong is not None]
+    counts = [(site.correct, site.incorrect) for site in metrics]
+    totals = [(correct, wrong) for correct, wrong in counts if correct is not None and wrong is not None]
     if not totals:
         return _by_class(labels_count, metrics)
-    if len(totals) != len(told):
+    if len(totals) != len(counts):
         raise ContractError("some sites counted right and wrong, others did not", reason="wrong_shape")
     correct = sum(one for one, _ in totals)
     whole = correct + sum(one for _, one in totals)
