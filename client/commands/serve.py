@@ -65,7 +65,7 @@ def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
     from client.site.events import ChargedEvent, Event, StepEvent
     from client.site.site import Site
     from client.wire.app import make_app
-    from client.wire.transport import serve
+    from client.wire.transport import Endpoint, serve
 
     site = Site(folder, identity)
     site.pipeline.progress = progress_line()
@@ -78,13 +78,12 @@ def _serve(folder: SiteFolder, identity: SiteIdentity) -> None:
             _say_now(account.balance(folder))
 
     site.reports.watch = tell
+    node_key = folder.keys / NODE_KEY
+    endpoint = Endpoint(identity.kit.address, credentials_of(folder, identity), node_key, folder.name)
     with _leaving() as stop:
         serve(
             make_app(lambda config: site, on_error=_tell_error),
-            address=identity.kit.address,
-            credentials=credentials_of(folder, identity),
-            node_key=folder.keys / NODE_KEY,
-            site=folder.name,
+            endpoint,
             stop=stop,
             on_event=_say_now,
             on_sent=lambda envelope, sent_bytes: site.reports.sent(

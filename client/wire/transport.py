@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,26 +73,36 @@ TOO_LATE: Final = 410
 """What the door says to an answer that nobody waits for any more, and to every call once the run is over."""
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """The coordinator's SuperLink as a site reaches it: where, as whom, and how much it takes at once.
+
+    `address` is "host:port". `node_key` is the file of an OpenSSH P-384 private key whose public key the coordinator
+    knows.
+    """
+
+    address: str
+    credentials: Credentials
+    node_key: Path
+    site: SiteId
+    max_payload_bytes: int = MAX_MODEL_BYTES
+
+
 def serve(
     app: ClientApp,
+    endpoint: Endpoint,
     *,
-    address: str,
-    credentials: Credentials,
-    node_key: Path,
-    site: SiteId,
     stop: threading.Event,
     on_event: Callable[[str], None],
     on_sent: Callable[[Envelope, int], None] = lambda envelope, sent_bytes: None,
-    max_payload_bytes: int = MAX_MODEL_BYTES,
 ) -> None:
-    """Answer the SuperLink at `address` ("host:port") with `app` until `stop` is set; then leave cleanly.
+    """Answer the SuperLink at `endpoint` with `app` until `stop` is set; then leave cleanly.
 
-    `node_key` is the file of an OpenSSH P-384 private key whose public key the coordinator knows. `on_event` gets one
-    line for each change of state, without any content, in the thread of this call; `on_sent` the envelope of each
-    message of which every byte was taken by the other side, and how many bytes those are. Raises SettingsError for a
-    key or CA that is none; whatever happens on the network, it waits and tries again.
+    `on_event` gets one line for each change of state, without any content, in the thread of this call; `on_sent` the
+    envelope of each message of which every byte was taken by the other side, and how many bytes those are. Raises
+    SettingsError for a key or CA that is none; whatever happens on the network, it waits and tries again.
     """
-    line = _Line(app, address, credentials, node_key, site, stop, on_event, on_sent, max_payload_bytes)
+    line = _Line(app, endpoint, stop, on_event, on_sent)
     threading.Thread(target=line.beat, daemon=True).start()
     pause = SHORTEST_POLL
     try:
@@ -115,27 +126,23 @@ class _Line:
     def __init__(
         self,
         app: ClientApp,
-        address: str,
-        credentials: Credentials,
-        node_key: Path,
-        site: SiteId,
+        endpoint: Endpoint,
         stop: threading.Event,
         on_event: Callable[[str], None],
         on_sent: Callable[[Envelope, int], None],
-        max_payload_bytes: int,
     ) -> None:
-        key = _load_key(node_key)
-        self._app, self._site, self._stop, self._tell, self._sent = app, site, stop, on_event, on_sent
-        self._address, self._credentials = address, credentials
+        key = _load_key(endpoint.node_key)
+        self._app, self._site, self._stop, self._tell, self._sent = app, endpoint.site, stop, on_event, on_sent
+        self._address, self._credentials = endpoint.address, endpoint.credentials
         self._public_key = public_key_to_bytes(key.public_key())
-        self._object_limit = object_limit(max_payload_bytes)
+        self._object_limit = object_limit(endpoint.max_payload_bytes)
         self._node: Node | None = None
         self._contexts: dict[int, Context] = {}
         self._said = ""
         self._over = False
         self._asked_for_certificate = float("-inf")
-        self._quick = _client(address, credentials, key, RetryPolicy(0.0, stop), max_payload_bytes)
-        self._patient = _client(address, credentials, key, RetryPolicy(RETRY_SECONDS, stop), max_payload_bytes)
+        self._quick = _client(endpoint, key, RetryPolicy(0.0, stop))
+        self._patient = _client(endpoint, key, RetryPolicy(RETRY_SECONDS, stop))
 
     def work(self) -> bool:
         """Be known, take one message, answer it; False: there was none. Raises when any of it has to be redone."""
@@ -163,21 +170,25 @@ class _Line:
 
     def reset(self, error: Exception) -> None:
         """After `error`: leave, so that what was lost is sent again when we are back."""
-        if isinstance(error, RequestRejected) and error.status == TOO_LATE:
-            self._over = True
-            self._say("the coordinator's run has ended: waiting for the next one")
-        elif isinstance(error, NotLetIn) or (isinstance(error, RequestRejected) and error.status == NOT_LET_IN):
+        if isinstance(error, RequestRejected):
+            self._over = self._over or error.status == TOO_LATE
+            self._say(self._rejected(error.status))
+        elif isinstance(error, NotLetIn):
             self._say(self._not_let_in())
-        elif isinstance(error, RequestRejected):
-            self._say("the coordinator does not take this site now, or still takes it for connected: waiting")
         elif isinstance(error, Foreign):
             self._say("somebody else answers at the coordinator's address (its certificate does not hold): waiting")
-        elif isinstance(error, Unreachable) and not isinstance(error, Nonsense):
-            if not self._over:  # who said that it ends is not away
-                self._say("the coordinator is away: waiting")
-        else:
+        elif isinstance(error, Nonsense) or not isinstance(error, Unreachable):
             self._say(f"the coordinator's answer makes no sense ({type(error).__name__}): waiting")
+        elif not self._over:  # who said that it ends is not away
+            self._say("the coordinator is away: waiting")
         self.leave()
+
+    def _rejected(self, status: int) -> str:
+        if status == TOO_LATE:
+            return "the coordinator's run has ended: waiting for the next one"
+        if status == NOT_LET_IN:
+            return self._not_let_in()
+        return "the coordinator does not take this site now, or still takes it for connected: waiting"
 
     def _not_let_in(self) -> str:
         if self._credentials.expired():
@@ -300,15 +311,13 @@ class _Line:
             self._tell(event)
 
 
-def _client(
-    address: str, credentials: Credentials, key: ec.EllipticCurvePrivateKey, retry: RetryPolicy, max_payload_bytes: int
-) -> FleetHttpClient:
-    identity = NodeAuthHttpInterceptor(key, key.public_key())
+def _client(endpoint: Endpoint, key: ec.EllipticCurvePrivateKey, retry: RetryPolicy) -> FleetHttpClient:
+    identity, context = NodeAuthHttpInterceptor(key, key.public_key()), endpoint.credentials.context()
     client = FleetHttpClient(
-        f"https://{address}", interceptors=[identity], verify=credentials.context(), retry_invoker=retry
+        f"https://{endpoint.address}", interceptors=[identity], verify=context, retry_invoker=retry
     )
     client._client.follow_redirects = False  # else a coordinator could have a site call hosts of its own network
-    bound(client._client, max_payload_bytes)
+    bound(client._client, endpoint.max_payload_bytes)
     return client
 
 

@@ -352,7 +352,7 @@ def _round(exchange: MessageExchange, server_round: int) -> list[SignedMessage |
 def _work(door: OpenDoor, site: str, stop: threading.Event) -> None:
     """An honest site: the real transport and app, answering at once."""
     from client.wire.app import make_app
-    from client.wire.transport import serve
+    from client.wire.transport import Endpoint, serve
 
     class Echo:
         def answer(self, received: Any) -> Any:
@@ -360,10 +360,7 @@ def _work(door: OpenDoor, site: str, stop: threading.Event) -> None:
 
     serve(
         make_app(lambda config: Echo()),
-        address=door.address,
-        credentials=credentials(door.federation.folder, site),
-        node_key=door.federation.folder / f"{site}.key",
-        site=site,
+        Endpoint(door.address, credentials(door.federation.folder, site), door.federation.folder / f"{site}.key", site),
         stop=stop,
         on_event=lambda event: None,
     )

@@ -70,7 +70,7 @@ def answer(arguments: Sequence[str]) -> None:
     import numpy as np
 
     from client.wire.app import make_app
-    from client.wire.transport import serve
+    from client.wire.transport import Endpoint, serve
     from simulations.benchmarks.small_federation import credentials
 
     address, folder, site = arguments[0], Path(arguments[1]), arguments[2]
@@ -83,10 +83,7 @@ def answer(arguments: Sequence[str]) -> None:
 
     serve(
         make_app(lambda config: Site()),
-        address=address,
-        credentials=credentials(folder, site),
-        node_key=folder / f"{site}.key",
-        site=site,
+        Endpoint(address, credentials(folder, site), folder / f"{site}.key", site),
         stop=threading.Event(),
         on_event=lambda event: None,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from client.wire.app import make_app
 from client.wire.credentials import Credentials
-from client.wire.transport import serve
+from client.wire.transport import Endpoint, serve
 from privacy.log.keys import SigningKey
 from privacy.protocol.messages import Header, Refusal, SignedMessage, seal
 
@@ -56,17 +56,15 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     echo = Echo(site, float(seconds))
+    credentials = Credentials(
+        ca_certificate=Path(ca).read_bytes(),
+        certificate=Path(certificate),
+        key=Path(tls),
+        site=Path(certificate).stem,
+    )
     serve(
         make_app(lambda config: echo),
-        address=address,
-        credentials=Credentials(
-            ca_certificate=Path(ca).read_bytes(),
-            certificate=Path(certificate),
-            key=Path(tls),
-            site=Path(certificate).stem,
-        ),
-        node_key=Path(key),
-        site=site,
+        Endpoint(address, credentials, Path(key), site),
         stop=stop,
         on_event=lambda event: print(event, flush=True),
         on_sent=lambda envelope, count: print(f"sent {envelope.kind} of {count} bytes", flush=True),

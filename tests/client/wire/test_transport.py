@@ -10,6 +10,7 @@ import resource
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from flwr.proto.message_pb2 import Message as ProtoMessage
 
 from client.wire.app import make_app
 from client.wire.credentials import Credentials
-from client.wire.transport import CERTIFICATE_PATH, serve
+from client.wire.transport import CERTIFICATE_PATH, Endpoint, serve
 from coordinator import certificates
 from privacy.base.errors import CollabError, SettingsError
 from privacy.base.files import write_private
@@ -139,6 +140,10 @@ def credentials(pki: Path, *, ca: Path | None = None, file: str = "site.pem", si
     )
 
 
+def endpoint_at(address: str, pki: Path) -> Endpoint:
+    return Endpoint(address, credentials(pki), pki / "node.key", "hospital_a")
+
+
 @pytest.fixture
 def serve_until(pki: Path, wait_for: Callable[[Callable[[], object]], None]) -> Iterator[Callable[..., list[str]]]:
     servers: list[Server] = []
@@ -147,10 +152,10 @@ def serve_until(pki: Path, wait_for: Callable[[Callable[[], object]], None]) -> 
         """The site's events until `wanted` is among them, and the time that leaving took."""
         servers.append(server)
         stop, events = threading.Event(), list[str]()
-        arguments = {"address": server.address, "credentials": credentials(pki), "site": "hospital_a"}
-        arguments |= {"node_key": pki / "node.key", "stop": stop, "on_event": events.append} | changes
+        endpoint = replace(endpoint_at(server.address, pki), **changes)
+        arguments = {"stop": stop, "on_event": events.append}
         app = make_app(lambda config: Unasked())
-        thread = threading.Thread(target=serve, args=(app,), kwargs=arguments, daemon=True)
+        thread = threading.Thread(target=serve, args=(app, endpoint), kwargs=arguments, daemon=True)
         thread.start()
         wait_for(lambda: any(wanted in event for event in events))
         stop.set()
@@ -197,10 +202,9 @@ def test_a_site_that_stops_tells_so(pki: Path, serve_until: Callable[..., list[s
     assert server.asked[-1] == "/v1/fleet/deactivate-node"
 
 
-def serve_once(pki: Path, **changes: object) -> None:
-    arguments = {"address": "127.0.0.1:1", "credentials": credentials(pki), "site": "hospital_a"}
-    arguments |= {"node_key": pki / "node.key", "stop": threading.Event(), "on_event": lambda event: None}
-    serve(make_app(lambda config: Unasked()), **(arguments | changes))  # type: ignore[arg-type]
+def serve_once(pki: Path, **changes: Any) -> None:
+    endpoint = replace(endpoint_at("127.0.0.1:1", pki), **changes)
+    serve(make_app(lambda config: Unasked()), endpoint, stop=threading.Event(), on_event=lambda event: None)
 
 
 def test_a_stranger_at_the_address_is_waited_out_and_told_nothing(
