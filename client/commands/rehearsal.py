@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -160,34 +160,47 @@ def _model(found: Rehearsal, folder: SiteFolder, request: ModelRequest, contract
 
 
 def _rows(found: Rehearsal, folder: SiteFolder, plan: TaskPlan, pretrained: Pretrained, records: Records) -> None:
-    task, tokenizer = tasks.load(plan.name), pretrained.tokenizer(plan.max_tokens)
     unknown: Counter[str] = Counter()
-    unit = folder.settings.policy.unit
     for split in SPLITS:
-        given = records[split]
-        usable: list[AnonymizedRecord] = []
-        why: Counter[str] = Counter()
-        for record, pieces in zip(given, tokenize_records(given, tokenizer, task.INPUTS), strict=True):
-            try:
-                read: TaskExample | Why = task.read(record, pieces, plan)
-            except Exception:  # as in a run: it follows from this record alone
-                read = "unknown"
-            if isinstance(read, TaskExample):
-                usable.append(record)
-                continue
-            why[read] += 1
-            if read == "unknown":
-                unknown.update(_labels(record, plan))
-        units = len({record.patient_id for record in usable}) if unit == "patient" else len(usable)
-        found.facts[f"{split}: usable"] = f"{len(usable)} of {len(given)} rows, {units} {unit}s"
-        for reason, count in sorted(why.items()):
-            found.left_out[f"{split}: {reason}"] = f"{count} of {len(given)} rows {_MEANING[reason]}"
-        _judge(found, folder, split, units)
+        read = list(_read(plan, pretrained, records[split]))
+        _usable(found, folder, split, read)
+        unknown.update(label for record, why in read if why == "unknown" for label in _labels(record, plan))
+    _unknown(found, plan, unknown)
+    _absent(found, plan, records)
+
+
+def _usable(
+    found: Rehearsal, folder: SiteFolder, split: Split, read: Sequence[tuple[AnonymizedRecord, Why | None]]
+) -> None:
+    """How many rows of a split a run could use, and why it would leave out the others."""
+    unit = folder.settings.policy.unit
+    usable = [record for record, why in read if why is None]
+    units = len({record.patient_id for record in usable}) if unit == "patient" else len(usable)
+    found.facts[f"{split}: usable"] = f"{len(usable)} of {len(read)} rows, {units} {unit}s"
+    for reason, count in sorted(Counter(why for _, why in read if why is not None).items()):
+        found.left_out[f"{split}: {reason}"] = f"{count} of {len(read)} rows {_MEANING[reason]}"
+    _judge(found, folder, split, units)
+
+
+def _read(
+    plan: TaskPlan, pretrained: Pretrained, records: Sequence[AnonymizedRecord]
+) -> Iterator[tuple[AnonymizedRecord, Why | None]]:
+    """Each record, and why a run would leave it out."""
+    task, tokenizer = tasks.load(plan.name), pretrained.tokenizer(plan.max_tokens)
+    for record, pieces in zip(records, tokenize_records(records, tokenizer, task.INPUTS), strict=True):
+        try:
+            read: TaskExample | Why = task.read(record, pieces, plan)
+        except Exception:  # as in a run: it follows from this record alone
+            read = "unknown"
+        yield record, None if isinstance(read, TaskExample) else read
+
+
+def _unknown(found: Rehearsal, plan: TaskPlan, unknown: Counter[str]) -> None:
+    """Labels that are here and not in the task, the most frequent first."""
     for label, count in sorted(unknown.items(), key=lambda one: (-one[1], one[0]))[:SHOWN]:
         found.left_out[f"label {label!r}"] = f"{count} times: {_advice(label, plan)}"
     if len(unknown) > SHOWN:
         found.left_out["more labels"] = f"{len(unknown) - SHOWN} that the task does not have"
-    _absent(found, plan, records)
 
 
 _MEANING: Final = {

@@ -8,7 +8,7 @@ combined by their shares of the rows; a row that the reviewer skipped counts as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,15 +79,17 @@ def residual(strata: Sequence[Stratum], error: float = ERROR) -> Residual:
     if not held:
         raise ValueError("there is no row to speak of")
     rows = sum(stratum.rows for stratum in held)
-    shares = [stratum.rows / rows for stratum in held]
-    upper = sum(share * _upper(stratum, error / len(held)) for share, stratum in zip(shares, held, strict=True))
-    rate = missed = None
-    if all(stratum.reviewed for stratum in held):
-        pairs = list(zip(shares, held, strict=True))
-        rate = sum(share * stratum.leaking / stratum.reviewed for share, stratum in pairs)
-        missed = sum(share * stratum.missed / stratum.reviewed for share, stratum in pairs)
+
+    def total(of: Callable[[float, Stratum], float]) -> float:
+        return sum(of(stratum.rows / rows, stratum) for stratum in held)
+
+    upper = min(1.0, total(lambda share, stratum: share * _upper(stratum, error / len(held))))
     complete = all(stratum.answered == stratum.drawn for stratum in held)
-    return Residual(rate, min(1.0, upper), missed, error, complete)
+    if not all(stratum.reviewed for stratum in held):
+        return Residual(None, upper, None, error, complete)
+    rate = total(lambda share, stratum: share * stratum.leaking / stratum.reviewed)
+    missed = total(lambda share, stratum: share * stratum.missed / stratum.reviewed)
+    return Residual(rate, upper, missed, error, complete)
 
 
 def _upper(stratum: Stratum, error: float) -> float:

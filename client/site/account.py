@@ -99,13 +99,13 @@ def _account(folder: SiteFolder, ledger: Ledger, dataset: str, unit: Unit) -> Ac
     spent, limit = epsilon_string(found.shown), decimal_string(policy.epsilon_limit) if current else None
     bound = decimal_string(policy.epsilon_limit)
     last, new = (ledger.standing(dataset, unit, bound, run_id) for run_id in (history[-1].run_id, ""))
-    binding = max(last.binding[0], spent, key=float)
+    binding, binding_next = (max(one.binding[0], spent, key=float) for one in (last, new))
     return Account(
         dataset=dataset,
         unit=unit,
         delta=delta,
         withdrawn=ledger.withdrawn(dataset),
-        closed=ledger.withdrawn(dataset) or len([one for one in ledger.accounts() if one[0] == dataset]) > 1,
+        closed=_is_closed(ledger, dataset),
         in_sequence=sequence,
         releases=len(history),
         unsettled=len(ledger.unsettled(dataset, unit)),
@@ -116,12 +116,17 @@ def _account(folder: SiteFolder, ledger: Ledger, dataset: str, unit: Unit) -> Ac
         epsilon_filter=new.by_filter,
         binds="filter" if float(binding) > float(spent) else found.accountant,
         epsilon_limit=limit,
-        epsilon_left=None if limit is None else left(binding, limit),
-        epsilon_left_next=None if limit is None else left(max(new.binding[0], spent, key=float), limit),
+        epsilon_left=_left_of(limit, binding),
+        epsilon_left_next=_left_of(limit, binding_next),
         runs=_runs(ledger, history, delta),
         history=history,
         first_run=ledger.first_run(dataset) or FirstRun((), ()),
     )
+
+
+def _is_closed(ledger: Ledger, dataset: str) -> bool:
+    """Nothing more can be charged: it was withdrawn, or charged under two units."""
+    return ledger.withdrawn(dataset) or sum(name == dataset for name, _ in ledger.accounts()) > 1
 
 
 def _runs(ledger: Ledger, history: Sequence[Reservation], delta: str) -> tuple[RunSpent, ...]:
@@ -135,6 +140,10 @@ def _runs(ledger: Ledger, history: Sequence[Reservation], delta: str) -> tuple[R
         )
         for run_id in runs
     )
+
+
+def _left_of(limit: str | None, spent: str) -> str | None:
+    return None if limit is None else left(spent, limit)
 
 
 def left(spent: str, limit: str) -> str:
@@ -177,15 +186,26 @@ def forecast(account: Account, event: PrivacyEvent) -> Forecast:
         found = max(epsilon(more, delta), epsilon_filter(more, delta, first.favourite))
         return float(epsilon_string(found)) <= limit
 
+    nearly = _most(lambda rounds: fits(pld.epsilon_pld, rounds))
+    return Forecast(event, _most_near(lambda rounds: fits(accounting.epsilon, rounds), nearly))
+
+
+def _most(fits: Callable[[int], bool]) -> int:
+    """The most rounds that fit, at most MOST_ROUNDS, by doubling and halving."""
     low, high = 0, 1
-    while high <= MOST_ROUNDS and fits(pld.epsilon_pld, high):
+    while high <= MOST_ROUNDS and fits(high):
         low, high = high, high * 2
     high = min(high, MOST_ROUNDS + 1)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if fits(pld.epsilon_pld, middle) else (low, middle)
-    while low > 0 and not fits(accounting.epsilon, low):
-        low -= 1
-    while low < MOST_ROUNDS and fits(accounting.epsilon, low + 1):
-        low += 1
-    return Forecast(event, low)
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _most_near(fits: Callable[[int], bool], rounds: int) -> int:
+    """The most rounds that fit by a slower accountant, in single steps from what a faster one found."""
+    while rounds > 0 and not fits(rounds):
+        rounds -= 1
+    while rounds < MOST_ROUNDS and fits(rounds + 1):
+        rounds += 1
+    return rounds

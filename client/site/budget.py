@@ -124,7 +124,8 @@ class Budget:
         """Charge a round of training; None in a run that is not private. Raises BudgetExceeded before anything is."""
         if plan.privacy is None:
             return None
-        return self._charge(plan, (plan.privacy.event(),), plan.privacy.target_delta, "train", asked, nonce)
+        release = self._release(plan, "train", asked, nonce)
+        return self._charge(plan, (plan.privacy.event(),), plan.privacy.target_delta, release)
 
     def charge_search(
         self,
@@ -136,41 +137,40 @@ class Budget:
     ) -> None:
         """Charge one trial of a search at this site: all that it looks at in the data. `whole`: each trial's events."""
         planned = tuple(event for trial in whole.values() for event in trial)
-        self._reserve(plan, events, "search", asked, nonce, planned, tuple(whole))
+        self._reserve(plan, events, self._release(plan, "search", asked, nonce), planned, tuple(whole))
 
     def charge_counts(
         self, plan: EvaluationPlan, noise_multiplier: DecimalString, asked: Digest, nonce: bytes
     ) -> PrivacySpent:
         """Charge noised counts on the dev split."""
         event = PrivacyEvent(noise_multiplier=noise_multiplier, sample_rate="1", steps=1, partition="dev")
-        return self._charge(plan, (event,), plan.target_delta, "evaluate", asked, nonce)
+        return self._charge(plan, (event,), plan.target_delta, self._release(plan, "evaluate", asked, nonce))
+
+    def _release(self, plan: RoundPlan | EvaluationPlan, purpose: str, asked: Digest, nonce: bytes) -> Release:
+        return Release(self._identity.name, plan.server_round, purpose, asked, nonce, self._seen())
 
     def _charge(
         self,
         plan: RoundPlan | EvaluationPlan,
         events: tuple[PrivacyEvent, ...],
         delta: DecimalString,
-        purpose: str,
-        asked: Digest,
-        nonce: bytes,
+        release: Release,
     ) -> PrivacySpent:
         """Reserve (fsync) before any release is computed. Returns what this run spent so far."""
         opened = self._opened(plan.run_id)
         planned = planned_events(None if opened is None else opened.outline, self._settings)
-        self._reserve(plan, events, purpose, asked, nonce, planned)
+        self._reserve(plan, events, release, planned)
         return self._ledger.spent(self._dataset, self._policy.unit, delta, run_id=plan.run_id)
 
     def _reserve(
         self,
         plan: RoundPlan | EvaluationPlan,
         events: tuple[PrivacyEvent, ...],
-        purpose: str,
-        asked: Digest,
-        nonce: bytes,
+        release: Release,
         planned: tuple[PrivacyEvent, ...],
         planned_as: tuple[RunId, ...] = (),
     ) -> None:
-        self._check_first_plan(plan, purpose, asked)
+        self._check_first_plan(plan.run_id, release)
         self._open = self._ledger.reserve(
             self._dataset,
             self._policy.unit,
@@ -183,15 +183,15 @@ class Budget:
                 planned=planned,
                 planned_as=planned_as,
             ),
-            Release(self._identity.name, plan.server_round, purpose, asked, nonce, self._seen()),
+            release,
         )
 
-    def _check_first_plan(self, plan: RoundPlan | EvaluationPlan, purpose: str, asked: Digest) -> None:
-        here = (plan.run_id, plan.server_round, purpose)
+    def _check_first_plan(self, run_id: RunId, release: Release) -> None:
+        here = (run_id, release.server_round, release.purpose)
         for row in self._ledger.history(self._dataset, self._policy.unit):
-            if (row.run_id, row.server_round, row.purpose) == here and row.plan_digest != asked:
+            if (row.run_id, row.server_round, row.purpose) == here and row.plan_digest != release.plan_digest:
                 raise IntegrityError(
-                    f"round {plan.server_round} of run {plan.run_id} was planned otherwise before",
+                    f"round {release.server_round} of run {run_id} was planned otherwise before",
                     reason="replayed",
                     next_step="a new run needs a new run_id; if this is none, ask the coordinator what happened",
                 )

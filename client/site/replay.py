@@ -9,6 +9,7 @@ repeat only on what they were computed on: where that differs the replay says so
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -144,19 +145,15 @@ class Replay:
                 f"no attempt at round {server_round} of {run_id} is written down here: it was not trained at this "
                 "site, or before the site kept what a replay needs",
             )
-        asked = next((digest for digest, _ in written if state.reply(digest, "update") is not None), None)
-        reply = state.reply(asked, "update") if asked is not None else None
+        replies = ((digest, state.reply(digest, "update")) for digest, _ in written)
+        asked, reply = next(((digest, one) for digest, one in replies if one is not None), (None, None))
         if asked is None or reply is None:
             raise _Ended("cannot_compare", f"none of {len(written)} attempts was answered: nothing was sent")
         update = open_message(reply, SiteUpdate, VerifyKey.from_hex(own_enrolment(self._folder).keys.signing))
         if sha256(reply.payload) != update.payload_digest:
             raise _Ended("differs", "the stored payload is not the one that was signed: the record changed")
-        key, context = self._site_key(), f"{run_id}|{server_round}|{self._folder.name}"
-        for number, (digest, encoded) in enumerate(written, start=1):
-            attempt = parse(Attempt, encoded)
-            if digest_of(attempt.plan) != digest:
-                raise _Ended("differs", "a plan is not the one that was written down: the record changed")
-            seed = SecretSeed.for_attempt(key, bytes.fromhex(attempt.nonce), digest)
+        context = f"{run_id}|{server_round}|{self._folder.name}"
+        for number, digest, attempt, seed in self._attempts(written):
             if digest == asked and seed.commit(context) == update.secret_seed_commitment:
                 self._check_charged(attempt, asked)
                 return _Settled(number, attempt, asked, seed, update), len(written)
@@ -165,6 +162,15 @@ class Replay:
             "no nonce that is written down gives, with this site's key, the seed that was committed to: the key or the "
             "record changed",
         )
+
+    def _attempts(self, written: Sequence[tuple[Digest, bytes]]) -> Iterator[tuple[int, Digest, Attempt, SecretSeed]]:
+        """Each attempt that is written down: its number, its plan's digest, itself, and the seed of its nonce."""
+        key = self._site_key()
+        for number, (digest, encoded) in enumerate(written, start=1):
+            attempt = parse(Attempt, encoded)
+            if digest_of(attempt.plan) != digest:
+                raise _Ended("differs", "a plan is not the one that was written down: the record changed")
+            yield number, digest, attempt, SecretSeed.for_attempt(key, bytes.fromhex(attempt.nonce), digest)
 
     def _site_key(self) -> SecretSeed:
         key = site_key_if_any(self._folder)
