@@ -28,7 +28,7 @@ NO: Final = 3
 
 
 @dataclass(frozen=True)
-class Forecast:
+class RunForecast:
     """Epsilon now, after the whole run, and left then, of the limit. `by_*`: whose figure the limit holds.
 
     All are for `unit` of `dataset` at `delta`. `releases` are what the run still plans here.
@@ -108,7 +108,7 @@ def read_plan(file: Path) -> tuple[str, RunOutline]:
     return entry.run_id, entry.body.outline
 
 
-def forecast(folder: SiteFolder, run_id: str, outline: RunOutline) -> Forecast:
+def forecast(folder: SiteFolder, run_id: str, outline: RunOutline) -> RunForecast:
     """The forecast. Raises PlanRefused where no charge would pass at all: another unit, a withdrawn data set."""
     from client import enrolment
     from client.data.naming import split_of_site
@@ -131,7 +131,7 @@ def forecast(folder: SiteFolder, run_id: str, outline: RunOutline) -> Forecast:
     now, by_now = ledger.standing(dataset, policy.unit, limit, run_id).binding
     after = cost_of_run(ledger, settings, None if key is None else split_of_site(settings, key), run_id, outline)
     epsilon, by = after.binding
-    return Forecast(
+    return RunForecast(
         site=folder.name,
         dataset=dataset,
         unit=policy.unit,
@@ -153,7 +153,7 @@ def forecast(folder: SiteFolder, run_id: str, outline: RunOutline) -> Forecast:
     )
 
 
-def _facts(found: Forecast) -> dict[str, object]:
+def _facts(found: RunForecast) -> dict[str, object]:
     return {
         "run": found.run_id or "(not opened yet)",
         "rounds, evaluations": f"{found.rounds}, {found.evaluations}",
@@ -166,7 +166,7 @@ def _facts(found: Forecast) -> dict[str, object]:
     }
 
 
-def _sentence(found: Forecast) -> str:
+def _sentence(found: RunForecast) -> str:
     simulated = " The keys of this site follow a known seed: its epsilon protects nobody." if found.simulated else ""
     if found.fits:
         return f"YES: the whole run fits, by {found.by_after}. Nothing was charged.{simulated}"

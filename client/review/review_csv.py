@@ -14,7 +14,7 @@ from typing import Final
 
 from client.data.corpus_view import RowPreview
 from client.review.review_sample import Marks, Sample
-from client.review.reviewing import NONE, SKIP, NotFound, marks_of
+from client.review.reviewing import COMMANDS, NONE, NotFound, marks_of
 from privacy.base.errors import ContractError
 
 COLUMNS: Final = ("row", "key", "before", "after", "missed")
@@ -57,7 +57,7 @@ def read_answers(data: bytes, sample: Sample, show: Callable[[int], RowPreview])
         answer = (row.get("missed") or "").strip()
         if not answer:
             continue
-        if answer.lower() in SKIP:
+        if COMMANDS.get(answer.lower()) == "skip":
             sample = sample.answered(at, "skipped")
         elif answer.lower() in NONE:
             sample = sample.answered(at, "reviewed")

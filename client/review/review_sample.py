@@ -28,7 +28,7 @@ from privacy.base.errors import IntegrityError, SettingsError
 from privacy.base.identifiers import Digest, SiteId
 from privacy.base.randomness import SecretSeed
 from privacy.text.lists import no_name
-from privacy.text.reading.records import Finding
+from privacy.text.reading.records import Finding, Offsets
 from privacy.text.reading.tokens import tokens_of
 
 WEAK_SCORE: Final = 0.5
@@ -36,8 +36,7 @@ FILE: Final = "review-sample.json"
 
 Design = Literal["stratified", "uniform"]
 StratumName = Literal["weak", "bare", "rest", "all"]
-Span = tuple[int, int]
-Marks = tuple[tuple[Span, ...], ...]
+Marks = tuple[tuple[Offsets, ...], ...]
 """What was missed in a row: for each identifier all places where it stands, in offsets of the original text."""
 
 _WEIGHTS: Final[Mapping[StratumName, float]] = {"weak": 2, "bare": 1, "rest": 1}
@@ -113,7 +112,7 @@ class Sample(BaseModel):
 # Drawing --------------------------------------------------------------------------------------------------------------
 
 
-def left_over(text: str, findings: Sequence[Finding]) -> list[Span]:
+def left_over(text: str, findings: Sequence[Finding]) -> list[Offsets]:
     """Where weak evidence stands in what is left of `text`: unknown capitalised words, and long numbers; sorted."""
     letters = list(text)
     for finding in findings:

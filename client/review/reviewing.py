@@ -8,7 +8,7 @@ what is left of the row is asked again, never guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from rich.console import Console
@@ -16,16 +16,17 @@ from rich.text import Text
 
 from client.data.corpus_view import RowPreview
 from client.review.preview import beside
-from client.review.review_sample import Marks, Sample, Span, left_over
+from client.review.review_sample import Marks, Sample, left_over
 from privacy.commandline.terminal import visible
-from privacy.text.reading.records import Finding
+from privacy.text.reading.records import Finding, Offsets
 
 HELP: Final = (
     "What was missed: numbers from the list and/or words, separated by ';' (1 2 or 1; Mill Road).\n"
     "n none   s skip, cannot tell   b back   q quit, go on later"
 )
+Command = Literal["quit", "back", "skip"]
+COMMANDS: Final[Mapping[str, Command]] = {"q": "quit", "b": "back", "s": "skip", "skip": "skip"}
 NONE: Final = frozenset({"n", "none", "-", "no"})
-SKIP: Final = frozenset({"s", "skip"})
 _MOST_CANDIDATES: Final = 40
 
 
@@ -33,7 +34,7 @@ class NotFound(Exception):
     """Something that was typed does not stand in what is left of the row."""
 
 
-def locate(text: str, findings: Sequence[Finding], words: str) -> tuple[Span, ...]:
+def locate(text: str, findings: Sequence[Finding], words: str) -> tuple[Offsets, ...]:
     """All places of `words` in what is left of `text`: as they were typed, else in any letter case.
 
     White space may differ. A place that findings cover whole is none. Raises NotFound.
@@ -50,9 +51,9 @@ def locate(text: str, findings: Sequence[Finding], words: str) -> tuple[Span, ..
     raise NotFound
 
 
-def marks_of(answer: str, text: str, findings: Sequence[Finding], candidates: Sequence[Span]) -> Marks:
+def marks_of(answer: str, text: str, findings: Sequence[Finding], candidates: Sequence[Offsets]) -> Marks:
     """The identifiers that `answer` names: numbers of `candidates` and words, separated by ';'. Raises NotFound."""
-    marks: list[tuple[Span, ...]] = []
+    marks: list[tuple[Offsets, ...]] = []
     for part in (part.strip() for part in answer.split(";")):
         numbers = re.split(r"[\s,]+", part)
         if all(number.isdecimal() and 0 < int(number[:6]) <= len(candidates) for number in numbers):
@@ -94,7 +95,7 @@ def review(
     return sample
 
 
-def _ask(shown: RowPreview, ask: Callable[[str], str], console: Console) -> Marks | Literal["quit", "back", "skip"]:
+def _ask(shown: RowPreview, ask: Callable[[str], str], console: Console) -> Marks | Command:
     """The reviewer's answer to one row, asked until it can be understood."""
     text = shown.row.text
     findings = shown.record.findings if shown.record else ()
@@ -107,12 +108,9 @@ def _ask(shown: RowPreview, ask: Callable[[str], str], console: Console) -> Mark
             reply = ask("missed> ").strip()
         except EOFError:
             return "quit"
-        lowered = reply.lower()
-        if lowered in ("q", "b"):
-            return "quit" if lowered == "q" else "back"
-        if lowered in SKIP:
-            return "skip"
-        if lowered in NONE:
+        if (command := COMMANDS.get(reply.lower())) is not None:
+            return command
+        if reply.lower() in NONE:
             return ()
         try:
             marks = marks_of(reply, text, findings, candidates)
@@ -124,15 +122,15 @@ def _ask(shown: RowPreview, ask: Callable[[str], str], console: Console) -> Mark
         return marks
 
 
-def distinct(text: str, spans: Iterable[Span]) -> list[Span]:
+def distinct(text: str, spans: Iterable[Offsets]) -> list[Offsets]:
     """The first place of each word in `spans`, at most 40."""
-    first: dict[str, Span] = {}
+    first: dict[str, Offsets] = {}
     for span in spans:
         first.setdefault(text[slice(*span)], span)
     return list(first.values())[:_MOST_CANDIDATES]
 
 
-def _numbered(text: str, candidates: Sequence[Span]) -> Text:
+def _numbered(text: str, candidates: Sequence[Offsets]) -> Text:
     line = Text("Left, and worth a look:  ", overflow="fold")
     for number, span in enumerate(candidates, 1):
         line.append(f"{number}", style="bold")

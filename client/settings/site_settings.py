@@ -16,13 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from client.settings.policy import PolicySection
 from privacy.base.errors import SettingsError
-from privacy.base.identifiers import Digest, SiteId
+from privacy.base.identifiers import Digest, Role, SiteId
 from privacy.commandline.settings_file import load_toml, settings_digest
 from privacy.text.settings import TextSettings
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-Role = Literal["trainer", "evaluator"]
 Format = Literal["auto", "csv", "jsonl", "json", "parquet", "datasets", "xlsx", "txt"]
 Encoding = Literal["auto", "utf-8", "utf-8-sig", "cp1252", "latin-1", "gb18030", "utf-16"]
 

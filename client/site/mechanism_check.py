@@ -32,7 +32,7 @@ from privacy.protocol.mechanism import MechanismCheck, passed
 
 CPU = torch.device("cpu")
 Tests = tuple[NoiseTest, SamplingTest]
-Measured = Callable[[RunId, PrivacyParams, NoiseTest, SamplingTest], None]
+ReportMeasured = Callable[[RunId, PrivacyParams, NoiseTest, SamplingTest], None]
 _BATCH = 256
 _SIDE = 1 << (STREAM_DRAWS.bit_length() - 1) // 2
 
@@ -40,7 +40,7 @@ _SIDE = 1 << (STREAM_DRAWS.bit_length() - 1) // 2
 class RunMechanismCheck:
     """The mechanism checks of this process. `measured` is told the figures of each, passed or not."""
 
-    def __init__(self, settings: SiteSettings, site_key: SecretSeed, measured: Measured) -> None:
+    def __init__(self, settings: SiteSettings, site_key: SecretSeed, measured: ReportMeasured) -> None:
         self._settings, self._key, self._measured = settings, site_key, measured
         self._passed: dict[tuple[RunId, PrivacyParams], MechanismCheck] = {}
 

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from privacy.base.errors import IntegrityError, SettingsError
 from privacy.base.files import read_secret, write_private
-from privacy.base.identifiers import SiteId
-from privacy.protocol.identity import Holder, Role, check_certificate
+from privacy.base.identifiers import Role, SiteId
+from privacy.protocol.identity import Holder, check_certificate
 
 DUE_SHARE: Final = 0.5
 """Of its life: with so much left the site begins to ask for a newer certificate."""

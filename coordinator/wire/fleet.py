@@ -36,8 +36,7 @@ from flwr.supercore.date import now as flower_now
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from coordinator.wire.slots import NONSENSE, NOT_ASKED, PASS, WITH_PAYLOAD, Announced, Children, PushedMessage, Slots
-from privacy.base.identifiers import SiteId
-from privacy.protocol.identity import Role
+from privacy.base.identifiers import Role, SiteId
 
 UNSIGNED: Final = 401
 FLEET: Final = "/v1/fleet/"

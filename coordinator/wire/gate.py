@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordinator.wire.fleet import Fleet
 from coordinator.wire.slots import PASS
-from privacy.base.identifiers import SiteId
+from privacy.base.identifiers import Role, SiteId
 from privacy.protocol.flower import object_limit
-from privacy.protocol.identity import Holder, Role
+from privacy.protocol.identity import Holder
 
 SECRET_HEADER: Final = "x-collab-secret"
 BODY_SECONDS: Final = 60.0

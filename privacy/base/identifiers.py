@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
@@ -20,6 +20,10 @@ Digest = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{64}$"
 
 HexBytes = Annotated[str, StringConstraints(strict=True, pattern=r"^([0-9a-f]{2})*$")]
 """Bytes as lower-case hexadecimal digits."""
+
+
+Role = Literal["trainer", "evaluator"]
+"""What a site does in a run: it trains on private texts and counts on a part of them, or counts on public ones."""
 
 
 def sha256(data: bytes | bytearray | memoryview) -> Digest:

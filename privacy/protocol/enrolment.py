@@ -26,11 +26,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from privacy.base.canonical import canonical_bytes, digest_of
 from privacy.base.errors import CollabError, ContractError, IntegrityError, SettingsError
 from privacy.base.files import read_bounded, write_whole
-from privacy.base.identifiers import Digest, HexBytes, RunId, SiteId
+from privacy.base.identifiers import Digest, HexBytes, Role, RunId, SiteId
 from privacy.log.keys import SigningKey, VerifyKey
 from privacy.log.note import NoteKey
 from privacy.protocol.entries import RosterSite
-from privacy.protocol.identity import MAX_PEM_CHARACTERS, Role, requested_key
+from privacy.protocol.identity import MAX_PEM_CHARACTERS, requested_key
 from privacy.protocol.messages import parse
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)

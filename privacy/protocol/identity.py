@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -20,9 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from privacy.base.errors import IntegrityError
-from privacy.base.identifiers import SiteId, sha256
+from privacy.base.identifiers import Role, SiteId, sha256
 
-Role = Literal["trainer", "evaluator"]
 MAX_PEM_CHARACTERS: Final = 4096
 
 

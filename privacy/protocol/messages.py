@@ -10,13 +10,13 @@ federation, or to one site, means anything elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from privacy.base.canonical import DecimalString, canonical_bytes
 from privacy.base.errors import ContractError, IntegrityError
-from privacy.base.identifiers import Digest, HexBytes, RunId, SiteId, sha256
+from privacy.base.identifiers import Digest, HexBytes, Role, RunId, SiteId, sha256
 from privacy.dp.params import PrivacySpent
 from privacy.log.keys import SigningKey, VerifyKey
 from privacy.protocol import phases
@@ -144,7 +144,7 @@ class SiteHello(BaseModel):
     context_digest: Digest = Field(description="digest of the run_opened entry's body")
     policy_digest: Digest
     size_bucket: int = Field(ge=1, le=1 << 40)
-    role: Literal["trainer", "evaluator"]
+    role: Role
     software: dict[Name, Printable] = Field(max_length=64)
     device: Printable
     threads: int = Field(ge=1, le=1 << 16)

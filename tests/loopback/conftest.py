@@ -22,10 +22,10 @@ from coordinator.wire.message_exchange import MessageExchange
 from coordinator.wire.network_grid import FlowerGrid
 from coordinator.wire.superlink import Entrance, SuperLink, flower_grid
 from privacy.base.files import write_private
-from privacy.base.identifiers import sha256
+from privacy.base.identifiers import Role, sha256
 from privacy.log.keys import SigningKey
 from privacy.protocol.enrolment import Enrolment, KeySlots, line_of, sign_enrolment
-from privacy.protocol.identity import Role, make_request
+from privacy.protocol.identity import make_request
 from privacy.protocol.messages import ReasonCode, SignedMessage
 
 SITES = ("hospital_a", "hospital_b")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from privacy.base.canonical import DecimalString, Json, digest_of
-from privacy.base.identifiers import Digest, HexBytes, SiteId
+from privacy.base.identifiers import Digest, HexBytes, Role, SiteId
 from privacy.protocol.body import EntryBody
 from privacy.protocol.messages import Printable
 from privacy.protocol.outline import RunOutline
@@ -30,7 +30,7 @@ class RosterSite(BaseModel):
     signing_key: HexBytes = Field(min_length=64, max_length=64)
     size_bucket: int = Field(ge=1)
     policy_digest: Digest
-    role: Literal["trainer", "evaluator"]
+    role: Role
 
 
 class RunOpened(EntryBody):
