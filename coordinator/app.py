@@ -12,12 +12,11 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, cast
 
-from flwr.serverapp import Grid
 from pydantic import JsonValue
 
 from coordinator.blobs import BlobStore
@@ -27,13 +26,13 @@ from coordinator.planning import Recipe, run_outline
 from coordinator.provision import certificates_kept_fresh, roster
 from coordinator.readiness import load_contract
 from coordinator.replies import HEADROOM
-from coordinator.rounds import Progress, Rounds
+from coordinator.rounds import OnEntry, Rounds
 from coordinator.settings import FederationSettings
 from coordinator.wire.message_exchange import MessageExchange
 from privacy.base.canonical import DecimalString, digest_of
 from privacy.base.errors import SettingsError
 from privacy.base.files import private_folder
-from privacy.base.identifiers import SiteId, sha256
+from privacy.base.identifiers import sha256
 from privacy.base.randomness import PublicSeed
 from privacy.commandline.settings_file import plain, settings_digest
 from privacy.protocol.entries import RunClosed, RunOpened
@@ -123,30 +122,27 @@ def _open(
 
 def run_on(
     folder: FederationFolder,
-    grid: Grid,
-    nodes: Mapping[SiteId, int],
+    message_exchange: MessageExchange,
     *,
-    progress: Progress,
+    on_entry: OnEntry,
     calibrate: Calibrate = calibrate_elsewhere,
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-    before: Callable[[MessageExchange], None] = lambda message_exchange: None,
+    before: Callable[[], None] = lambda: None,
 ) -> RunClosed:
-    """Tell the folder's run over `grid`, from wherever its log stands to its end.
+    """Tell the folder's run to the sites of `message_exchange`, from wherever its log stands to its end.
 
-    `before` is called once with the exchange, before the first message. Raises Unreachable when too few sites are
-    there.
+    `before` is called once, before the first message. Raises Unreachable when too few sites are there.
     """
     with Journal.open(folder.root, folder.log_key(), f"collab/{folder.name}", clock) as journal:
         entries = journal.entries(folder.settings.run.run_id)
         opened = next((entry.body for entry in entries if isinstance(entry.body, RunOpened)), None)
         recipe = make_recipe(folder, calibrate, opened)
-        message_exchange = MessageExchange(grid, nodes)
-        before(message_exchange)
-        rounds = Rounds(recipe, journal, BlobStore(folder.blobs), message_exchange, folder.coordinator_key(), progress)
+        before()
+        rounds = Rounds(recipe, journal, BlobStore(folder.blobs), message_exchange, folder.coordinator_key(), on_entry)
         return rounds.run()
 
 
-def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lambda sentence: None) -> RunClosed:
+def run(root: Path, on_entry: OnEntry, *, on_event: Callable[[str], None] = lambda sentence: None) -> RunClosed:
     """Run the folder over the network: a Flower SuperLink outside with TLS, the rounds inside.
 
     Raises SettingsError when the port is taken or the certificate has expired, Unreachable when too few sites come.
@@ -158,7 +154,7 @@ def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lam
     contract = load_contract(folder)
     waiting = min(settings.rounds.deadline_seconds, LONGEST_WAIT_SECONDS)
 
-    def wait(message_exchange: MessageExchange) -> None:
+    def wait() -> None:
         on_event(f"waiting for {settings.rounds.min_sites} sites, {waiting:.0f} s at most")
         message_exchange.wait_online(settings.rounds.min_sites, waiting)
 
@@ -175,7 +171,8 @@ def run(root: Path, progress: Progress, *, on_event: Callable[[str], None] = lam
         flower_grid(folder.root / "superlink", entrance) as (grid, nodes, superlink),
         certificates_kept_fresh(folder),
     ):
-        closed = run_on(folder, grid, nodes, progress=progress, before=wait)
+        message_exchange = MessageExchange(grid, nodes)
+        closed = run_on(folder, message_exchange, on_entry=on_entry, before=wait)
         if closed.outcome != "stopped":
             superlink.end()
         return closed

@@ -2,15 +2,16 @@
 """What comes next: a pure function of the log. A restarted coordinator reads the log and goes on where it was.
 
 A run is: open; then for each round: greet the sites that are not there yet, plan, collect updates, aggregate (or
-abort), plan the evaluation, collect metrics, evaluate; then close. Round 0 is the evaluation of the initial model. Each
-phase is a value of `Action`; secure aggregation and reviews add theirs here.
+abort), plan the evaluation, collect metrics, evaluate; then close. Round 0 is the evaluation of the initial model. A
+further phase is a step of the round (`STEPS`), with an `Action` and what does it (coordinator/rounds.py): it may ask
+the same sites several times, send each its own payload, and wait for people.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from privacy.base.identifiers import Digest, SiteId
 from privacy.protocol.messages import Phase
@@ -18,12 +19,17 @@ from privacy.protocol.run import Request, Round, Run
 
 
 @dataclass(frozen=True)
-class OpenRun:
+class Action:
+    """One thing to do next; each kind of it is a class of its own."""
+
+
+@dataclass(frozen=True)
+class OpenRun(Action):
     """Nothing is logged of this run yet."""
 
 
 @dataclass(frozen=True)
-class Greet:
+class Greet(Action):
     """Ask `sites` what they run on, before round `server_round`."""
 
     server_round: int
@@ -31,7 +37,7 @@ class Greet:
 
 
 @dataclass(frozen=True)
-class PlanRound:
+class PlanRound(Action):
     """Log the plan of round `server_round` for `sites`."""
 
     server_round: int
@@ -39,7 +45,7 @@ class PlanRound:
 
 
 @dataclass(frozen=True)
-class Collect:
+class Collect(Action):
     """Ask `missing` what entry `index` asks of them in `phase`, each with the stored payload that is named for it.
 
     `payloads` are (site, digest) of those that get one.
@@ -60,21 +66,21 @@ class Collect:
 
 
 @dataclass(frozen=True)
-class Aggregate:
+class Aggregate(Action):
     """Fold the logged updates to the plan of round `server_round` into the next model."""
 
     server_round: int
 
 
 @dataclass(frozen=True)
-class AbortRound:
+class AbortRound(Action):
     """Too few updates came in round `server_round`: the model stays as it is."""
 
     server_round: int
 
 
 @dataclass(frozen=True)
-class PlanEvaluation:
+class PlanEvaluation(Action):
     """Log the evaluation of the model after round `server_round`, asked of `sites`."""
 
     server_round: int
@@ -82,14 +88,14 @@ class PlanEvaluation:
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(Action):
     """Turn the logged counts after round `server_round` into the federation's figures."""
 
     server_round: int
 
 
 @dataclass(frozen=True)
-class CloseRun:
+class CloseRun(Action):
     """All planned rounds are over ("done"), too few sites are left to ever have another one ("stopped"), or the figures
     of the last evaluations rose no more ("early")."""
 
@@ -98,30 +104,12 @@ class CloseRun:
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Action):
     """The run is closed."""
 
 
-Action = OpenRun | Greet | PlanRound | Collect | Aggregate | AbortRound | PlanEvaluation | Score | CloseRun | Finished
-
-Step = Callable[[Run, int, int], Action | None]
+RoundStep = Callable[[Run, int, int], Action | None]
 """A step of a round: what it does next in round `number` with at least `min_sites`; None when it is done there."""
-
-
-def next_action(run: Run, *, min_sites: int) -> Action:
-    """The one thing to do next. Pure: the same log gives the same action, as fast in the last round as in the first."""
-    if run.opened is None:
-        return OpenRun()
-    if run.closed is not None:
-        return Finished()
-    last = run.opened.planned_rounds
-    for number in range(max(run.at - 1, 0), last + 1):
-        for step in STEPS:
-            if (action := step(run, number, min_sites)) is not None:
-                return action
-        if number < last and run.selection.is_over:
-            return CloseRun(run.rounds_aggregated, "early")
-    return CloseRun(run.rounds_aggregated)
 
 
 def _is_evaluated(run: Run, number: int) -> bool:
@@ -168,5 +156,21 @@ def evaluate(run: Run, number: int, min_sites: int) -> Action | None:
     return Collect.of(request, of_round.evaluation.model_digest) if request.missing else Score(number)
 
 
-STEPS: Sequence[Step] = (greet, train, evaluate)
+STEPS: Final[tuple[RoundStep, ...]] = (greet, train, evaluate)
 """The steps of every round, in order."""
+
+
+def next_action(run: Run, *, min_sites: int, steps: Sequence[RoundStep] = STEPS) -> Action:
+    """The one thing to do next. Pure: the same log gives the same action, as fast in the last round as in the first."""
+    if run.opened is None:
+        return OpenRun()
+    if run.closed is not None:
+        return Finished()
+    last = run.opened.planned_rounds
+    for number in range(max(run.at - 1, 0), last + 1):
+        for step in steps:
+            if (action := step(run, number, min_sites)) is not None:
+                return action
+        if number < last and run.selection.is_over:
+            return CloseRun(run.rounds_aggregated, "early")
+    return CloseRun(run.rounds_aggregated)

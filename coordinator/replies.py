@@ -147,7 +147,7 @@ class RequestDispatcher:
         )
 
     def _open(self, site: SiteId, reply: SignedMessage, sent: Envelope, question: Question) -> Answer[Any] | Refused:
-        envelope, phase = reply.envelope, phases.of(question.phase)
+        envelope, phase = reply.envelope, phases.definition_of(question.phase)
         try:
             if envelope.sender != site:
                 raise IntegrityError("a reply in another site's name", reason="signature")

@@ -8,14 +8,14 @@ same code runs on the network's grid and on the in-process one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from coordinator import phases as steps
+from coordinator import phases
 from coordinator.blobs import BlobStore
 from coordinator.deadlines import deadline
 from coordinator.journal import Journal
-from coordinator.phases import Action, next_action
+from coordinator.phases import STEPS, Action, next_action
 from coordinator.planning import Recipe, check_same_settings, evaluation_plan, members, round_plan
 from coordinator.replies import Answer, Question, Refused, RequestDispatcher, draft, judge
 from coordinator.wire.message_exchange import MessageExchange
@@ -24,7 +24,6 @@ from privacy.base.canonical import canonical_bytes, digest_of
 from privacy.base.errors import ContractError, SettingsError, Unreachable
 from privacy.base.identifiers import Digest, SiteId, sha256
 from privacy.log.keys import SigningKey
-from privacy.protocol import phases
 from privacy.protocol.entries import (
     AuditEntry,
     EntryBody,
@@ -36,16 +35,25 @@ from privacy.protocol.entries import (
     RoundPlanned,
     RunClosed,
 )
-from privacy.protocol.run import Round, Run
+from privacy.protocol.phases import definition_of
+from privacy.protocol.run import Run
 from privacy.protocol.scores import federation_scores
 from privacy.update.delta import model_bytes, model_vector
 from privacy.update.quantize import check_fits
 
-Progress = Callable[[AuditEntry], None]
+OnEntry = Callable[[AuditEntry], None]
+"""What is told of each new entry of the log."""
+Doing = Callable[[Any], None]
+"""What does an action; it ends by writing the log."""
 
 
 class Rounds:
-    """One run, from wherever its log stands to its end."""
+    """One run, from wherever its log stands to its end.
+
+    `steps` are those of a round, `doing` is what does each action. What finds that something is not there yet, be it a
+    site or a decision of people, raises Unreachable: the log says what comes next, also to the coordinator that is
+    started then.
+    """
 
     def __init__(
         self,
@@ -54,47 +62,36 @@ class Rounds:
         blobs: BlobStore,
         message_exchange: MessageExchange,
         key: SigningKey,
-        progress: Progress,
+        on_entry: OnEntry,
     ) -> None:
-        self.recipe, self.journal, self.blobs, self.progress = recipe, journal, blobs, progress
+        self.recipe, self.journal, self.blobs, self.on_entry = recipe, journal, blobs, on_entry
         self.run_id = recipe.settings.run.run_id
         self.read = Run(self.run_id, journal.log_key.vkey())
         for entry in journal.entries(self.run_id):
             self.read.take(entry)
         self.dispatcher = RequestDispatcher(recipe, journal, message_exchange, key)
         self.dispatcher.seen.update(self.read.seen)
+        self.steps = STEPS
+        self.doing: dict[type[Action], Doing] = {
+            phases.OpenRun: self._open,
+            phases.Greet: self._greet,
+            phases.PlanRound: self._plan_round,
+            phases.Collect: self.collect,
+            phases.Aggregate: self._aggregate,
+            phases.AbortRound: self._abort,
+            phases.PlanEvaluation: self._plan_evaluation,
+            phases.Score: self._score,
+            phases.CloseRun: self._close,
+        }
 
     def run(self) -> RunClosed:
         """Go on until the run is closed. Raises Unreachable when too few sites are there: start again to resume."""
         self._check_same_recipe()
         while self.read.closed is None:
-            self._perform(next_action(self.read, min_sites=self.recipe.settings.rounds.min_sites))
+            action = next_action(self.read, min_sites=self.recipe.settings.rounds.min_sites, steps=self.steps)
+            self.doing[type(action)](action)
             self.journal.settle()
         return self.read.closed
-
-    def _perform(self, action: Action) -> None:
-        match action:
-            case steps.OpenRun():
-                self._open()
-            case steps.Greet(server_round, sites):
-                self._greet(server_round, sites)
-            case steps.PlanRound(server_round, sites):
-                self._log(server_round, RoundPlanned(plan=round_plan(self.recipe, self.read, server_round, sites)))
-            case steps.Collect():
-                self._collect(action)
-            case steps.Aggregate(server_round):
-                self._aggregate(self.read.rounds[server_round])
-            case steps.AbortRound(server_round):
-                self._abort(self.read.rounds[server_round])
-            case steps.PlanEvaluation(server_round, sites):
-                evaluation = evaluation_plan(self.recipe, self.read, server_round, sites)
-                self._log(server_round, EvaluationPlanned(plan=evaluation))
-            case steps.Score(server_round):
-                self._score(self.read.rounds[server_round])
-            case steps.CloseRun(rounds_aggregated, outcome):
-                final = self.read.selection.kept(self.read.model_digest)
-                closed = RunClosed(outcome=outcome, rounds_aggregated=rounds_aggregated, final_model=final)
-                self._log(self.recipe.opened.planned_rounds, closed)
 
     def _check_same_recipe(self) -> None:
         opened = self.read.opened
@@ -107,7 +104,7 @@ class Rounds:
                 next_step="restore model/ to go on with it, or choose a new run.run_id",
             )
 
-    def _open(self) -> None:
+    def _open(self, action: phases.OpenRun) -> None:
         """Store the contract and the first model, then log the whole recipe."""
         weights, needed = members(self.recipe, tuple(self.recipe.opened.roster)), self.recipe.settings.rounds.min_sites
         if len(weights) < needed:
@@ -120,12 +117,13 @@ class Rounds:
         model_vector(self.recipe.contract, self.recipe.initial_model)
         self.blobs.put(canonical_bytes(self.recipe.contract))
         self.blobs.put(self.recipe.initial_model)
-        self._log(0, self.recipe.opened)
+        self.log(0, self.recipe.opened)
 
-    def _greet(self, server_round: int, sites: Sequence[SiteId]) -> None:
+    def _greet(self, action: phases.Greet) -> None:
         """Ask what each site runs on. Too few of them is the end for now, and nothing is lost."""
+        server_round = action.server_round
         before = len(self.read.ready)
-        self._collect(steps.Collect("hello", server_round, self.read.opened_index, tuple(sites)))
+        self.collect(phases.Collect("hello", server_round, self.read.opened_index, action.sites))
         ready, needed = len(self.read.trainers()), self.recipe.settings.rounds.min_sites
         if ready < needed and len(self.read.ready) == before:
             raise Unreachable(
@@ -133,7 +131,11 @@ class Rounds:
                 next_step="start the sites' clients, then start the coordinator again: it goes on from here",
             )
 
-    def _collect(self, action: steps.Collect) -> None:
+    def _plan_round(self, action: phases.PlanRound) -> None:
+        plan = round_plan(self.recipe, self.read, action.server_round, action.sites)
+        self.log(action.server_round, RoundPlanned(plan=plan))
+
+    def collect(self, action: phases.Collect) -> None:
         """Send each site the entry and its payload; store the payload of each good reply, then log it."""
         entry, stored = self.journal.entry(action.index), {digest: b"" for _, digest in action.payloads}
         for digest in stored:  # sites that get the same payload get the same bytes
@@ -146,10 +148,10 @@ class Rounds:
             if verdict is not None:
                 self._refuse(action, site, digest, verdict)
 
-    def _accept(self, action: steps.Collect, site: SiteId, answer: Answer[Any]) -> Refused | None:
+    def _accept(self, action: phases.Collect, site: SiteId, answer: Answer[Any]) -> Refused | None:
         """Log a reply that the law accepts. One that the log cannot hold is refused like any other: one site must not
         end the run of all."""
-        body = phases.of(action.phase).record(site, answer.message.envelope, answer.body)
+        body = definition_of(action.phase).record(site, answer.message.envelope, answer.body)
         if (verdict := judge(answer, body, self.read, action.server_round, self.recipe)) is not None:
             return verdict
         if body.blobs():
@@ -160,8 +162,9 @@ class Rounds:
             return Refused("coordinator", "malformed")
         return None
 
-    def _aggregate(self, of_round: Round) -> None:
+    def _aggregate(self, action: phases.Aggregate) -> None:
         """Fold the stored payloads in the order of site names; memory does not grow with the number of sites."""
+        of_round = self.read.rounds[action.server_round]
         plan, updates = of_round.plan, of_round.updates
         assert plan is not None
         contract, rule = self.recipe.contract, load_rule(plan.aggregation)
@@ -183,12 +186,13 @@ class Rounds:
             model_in=plan.model_digest,
             model_out=self.blobs.put(model_bytes(contract, model_out)),
         )
-        self._log(plan.server_round, aggregated)
+        self.log(plan.server_round, aggregated)
 
-    def _abort(self, of_round: Round) -> None:
+    def _abort(self, action: phases.AbortRound) -> None:
+        of_round = self.read.rounds[action.server_round]
         plan, received = of_round.plan, len(of_round.updates)
         assert plan is not None
-        self._log(
+        self.log(
             plan.server_round,
             RoundAborted(plan_digest=digest_of(plan), received=received, min_sites=plan.min_sites),
         )
@@ -197,14 +201,24 @@ class Rounds:
             next_step="see why with collab-audit show; start the coordinator again to go on with the next round",
         )
 
-    def _score(self, of_round: Round) -> None:
+    def _plan_evaluation(self, action: phases.PlanEvaluation) -> None:
+        plan = evaluation_plan(self.recipe, self.read, action.server_round, action.sites)
+        self.log(action.server_round, EvaluationPlanned(plan=plan))
+
+    def _score(self, action: phases.Score) -> None:
+        of_round = self.read.rounds[action.server_round]
         plan, sites = of_round.evaluation, tuple(sorted(of_round.metrics))
         assert plan is not None
         accuracy, macro_f1 = federation_scores(plan.task.num_outputs, [of_round.metrics[site] for site in sites])
         evaluated = RoundEvaluated(plan_digest=digest_of(plan), sites=sites, accuracy=accuracy, macro_f1=macro_f1)
-        self._log(plan.server_round, evaluated)
+        self.log(plan.server_round, evaluated)
 
-    def _refuse(self, action: steps.Collect, site: SiteId, plan_digest: Digest, verdict: Refused) -> None:
+    def _close(self, action: phases.CloseRun) -> None:
+        final = self.read.selection.kept(self.read.model_digest)
+        closed = RunClosed(outcome=action.outcome, rounds_aggregated=action.rounds_aggregated, final_model=final)
+        self.log(self.recipe.opened.planned_rounds, closed)
+
+    def _refuse(self, action: phases.Collect, site: SiteId, plan_digest: Digest, verdict: Refused) -> None:
         """A refusal is always logged, never silent."""
         refused = ReplyRefused(
             site=site,
@@ -215,9 +229,9 @@ class Rounds:
             envelope=verdict.envelope,
             refusal=verdict.refusal,
         )
-        self._log(action.server_round, refused)
+        self.log(action.server_round, refused)
 
-    def _log(self, server_round: int, body: EntryBody) -> None:
+    def log(self, server_round: int, body: EntryBody) -> None:
         """Log what this coordinator says itself, after the law was asked: what it would not accept is a bug here."""
         for fault in self.read.faults(draft(body, self.read, server_round)):
             raise ContractError(f"this coordinator was about to log what no auditor accepts: {fault.sentence}")
@@ -226,4 +240,4 @@ class Rounds:
     def _append(self, server_round: int, body: EntryBody) -> None:
         for entry in self.journal.append(self.run_id, server_round, body):
             self.read.take(entry)
-            self.progress(entry)
+            self.on_entry(entry)

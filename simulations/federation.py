@@ -20,6 +20,7 @@ from client.site.reports import Watch
 from client.site.site import Site
 from client.wire.app import make_app
 from coordinator.app import run_on
+from coordinator.wire.message_exchange import MessageExchange
 from privacy.audit.recomputation import replay
 from privacy.audit.verification import verify
 from privacy.base.canonical import decimal_string
@@ -171,7 +172,8 @@ class Federation:
         nodes = {site: at for at, site in enumerate(sorted(self.sites), FIRST_NODE)}
         app = make_app(lambda config: self.sites[str(config["site"])])
         grid = LocalGrid(app, {node: {"site": site} for site, node in nodes.items()})
-        return run_on(self.built.federation, grid, nodes, progress=progress, calibrate=noise_multiplier)
+        exchange = MessageExchange(grid, nodes)
+        return run_on(self.built.federation, exchange, on_entry=progress, calibrate=noise_multiplier)
 
     def _holdout(self, final_model: Digest) -> tuple[float, float, float, float]:
         """Accuracy before and after, of always saying the commonest label, and macro-F1 after, on texts of no site."""

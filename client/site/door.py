@@ -8,6 +8,7 @@ log, beside the update that was made. Bodies are bounded before they are parsed 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import get_args
 
 from pydantic import BaseModel
@@ -33,6 +34,9 @@ from privacy.protocol.messages import (
 )
 from privacy.protocol.reasons import ReasonCode
 
+Respond = Callable[[SignedMessage, Delivery, Digest], SignedMessage]
+"""What a site answers to a message with what was delivered in it; the digest is what the answer is bound to."""
+
 
 class Unsigned(CollabError):
     """A message that gets nothing signed: not the coordinator's, not for this site, or one of too many to refuse."""
@@ -47,6 +51,25 @@ class Door:
         self._policy, self._identity, self._state, self._reports = settings.policy, identity, state, reports
         self._coordinator = VerifyKey.from_hex(identity.kit.coordinator_key)
         self._log = NoteKey.parse(identity.kit.log_vkey)
+
+    def answer(self, message: SignedMessage, respond: Respond) -> SignedMessage:
+        """The signed reply to a delivery: what `respond` makes of it, the answer that is stored, or a refusal with a
+        reason code.
+
+        Raises Unsigned for a message that was not written by this site's coordinator for this site, and in a run that
+        was refused more than policy.max_refusals times: then nothing is signed, whatever it asked.
+        """
+        began = time.monotonic()
+        delivery = self.open(message)
+        asked = delivery.entry.body.request_digest()
+        try:
+            self.check(message, delivery)
+            stored = self._state.reply(asked, message.envelope.phase)
+            reply = stored if stored is not None else respond(message, delivery, asked)
+        except Exception as error:
+            reply = self.refuse(message, asked, error)
+        self.wait(message, began)
+        return reply
 
     def open(self, message: SignedMessage) -> Delivery:
         """The coordinator's word, for this site. Raises Unsigned for anything else."""

@@ -10,7 +10,6 @@ plan that was answered gets the same bytes again and is never trained twice.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,27 +125,11 @@ class Site:
     # ------------------------------------------------------------------------------------
 
     def answer(self, message: SignedMessage) -> SignedMessage:
-        """The signed reply to a delivery: an answer, the stored answer, or a refusal with a reason code.
-
-        Raises Unsigned for a message that was not written by this site's coordinator for this site, and in a run that
-        was refused more than policy.max_refusals times: then nothing is signed, whatever it asked.
-        """
-        began = time.monotonic()
-        delivery = self.door.open(message)
-        asked = _asked(delivery)
-        try:
-            self.door.check(message, delivery)
-            self.budget.forget()
-            stored = self.state.reply(asked, message.envelope.phase)
-            if stored is not None:
-                return stored
-            reply = self._respond(message, delivery, asked)
-        except Exception as error:
-            reply = self.door.refuse(message, asked, error)
-        self.door.wait(message, began)
-        return reply
+        """The signed reply to a delivery, as the door says: an answer, the stored answer, or a refusal."""
+        return self.door.answer(message, self._respond)
 
     def _respond(self, message: SignedMessage, delivery: Delivery, asked: Digest) -> SignedMessage:
+        self.budget.forget()
         match delivery.entry.body:
             case RunOpened() as opened if message.envelope.phase == "hello":
                 return self._hello(message, opened, asked)
@@ -349,8 +332,3 @@ class Site:
         vector = model_vector(contract, payload)
         guard.check_model(float(np.abs(vector).max(initial=0.0)), self.settings)
         return vector
-
-
-def _asked(delivery: Delivery) -> Digest:
-    """What a reply is bound to: the plan in the entry, or the whole body of an opening."""
-    return delivery.entry.body.request_digest()

@@ -151,7 +151,7 @@ class MessageExchange:
         messages = [
             self._grid.create_message(
                 to_content(request.signed_message, request.pieces),
-                phases.of(phase).message_type,
+                phases.definition_of(phase).message_type,
                 request.node,
                 str(server_round),
                 max(end - now, 0.0) + GRACE_SECONDS,

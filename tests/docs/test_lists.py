@@ -124,7 +124,7 @@ def test_what_leaves_a_site_field_by_field() -> None:
 
 
 def test_no_other_body_is_signed_by_a_site() -> None:
-    signed = {phases.of(phase).body for phase in phases.names()}
+    signed = {phases.definition_of(phase).body for phase in phases.names()}
     assert {Enrolment, messages.Envelope, messages.Refusal} | signed == set(LEAVES)
     assert {"delivery", "refusal"} == phases.BESIDE_REPLIES
 

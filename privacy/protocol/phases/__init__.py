@@ -43,7 +43,7 @@ def names() -> tuple[str, ...]:
 
 
 @lru_cache
-def of(phase: str) -> PhaseDefinition:
+def definition_of(phase: str) -> PhaseDefinition:
     """The definition of `phase`. Raises ValueError for one that this code does not know."""
     try:
         definition: PhaseDefinition = parts.load(__name__, phase).PHASE
@@ -54,12 +54,12 @@ def of(phase: str) -> PhaseDefinition:
 
 def known_phase(phase: str) -> str:
     """`phase`. Raises ValueError when there is no such one."""
-    of(phase)
+    definition_of(phase)
     return phase
 
 
 def known_kind(kind: str) -> str:
     """`kind` of a message. Raises ValueError when no phase has such replies."""
-    if kind not in BESIDE_REPLIES and all(of(phase).reply != kind for phase in names()):
+    if kind not in BESIDE_REPLIES and all(definition_of(phase).reply != kind for phase in names()):
         raise ValueError("a kind of message that this version does not know")
     return kind
