@@ -48,7 +48,7 @@ HEADROOM: int = 1 << 20
 
 
 @dataclass(frozen=True)
-class Answer(Generic[Body]):
+class OpenedReply(Generic[Body]):
     """A reply whose signature, digests and context hold."""
 
     message: SignedMessage
@@ -56,7 +56,7 @@ class Answer(Generic[Body]):
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedReply:
     """No usable reply: who says so, why, the envelope if one came, and what the site signed if it was its own no."""
 
     by: Literal["site", "coordinator"]
@@ -92,11 +92,11 @@ class RequestDispatcher:
         self._log_vkey = journal.log_key.vkey()
         self.seen: dict[SiteId, int] = {}
 
-    def ask(self, question: Question) -> Iterator[tuple[SiteId, Answer[Any] | Refused]]:
+    def ask(self, question: Question) -> Iterator[tuple[SiteId, OpenedReply[Any] | RefusedReply]]:
         """Deliver the question's entry; answers come in the order of site names."""
         again: list[SiteId] = []
         for site, reply in self._round_trip(question, question.sites, attempt=1):
-            if isinstance(reply, Refused) and reply.by == "site" and reply.reason == "stale_proof":
+            if isinstance(reply, RefusedReply) and reply.by == "site" and reply.reason == "stale_proof":
                 again.append(site)
             else:
                 yield site, reply
@@ -105,7 +105,7 @@ class RequestDispatcher:
 
     def _round_trip(
         self, question: Question, sites: tuple[SiteId, ...], *, attempt: int
-    ) -> Iterator[tuple[SiteId, Answer[Any] | Refused]]:
+    ) -> Iterator[tuple[SiteId, OpenedReply[Any] | RefusedReply]]:
         messages = {site: self._message(question, site, attempt) for site in sites}
         replies = self._message_exchange.send_and_receive(
             messages,
@@ -117,14 +117,16 @@ class RequestDispatcher:
         )
         for site, reply in replies:
             if not isinstance(reply, SignedMessage):
-                yield site, Refused("coordinator", reply)
+                yield site, RefusedReply("coordinator", reply)
                 continue
             outcome = self._open(site, reply, messages[site].envelope, question)
-            size = outcome.seen_tree_size if isinstance(outcome, Refused) else outcome.body.seen_tree_size
+            size = outcome.seen_tree_size if isinstance(outcome, RefusedReply) else outcome.body.seen_tree_size
             if size is not None and size <= self._journal.tree_size:
                 self.seen[site] = size
-            elif isinstance(outcome, Answer):  # no proof can start there, and the other sites must not suffer for it
-                outcome = Refused("coordinator", "log_forked", outcome.message.envelope)
+            elif isinstance(
+                outcome, OpenedReply
+            ):  # no proof can start there, and the other sites must not suffer for it
+                outcome = RefusedReply("coordinator", "log_forked", outcome.message.envelope)
             yield site, outcome
 
     def _message(self, question: Question, site: SiteId, attempt: int) -> SignedMessage:
@@ -146,7 +148,9 @@ class RequestDispatcher:
             payload=question.payloads.get(site, b""),
         )
 
-    def _open(self, site: SiteId, reply: SignedMessage, sent: Envelope, question: Question) -> Answer[Any] | Refused:
+    def _open(
+        self, site: SiteId, reply: SignedMessage, sent: Envelope, question: Question
+    ) -> OpenedReply[Any] | RefusedReply:
         envelope, phase = reply.envelope, phases.definition_of(question.phase)
         try:
             if envelope.sender != site:
@@ -160,14 +164,14 @@ class RequestDispatcher:
                 self._check_context(envelope, sent, question.digest)
                 if refusal.plan_digest != question.digest:
                     raise IntegrityError("a refusal of another plan", reason="replayed")
-                return Refused("site", refusal.reason, envelope, refusal)
+                return RefusedReply("site", refusal.reason, envelope, refusal)
             body = open_message(reply, phase.body, key)
             self._check_context(envelope, sent, question.digest)
             if envelope.kind != phase.reply:
                 raise ContractError("a reply of another kind")
         except (ContractError, IntegrityError) as error:
-            return Refused("coordinator", _code(error), envelope)
-        return Answer(reply, body)
+            return RefusedReply("coordinator", _code(error), envelope)
+        return OpenedReply(reply, body)
 
     @staticmethod
     def _check_context(envelope: Envelope, sent: Envelope, plan_digest: Digest) -> None:
@@ -189,7 +193,9 @@ def draft(body: EntryBody, run: Run, server_round: int, index: int = 0) -> Audit
         raise ContractError(f"this is no entry of kind {body.kind}") from None
 
 
-def judge(answer: Answer[Any], body: EntryBody, run: Run, server_round: int, recipe: Recipe) -> Refused | None:
+def judge(
+    answer: OpenedReply[Any], body: EntryBody, run: Run, server_round: int, recipe: Recipe
+) -> RefusedReply | None:
     """Why the entry `body`, made of `answer`, may not be logged; None where the law of its kind and its payload hold.
 
     The law is the auditor's: nothing that it would find is let into the log.
@@ -198,10 +204,10 @@ def judge(answer: Answer[Any], body: EntryBody, run: Run, server_round: int, rec
     try:
         fault = next(run.faults(draft(body, run, server_round)), None)
         if fault is not None:
-            return Refused("coordinator", fault.reason, envelope)
+            return RefusedReply("coordinator", fault.reason, envelope)
         _check_payload(answer.message.payload, body, run.round_plan(server_round), recipe)
     except (ContractError, IntegrityError) as error:
-        return Refused("coordinator", _code(error), envelope)
+        return RefusedReply("coordinator", _code(error), envelope)
     return None
 
 

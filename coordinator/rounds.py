@@ -17,7 +17,7 @@ from coordinator.deadlines import deadline
 from coordinator.journal import Journal
 from coordinator.phases import STEPS, Action, next_action
 from coordinator.planning import Recipe, check_same_settings, evaluation_plan, members, round_plan
-from coordinator.replies import Answer, Question, Refused, RequestDispatcher, draft, judge
+from coordinator.replies import OpenedReply, Question, RefusedReply, RequestDispatcher, draft, judge
 from coordinator.wire.message_exchange import MessageExchange
 from privacy.aggregation import load_rule, with_momentum
 from privacy.base.canonical import canonical_bytes, digest_of
@@ -144,11 +144,11 @@ class Rounds:
         digest, wait = entry.body.request_digest(), deadline(self.recipe, self.read, action.phase, action.server_round)
         question = Question(entry, action.phase, digest, action.missing, payloads, wait)
         for site, reply in self.dispatcher.ask(question):
-            verdict = reply if isinstance(reply, Refused) else self._accept(action, site, reply)
+            verdict = reply if isinstance(reply, RefusedReply) else self._accept(action, site, reply)
             if verdict is not None:
                 self._refuse(action, site, digest, verdict)
 
-    def _accept(self, action: phases.Collect, site: SiteId, answer: Answer[Any]) -> Refused | None:
+    def _accept(self, action: phases.Collect, site: SiteId, answer: OpenedReply[Any]) -> RefusedReply | None:
         """Log a reply that the law accepts. One that the log cannot hold is refused like any other: one site must not
         end the run of all."""
         body = definition_of(action.phase).record(site, answer.message.envelope, answer.body)
@@ -159,7 +159,7 @@ class Rounds:
         try:
             self._append(action.server_round, body)
         except ContractError:
-            return Refused("coordinator", "malformed")
+            return RefusedReply("coordinator", "malformed")
         return None
 
     def _aggregate(self, action: phases.Aggregate) -> None:
@@ -218,7 +218,7 @@ class Rounds:
         closed = RunClosed(outcome=action.outcome, rounds_aggregated=action.rounds_aggregated, final_model=final)
         self.log(self.recipe.opened.planned_rounds, closed)
 
-    def _refuse(self, action: phases.Collect, site: SiteId, plan_digest: Digest, verdict: Refused) -> None:
+    def _refuse(self, action: phases.Collect, site: SiteId, plan_digest: Digest, verdict: RefusedReply) -> None:
         """A refusal is always logged, never silent."""
         refused = ReplyRefused(
             site=site,

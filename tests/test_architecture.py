@@ -79,7 +79,7 @@ def test_every_file_is_short_licensed_and_says_what_it_is_for() -> None:
 
 
 def words(path: Path) -> Iterator[tuple[int, str]]:
-    """Every literal that becomes a reason code: `reason=...`, `reason = ...`, and what a coordinator refuses with."""
+    """Every literal that becomes a reason code: `reason=...`, as a default too, and what a law or coordinator says."""
     for node in ast.walk(tree(path)):
         match node:
             case ast.keyword(arg="reason", value=value) | ast.Assign(targets=[ast.Name(id="reason")], value=value):
@@ -88,7 +88,9 @@ def words(path: Path) -> Iterator[tuple[int, str]]:
                 for name, default in zip(names, defaults, strict=True):
                     if name.arg == "reason" and default is not None:
                         yield from literals(default)
-            case ast.Call(func=ast.Name(id="Refused" | "_refuse"), args=[_, value, *_]):
+            case ast.Call(func=ast.Name(id="RefusedReply" | "Fault" | "_refuse"), args=[_, value, *_]):
+                yield from literals(value)
+            case ast.Call(func=ast.Name(id="unless"), args=[_, _, value]):
                 yield from literals(value)
 
 

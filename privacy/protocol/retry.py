@@ -25,7 +25,7 @@ _ALERT: Final = re.compile(r"ALERT_((BAD|UNSUPPORTED)_CERTIFICATE|UNKNOWN_CA|CER
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class RequestRejected(Unreachable):
@@ -66,7 +66,7 @@ class RetryPolicy:
         self.seconds = seconds
         self.stop = stop or threading.Event()
 
-    def invoke(self, call: Callable[[], Answer]) -> Answer:
+    def invoke(self, call: Callable[[], Result]) -> Result:
         """The call's result. Raises RequestRejected, Unreachable, or of its kinds Foreign and NotLetIn, at once."""
         end, pause = time.monotonic() + self.seconds, _FIRST_PAUSE
         while True:

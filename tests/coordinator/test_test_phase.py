@@ -22,7 +22,7 @@ from client.site.reports import SiteReports
 from client.site.state import SiteState
 from coordinator.phases import Action, Collect, evaluate, greet, train
 from coordinator.rounds import Rounds
-from privacy.audit.verify import verify
+from privacy.audit.verification import verify
 from privacy.base.errors import Unreachable
 from privacy.base.identifiers import Digest, sha256
 from privacy.log.keys import SigningKey

@@ -146,21 +146,9 @@ class LogBuilder:
         self.journal.append(RUN, server_round, *[body for body in edited if body is not None])
 
     def sealed(self, site: str, body: BaseModel, kind: str, phase: str, number: int, asked: str) -> Envelope:
-        message = seal(
-            body,
-            Header(
-                kind=kind,
-                run_id=RUN,
-                server_round=number,
-                attempt=1,
-                phase=phase,
-                sender=site,
-                context_digest=asked,
-                log_vkey=self.journal.log_key.vkey(),
-                recipient=COORDINATOR,
-            ),
-            SITE_KEYS[site],
-        )
+        log_vkey = self.journal.log_key.vkey()
+        header = Header(kind, RUN, number, 1, phase, site, asked, log_vkey, COORDINATOR)
+        message = seal(body, header, SITE_KEYS[site])
         return self.edit(f"envelope/{kind}/{number}/{site}", message.envelope)
 
     def spent(self, site: str) -> PrivacySpent:

@@ -16,8 +16,8 @@ from coordinator.blobs import BlobStore
 from coordinator.journal import Journal
 from coordinator.status import Teller, read_entries
 from privacy.audit import report, values
-from privacy.audit.replay import replay
-from privacy.audit.verify import VerifyReport, verify
+from privacy.audit.recomputation import replay
+from privacy.audit.verification import VerifyReport, verify
 from privacy.base.canonical import canonical_bytes
 from privacy.base.errors import ContractError
 from privacy.base.identifiers import sha256
