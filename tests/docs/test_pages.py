@@ -61,3 +61,12 @@ def test_every_file_that_a_page_names_exists(name: str) -> None:
 def test_no_line_is_long(name: str) -> None:
     lines = enumerate(text_of(name).splitlines(), start=1)
     assert [number for number, line in lines if len(line) > LONGEST_LINE] == []
+
+
+def test_each_decision_has_a_number_of_its_own_and_says_it() -> None:
+    decisions = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    numbers = [int(path.name.split("-")[0]) for path in decisions]
+    assert len(set(numbers)) == len(numbers)
+    titles = [path.read_text(encoding="utf-8").splitlines()[0] for path in decisions]
+    assert [title for number, title in zip(numbers, titles, strict=True) if not title.startswith(f"# {number}. ")] == []
+    assert all(part in path.read_text(encoding="utf-8") for path in decisions for part in ("**Context", "**Decision"))
