@@ -47,16 +47,16 @@ def issued(door: Path, site: SiteId) -> list[Issued]:
         text = (door / f"{site}.pem").read_bytes()
     except FileNotFoundError:
         return []
-    found = []
+    certificates = []
     try:
         for certificate in x509.load_pem_x509_certificates(text):
             holder = holder_of(certificate.public_bytes(Encoding.DER))
-            found.append(Issued(holder, certificate.public_bytes(Encoding.PEM).decode("ascii")))
+            certificates.append(Issued(holder, certificate.public_bytes(Encoding.PEM).decode("ascii")))
     except ValueError:
         raise IntegrityError(f"door/{site}.pem holds no certificate", next_step="admit the site again") from None
-    if any(one.holder.site != site for one in found):
+    if any(one.holder.site != site for one in certificates):
         raise IntegrityError(f"door/{site}.pem is another site's", next_step="restore the door folder from its backup")
-    return found
+    return certificates
 
 
 def let_in(door: Path, pki: Path, enrolment: Enrolment, *, now: datetime) -> Issued:
@@ -67,8 +67,8 @@ def let_in(door: Path, pki: Path, enrolment: Enrolment, *, now: datetime) -> Iss
     private_folder(door)
     certificate = certificates.issue_site(pki, enrolment, now=now)
     new = Issued(holder_of(certificate.public_bytes(Encoding.DER)), certificate.public_bytes(Encoding.PEM).decode())
-    kept = [one for one in issued(door, enrolment.site) if one.holder.valid_until > now and _alike(one, new)]
-    write_private(door / f"{enrolment.site}.pem", "".join(one.pem for one in [new, *kept]).encode("ascii"))
+    alike = [one for one in issued(door, enrolment.site) if one.holder.valid_until > now and _alike(one, new)]
+    write_private(door / f"{enrolment.site}.pem", "".join(one.pem for one in [new, *alike]).encode("ascii"))
     return new
 
 
@@ -79,11 +79,11 @@ def _alike(one: Issued, new: Issued) -> bool:
 
 def certificate_for(door: Path, pki: Path, enrolment: Enrolment, *, now: datetime) -> Issued | None:
     """The site's newest certificate, made anew where less than half its life is left. None for a revoked site."""
-    found = issued(door, enrolment.site)
-    if not found:
+    certificates = issued(door, enrolment.site)
+    if not certificates:
         return None
-    if found[0].holder.valid_until - now > RENEW_BEFORE:
-        return found[0]
+    if certificates[0].holder.valid_until - now > RENEW_BEFORE:
+        return certificates[0]
     return let_in(door, pki, enrolment, now=now)
 
 
@@ -92,13 +92,13 @@ def revoke(door: Path, pki: Path, site: SiteId, *, now: datetime) -> list[Issued
 
     What was taken back is noted in pki/revoked.jsonl. Raises SettingsError when the site has none.
     """
-    found = issued(door, site)
-    if not found:
+    certificates = issued(door, site)
+    if not certificates:
         raise SettingsError(f"{site} has no certificate", next_step="collab-coordinator certificates DIR")
     (door / f"{site}.pem").unlink()
-    lines = [*revoked(pki), *(_line(one.holder, now) for one in found)]
+    lines = [*revoked(pki), *(_line(one.holder, now) for one in certificates)]
     write_private(pki / REVOKED, "".join(json.dumps(line) + "\n" for line in lines).encode())
-    return found
+    return certificates
 
 
 def revoked(pki: Path) -> list[dict[str, str]]:
@@ -135,18 +135,18 @@ class Admitted:
     def newest(self, site: SiteId) -> str:
         """The site's newest certificate, PEM; empty when there is none."""
         try:
-            found = issued(self._door, site)
+            certificates = issued(self._door, site)
         except (IntegrityError, OSError):
             return ""
-        return found[0].pem if found else ""
+        return certificates[0].pem if certificates else ""
 
     def _state(self) -> object:
         """When a name in the folder last changed; a change just now may not be the last that bears this time."""
         try:
-            found = self._door.stat()
+            stat = self._door.stat()
         except OSError:
             return None
-        return (found.st_mtime_ns, found.st_ino, time.time_ns() - found.st_mtime_ns > _TICK)
+        return (stat.st_mtime_ns, stat.st_ino, time.time_ns() - stat.st_mtime_ns > _TICK)
 
     def _read(self) -> Iterator[tuple[str, SiteId]]:
         for path in self._door.glob("*.pem"):

@@ -251,14 +251,14 @@ def check(folder: Dir, as_json: AsJson = False) -> None:
     from coordinator import readiness
 
     findings = readiness.examine(opened(folder), now=now())
-    rows = [(found.what, "ok" if found.problem is None else "NOT READY", found.detail) for found in findings]
+    rows = [(finding.what, "ok" if finding.problem is None else "NOT READY", finding.detail) for finding in findings]
     if as_json:
         print_json([{"what": what, "ready": state == "ok", "detail": detail} for what, state, detail in rows])
     else:
         print_table("Readiness", ("what", "state", "detail"), rows)
-    for found in findings:
-        if found.problem is not None:
-            raise found.problem
+    for finding in findings:
+        if finding.problem is not None:
+            raise finding.problem
 
 
 @app.command(epilog=example("collab-coordinator run lung"))
@@ -266,9 +266,9 @@ def run(folder: Dir) -> None:
     """Run the rounds over the network, from wherever the log stands to the end. Start it again to go on."""
     from coordinator import readiness, status
 
-    for found in readiness.examine(opened(folder), now=now()):
-        if found.problem is not None:
-            raise found.problem
+    for finding in readiness.examine(opened(folder), now=now()):
+        if finding.problem is not None:
+            raise finding.problem
     from coordinator import app as rounds
 
     teller = status.Teller(status.read_entries(folder))

@@ -148,8 +148,10 @@ def state_of(issued: admissions.Issued, *, now: datetime) -> str:
 
 def renew_sites(folder: FederationFolder, *, now: datetime) -> list[admissions.Issued]:
     """Each admitted site's newest certificate, made anew where less than half its life is left."""
-    found = [admissions.certificate_for(folder.door, folder.pki, each, now=now) for each in roster(folder).values()]
-    return [one for one in found if one is not None]
+    certificates = [
+        admissions.certificate_for(folder.door, folder.pki, each, now=now) for each in roster(folder).values()
+    ]
+    return [one for one in certificates if one is not None]
 
 
 @contextmanager
@@ -203,15 +205,15 @@ def _keys(enrolment: Enrolment) -> set[str]:
 
 def roster(folder: FederationFolder) -> dict[SiteId, Enrolment]:
     """All admitted sites, in the order of their names. Raises ContractError or IntegrityError for a damaged file."""
-    found: dict[SiteId, Enrolment] = {}
+    enrolments: dict[SiteId, Enrolment] = {}
     for path in sorted(folder.roster.glob("*.json")):
         enrolment = read_enrolment(path)
         if enrolment.site != path.stem:
             raise IntegrityError(
                 f"roster/{path.name} is the enrolment of another site", next_step="restore the roster from its backup"
             )
-        found[enrolment.site] = enrolment
-    return found
+        enrolments[enrolment.site] = enrolment
+    return enrolments
 
 
 def start_kits(folder: FederationFolder, *, now: datetime) -> dict[SiteId, StartKit]:

@@ -89,10 +89,10 @@ def write_site_data(folder: Path, notes: Iterable[Note]) -> None:
 
     Each file appears whole or not at all, and replaces an older one.
     """
-    kept = list(notes)
+    written = list(notes)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    rows = [{k: v for k, v in asdict(note).items() if k != "planted"} for note in kept]
-    spans = [{"record_id": note.record_id, "spans": [asdict(span) for span in note.planted]} for note in kept]
+    rows = [{k: v for k, v in asdict(note).items() if k != "planted"} for note in written]
+    spans = [{"record_id": note.record_id, "spans": [asdict(span) for span in note.planted]} for note in written]
     write_lines(folder / "notes.jsonl", rows)
     write_lines(folder / "planted.jsonl", spans)
 

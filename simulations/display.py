@@ -26,7 +26,7 @@ from privacy.base.identifiers import RunId, SiteId
 from privacy.commandline.terminal import print_table, say, visible
 from privacy.protocol.entries import AuditEntry
 from privacy.protocol.run import Run
-from simulations.federation import Outcome, RowsDone
+from simulations.federation import Outcome, RowsDone, SiteOutcome
 
 
 class Display:
@@ -110,19 +110,7 @@ def print_outcome(outcome: Outcome) -> None:
         *("site", "examples", "identifiers found", "least recall (self-check)", "loss", "accuracy (dev)"),
         *("epsilon spent", "left", "unit"),
     )
-    rows = []
-    for site in outcome.sites:
-        found = "-"
-        if site.identifiers_planted and site.identifiers_found is not None:
-            share = site.identifiers_found / site.identifiers_planted
-            found = f"{site.identifiers_found} of {site.identifiers_planted} ({share:.1%})"
-        least = "-" if site.least_recall is None else f"{site.least_recall_of} {site.least_recall:.2f}"
-        spent = "not private" if site.epsilon_spent is None else f"{site.epsilon_spent:.2f}"
-        left = "-" if site.epsilon_spent is None else f"{max(site.epsilon_limit - site.epsilon_spent, 0):.2f}"
-        loss = "-" if site.loss is None else f"{site.loss:.3f}"
-        accuracy = "-" if site.accuracy is None else f"{site.accuracy:.3f}"
-        rows.append((site.site, site.examples, found, least, loss, accuracy, spent, left, site.unit))
-    print_table(outcome.title, columns, rows)
+    print_table(outcome.title, columns, [_cells(site) for site in outcome.sites])
     if any(site.epsilon_spent is not None for site in outcome.sites):
         say(
             "The epsilon is simulated (accountant: PRV): the keys of these sites follow a known seed. "
@@ -140,3 +128,18 @@ def print_outcome(outcome: Outcome) -> None:
     say(f"Model: sha256 {outcome.final_model_sha256}")
     say(f"log verified: {outcome.log.entries} entries, {outcome.log.rounds_replayed} rounds replayed bit for bit")
     say(f"Results: {outcome.out} ({outcome.seconds:.0f} s)")
+
+
+def _cells(site: SiteOutcome) -> tuple[object, ...]:
+    """A site's row of the table."""
+    share_found = "-"
+    if site.identifiers_planted and site.identifiers_found is not None:
+        share = site.identifiers_found / site.identifiers_planted
+        share_found = f"{site.identifiers_found} of {site.identifiers_planted} ({share:.1%})"
+    least = "-" if site.least_recall is None else f"{site.least_recall_of} {site.least_recall:.2f}"
+    spent, left_over = "not private", "-"
+    if site.epsilon_spent is not None:
+        spent, left_over = f"{site.epsilon_spent:.2f}", f"{max(site.epsilon_limit - site.epsilon_spent, 0):.2f}"
+    loss = "-" if site.loss is None else f"{site.loss:.3f}"
+    accuracy = "-" if site.accuracy is None else f"{site.accuracy:.3f}"
+    return site.site, site.examples, share_found, least, loss, accuracy, spent, left_over, site.unit
