@@ -62,8 +62,11 @@ def out(corpora: ModuleType, data: Path, tmp_path_factory: pytest.TempPathFactor
 def test_the_report_has_every_named_figure_and_says_why_one_is_missing(
     corpora: ModuleType, data: Path, out: Path
 ) -> None:
+    from simulations.benchmarks.figures.files import load
+
     rows = run(corpora, data, out, "--report")
     assert set(NAMED) <= set(rows)
+    assert {row.name for row in load()["medquad"].measurements[0].rows} <= set(rows), "the docs show what is taken"
     assert 0 <= rows["accuracy_federated"]["value"] <= 1  # type: ignore[operator]
     assert "epsilon spent" in str(rows["accuracy_federated_eps8"]["note"])
     assert rows["accuracy_central"]["value"] is None
@@ -94,16 +97,16 @@ def test_a_cell_whose_sites_do_not_all_answer_fails_instead_of_measuring_the_res
     corpora: ModuleType, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from privacy.base.errors import Unreachable
-    from simulations.benchmarks.activations import SharedPipeline
+    from simulations.benchmarks.activations import SharedRecords
 
-    whole = SharedPipeline._anonymize
+    whole = SharedRecords._anonymize
 
-    def at_one_site(self: SharedPipeline) -> object:
+    def at_one_site(self: SharedRecords) -> object:
         if self._settings.site.name == "clinic_b":
             raise ValueError("broken")
         return whole(self)
 
-    monkeypatch.setattr(SharedPipeline, "_anonymize", at_one_site)
+    monkeypatch.setattr(SharedRecords, "_anonymize", at_one_site)
     with pytest.raises(Unreachable, match="clinic_b answered without its data"):
         run(corpora, data, tmp_path, "--cells", "head-federated-1")
     assert not list((tmp_path / "medquad" / "cells").glob("head*.json"))
