@@ -19,6 +19,7 @@ from privacy.commandline.terminal import AsJson, example, print_facts, print_jso
 
 if TYPE_CHECKING:
     from client.settings.site_settings import SiteFolder
+    from privacy.dp.params import Unit
     from privacy.protocol.outline import RunOutline
 
 MAX_FILE_BYTES: Final = 4 << 20
@@ -119,12 +120,7 @@ def forecast(folder: SiteFolder, run_id: str, outline: RunOutline) -> RunForecas
 
     settings = folder.settings
     policy, dataset = settings.policy, settings.data.dataset
-    if outline.privacy is not None and outline.unit != policy.unit:
-        raise PlanRefused(
-            f"the run protects a {outline.unit}, this site's unit is the {policy.unit}",
-            reason="policy",
-            next_step="ask the coordinator for a run of the other unit; a data set keeps the one it was charged under",
-        )
+    _check_unit(outline, policy.unit)
     key = enrolment.site_key_if_any(folder)
     folder.create()
     ledger, limit = Ledger(folder.ledger), decimal_string(policy.epsilon_limit)
@@ -151,6 +147,15 @@ def forecast(folder: SiteFolder, run_id: str, outline: RunOutline) -> RunForecas
         fits=float(epsilon) <= float(limit),
         simulated=folder.simulated,
     )
+
+
+def _check_unit(outline: RunOutline, unit: Unit) -> None:
+    if outline.privacy is not None and outline.unit != unit:
+        raise PlanRefused(
+            f"the run protects a {outline.unit}, this site's unit is the {unit}",
+            reason="policy",
+            next_step="ask the coordinator for a run of the other unit; a data set keeps the one it was charged under",
+        )
 
 
 def _facts(found: RunForecast) -> dict[str, object]:

@@ -7,7 +7,7 @@ Registered on collab-client's own app, which imports this file; accountants are 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +18,10 @@ from privacy.base.errors import SettingsError
 from privacy.commandline.terminal import AsJson, example, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from client.settings.site_settings import SiteFolder
     from client.site.account import Account, Forecast
     from privacy.dp.params import PrivacyEvent
+    from privacy.dp.patient_epsilon import PatientEpsilon
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +40,6 @@ def ledger(
 ) -> None:
     """Show what each declared data set has spent of its privacy budget, recomputed from the whole history, and how many
     more rounds the rest allows."""
-    from client import enrolment
     from client.site import account as accounting
     from client.site.patients import patient_epsilon_of
 
@@ -48,27 +49,50 @@ def ledger(
     here = next((one for one in found if (one.dataset, one.unit) == current), None)
     event = _event(here, noise_multiplier, sample_rate, steps)
     ahead = None if here is None or event is None else accounting.forecast(here, event)
-    of_patient = patient_epsilon_of(folder)
+    report = LedgerReport(folder, found, here, ahead, patient_epsilon_of(folder))
     if plot is not None and here is not None:
         _draw(here, plot)
-    simulated = enrolment.keys_are_known(folder)
     if as_json:
-        told = None if of_patient is None else vars(of_patient) | {"unit": "patient", "accountant": "pld"}
-        rows = [_as_json(one, ahead if one is here else None) for one in found]
-        print_json({"site": folder.name, "simulated": simulated, "accounts": rows, "patient": told})
+        print_json(report.as_json())
         return
-    if not found:
-        say("Nothing was spent yet.")
-        return
-    _print(folder.name, found)
-    if ahead is not None and here is not None:
-        say(f"{here.dataset}: {ahead.sentence()}.")
-    if of_patient is not None:
-        say(f"Mind the unit: {of_patient.sentence()}.")
-    if simulated:
-        say(enrolment.SIMULATED_EPSILON)
+    report.tell()
     if plot is not None and here is not None:
         say(f"Drawn: {plot}")
+
+
+@dataclass(frozen=True)
+class LedgerReport:
+    """What the ledger says of each account, of the one `here` now, and what lies `ahead` of it."""
+
+    folder: SiteFolder
+    accounts: list[Account]
+    here: Account | None
+    ahead: Forecast | None
+    patient: PatientEpsilon | None
+
+    def as_json(self) -> dict[str, object]:
+        """All of it as one JSON object."""
+        from client import enrolment
+
+        patient = None if self.patient is None else vars(self.patient) | {"unit": "patient", "accountant": "pld"}
+        rows = [_as_json(one, self.ahead if one is self.here else None) for one in self.accounts]
+        simulated = enrolment.keys_are_known(self.folder)
+        return {"site": self.folder.name, "simulated": simulated, "accounts": rows, "patient": patient}
+
+    def tell(self) -> None:
+        """All of it in tables and sentences."""
+        from client import enrolment
+
+        if not self.accounts:
+            say("Nothing was spent yet.")
+            return
+        _print(self.folder.name, self.accounts)
+        if self.ahead is not None and self.here is not None:
+            say(f"{self.here.dataset}: {self.ahead.sentence()}.")
+        if self.patient is not None:
+            say(f"Mind the unit: {self.patient.sentence()}.")
+        if enrolment.keys_are_known(self.folder):
+            say(enrolment.SIMULATED_EPSILON)
 
 
 def _event(here: Account | None, noise_multiplier: str, sample_rate: str, steps: int) -> PrivacyEvent | None:

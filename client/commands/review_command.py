@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from client.commands.options import takes
 from client.commands.progress import telling_progress
 from client.commands.site_option import site_of
 from client.commands.text_session import KEEP_HERE, console_of_stdout, keyed_texts_of, warn
@@ -32,55 +34,63 @@ def register(app: typer.Typer) -> None:
     app.command("review-sample", epilog=taught)(review_sample)
 
 
-def review_sample(
-    context: typer.Context,
-    rows: Annotated[int, typer.Option(min=1, max=100_000, help="How many rows to draw.")] = 200,
-    uniform: Annotated[bool, typer.Option("--uniform", help="Draw all rows alike.")] = False,
+@dataclass(frozen=True)
+class ReviewOptions:
+    """What `review-sample` is told."""
+
+    rows: Annotated[int, typer.Option(min=1, max=100_000, help="How many rows to draw.")] = 200
+    uniform: Annotated[bool, typer.Option("--uniform", help="Draw all rows alike.")] = False
     seed: Annotated[
         int | None, typer.Option(min=0, help="Which draw, under the site's key; by default another each time.")
-    ] = None,
-    new: Annotated[bool, typer.Option("--new", help="Draw another sample; the one before is kept aside.")] = False,
+    ] = None
+    new: Annotated[bool, typer.Option("--new", help="Draw another sample; the one before is kept aside.")] = False
     export: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the rows as CSV for a spreadsheet, mode 0600.")
-    ] = None,
+    ] = None
     import_: Annotated[
         Path | None, typer.Option("--import", metavar="FILE", help="Take over the answers of a filled-in CSV.")
-    ] = None,
+    ] = None
     release: Annotated[
         str, typer.Option(metavar="commitment|figures", help="Write the result for others into released/.")
-    ] = "",
-    as_json: AsJson = False,
-) -> None:
+    ] = ""
+    as_json: AsJson = False
+
+
+@takes(ReviewOptions)
+def review_sample(context: typer.Context, options: ReviewOptions) -> None:
     """Look through a sample, mark what was missed, and learn how much is left, with a 95 % upper bound.
 
     Half of it is drawn from rows with weak evidence. Every answer is kept at once; the same command goes on.
     A bare FILE lies in the site's reports/. It shows ORIGINAL TEXT: for your eyes.
     """
     folder = site_of(context)
-    if release:
-        _release(folder, release)
-        return
-    if as_json and import_ is None and export is None:
+    if options.release:
+        _release(folder, options.release)
+    elif options.as_json and options.import_ is None and options.export is None:
         _tell(_drawn_before(folder), as_json=True)
-        return
+    else:
+        _look_through(folder, options)
+
+
+def _look_through(folder: SiteFolder, options: ReviewOptions) -> None:
+    """Draw a sample or go on with one, here or in a spreadsheet."""
     from client.review import review_sample as sampling
 
-    drawing = sampling.Draw(rows, "uniform" if uniform else "stratified", seed, new)
-    file = export or import_
+    drawing = sampling.Draw(options.rows, "uniform" if options.uniform else "stratified", options.seed, options.new)
     site_files.make_writable(folder, sampling.path_of(folder))
-    if file is not None and export is not None:
-        site_files.make_writable(folder, site_files.place(folder, file))
+    if options.export is not None:
+        site_files.make_writable(folder, site_files.place(folder, options.export))
     with keyed_texts_of(folder) as (texts, key):
         sample = _sample(folder, texts, key, drawing)
         places = sampling.find_rows(sample, texts, key)
-        if export is not None:
-            _export(folder, sample, texts, places, export)
+        if options.export is not None:
+            _export(folder, sample, texts, places, options.export)
             return
-        if import_ is not None:
-            sample = _import(folder, sample, texts, places, import_)
+        if options.import_ is not None:
+            sample = _import(folder, sample, texts, places, options.import_)
         elif sample.next_open() is not None:
             sample = _review(folder, sample, texts, places)
-    _tell(sample, as_json=as_json)
+    _tell(sample, as_json=options.as_json)
 
 
 def _sample(folder: SiteFolder, texts: CorpusView, key: SecretSeed, drawing: Draw) -> Sample:

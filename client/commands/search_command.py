@@ -7,19 +7,22 @@ Registered on collab-client's own app, which imports this file; heavy rooms are 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from client.commands.options import takes
 from client.commands.progress import progress_line
 from client.commands.site_option import site_of
 from privacy.base.errors import SettingsError
 from privacy.commandline.terminal import AsJson, example, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from client.site.search import Price, TrialResult
+    from client.settings.site_settings import SiteFolder
+    from client.site.search import Price, Search, Trial, TrialResult
 
 
 def register(app: typer.Typer) -> None:
@@ -28,20 +31,42 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=example(command))(search)
 
 
-def search(
-    context: typer.Context,
-    task: Annotated[Path, typer.Option(metavar="FILE", help="model/task.json of the federation's folder.")],
-    trials: Annotated[Path, typer.Option(metavar="FILE", help="A TOML file with [search] and [[trials]].")],
+@dataclass(frozen=True)
+class SearchOptions:
+    """What `search` is told."""
+
+    task: Annotated[Path, typer.Option(metavar="FILE", help="model/task.json of the federation's folder.")]
+    trials: Annotated[Path, typer.Option(metavar="FILE", help="A TOML file with [search] and [[trials]].")]
     pretrained: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of a BERT; the packaged all-MiniLM-L6-v2 if not given."),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="The price is known: do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")] = False,
-    as_json: AsJson = False,
-) -> None:
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", help="The price is known: do not ask.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")] = False
+    as_json: AsJson = False
+
+
+@takes(SearchOptions)
+def search(context: typer.Context, options: SearchOptions) -> None:
     """Try hyper-parameters on the site's private data. Each trial is DP training: it spends epsilon, for good."""
-    folder = site_of(context)
+    searching, trials = _prepare(site_of(context), options)
+    price = searching.price(trials)
+    if not options.as_json:
+        _say_price(price)
+    if options.dry_run:
+        if options.as_json:
+            print_json({"price": vars(price)})
+    elif not _agreed(price, options):
+        say("Nothing was trained, nothing was charged.")
+    elif options.as_json:
+        results = searching.run(trials, lambda result: None)
+        print_json({"price": vars(price), "trials": [vars(result) for result in results]})
+    else:
+        _print(searching.run(trials, lambda result: say(_sentence(result))), price)
+
+
+def _prepare(folder: SiteFolder, options: SearchOptions) -> tuple[Search, list[Trial]]:
+    """The search and its trials. Nothing is read or charged yet."""
     from client import enrolment
     from client.learning.model import device
     from client.learning.model.pretrained import load_packaged, load_pretrained
@@ -52,34 +77,16 @@ def search(
     from privacy.dp.ledger import Ledger
     from privacy.protocol.model_request import read_request
 
-    wanted = load_toml(trials, SearchSettings)
+    settings = load_toml(options.trials, SearchSettings)
     identity = enrolment.load_identity(folder, now=datetime.now(UTC))
-    pipeline = SitePipeline(folder, identity.site_key, progress_line(quiet=as_json))
+    pipeline = SitePipeline(folder, identity.site_key, progress_line(quiet=options.as_json))
     device.prepare(folder.settings.compute)
-    searching = Search(folder, pipeline, Budget(Ledger(folder.ledger), folder.settings, identity, pipeline), wanted)
-    bert = load_packaged() if pretrained is None else load_pretrained(pretrained)
-    prepared = searching.trials(read_request(task), bert)
-    price = searching.price(prepared)
-    _say_price(price, as_json=as_json)
-    if dry_run:
-        if as_json:
-            print_json({"price": vars(price)})
-        return
-    if price.trials and not (yes or as_json or _agreed()):
-        say("Nothing was trained, nothing was charged.")
-        return
-    if price.trials and as_json and not yes:
-        raise SettingsError("with --json nobody is asked", next_step="add --yes once the price (--dry-run) is agreed")
-    results = searching.run(prepared, lambda result: None if as_json else say(_sentence(result)))
-    if as_json:
-        print_json({"price": vars(price), "trials": [vars(result) for result in results]})
-    else:
-        _print(results, price)
+    searching = Search(folder, pipeline, Budget(Ledger(folder.ledger), folder.settings, identity, pipeline), settings)
+    bert = load_packaged() if options.pretrained is None else load_pretrained(options.pretrained)
+    return searching, searching.trials(read_request(options.task), bert)
 
 
-def _say_price(price: Price, *, as_json: bool) -> None:
-    if as_json:
-        return
+def _say_price(price: Price) -> None:
     if not price.trials:
         say("All trials are done; nothing more is charged.")
         return
@@ -94,7 +101,12 @@ def _say_price(price: Price, *, as_json: bool) -> None:
     )
 
 
-def _agreed() -> bool:
+def _agreed(price: Price, options: SearchOptions) -> bool:
+    """Whether the price may be spent: it is nothing, it was agreed before, or somebody says yes now."""
+    if not price.trials or options.yes:
+        return True
+    if options.as_json:
+        raise SettingsError("with --json nobody is asked", next_step="add --yes once the price (--dry-run) is agreed")
     if not sys.stdin.isatty():
         raise SettingsError("a search spends epsilon and nobody is here to agree", next_step="add --yes")
     return typer.confirm("Spend it?", default=False)

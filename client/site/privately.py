@@ -17,7 +17,7 @@ from typing import TypeVar
 from client.site.pipeline import SitePipeline
 from privacy.base.errors import CollabError
 
-Released = TypeVar("Released")
+Answered = TypeVar("Answered")
 Told = Callable[[Exception], None]
 
 
@@ -27,7 +27,7 @@ class Failed(CollabError):
     reason = "bug"
 
 
-def answer_privately(work: Callable[[SitePipeline], Released], pipeline: SitePipeline, told: Told) -> Released:
+def answer_privately(work: Callable[[SitePipeline], Answered], pipeline: SitePipeline, told: Told) -> Answered:
     """`work` on the site's material; where that fails, the same `work` as if the site had no data.
 
     `told` gets what went wrong, for the site alone. Raises Failed, which says nothing of it, where both fail. `work`
@@ -40,7 +40,7 @@ def answer_privately(work: Callable[[SitePipeline], Released], pipeline: SitePip
     return unblamed(lambda: work(pipeline.without_data()), told)
 
 
-def unblamed(work: Callable[[], Released], told: Told) -> Released:
+def unblamed(work: Callable[[], Answered], told: Told) -> Answered:
     """`work`, which reads no data but follows a look at it: any failure is the same Failed."""
     try:
         return work()

@@ -31,7 +31,7 @@ from privacy.base.randomness import SecretSeed
 from privacy.dp.ledger import Ledger
 from privacy.log.keys import VerifyKey
 from privacy.protocol.entries import RunOpened
-from privacy.protocol.messages import SiteUpdate, open_message, parse
+from privacy.protocol.messages import SignedMessage, SiteUpdate, open_message, parse
 from privacy.update.delta import model_vector
 
 Verdict = Literal["same", "differs", "cannot_compare"]
@@ -99,6 +99,14 @@ class _Settled:
     update: SiteUpdate
 
 
+def _answered(state: SiteState, written: Sequence[tuple[Digest, bytes]]) -> tuple[Digest, SignedMessage]:
+    """The plan's digest and the update of the attempt that was answered."""
+    for digest, _ in written:
+        if (reply := state.reply(digest, "update")) is not None:
+            return digest, reply
+    raise _Ended("cannot_compare", f"none of {len(written)} attempts was answered: nothing was sent")
+
+
 class Replay:
     """The rounds of one site, to be trained again. `progress` is told of rows."""
 
@@ -145,10 +153,7 @@ class Replay:
                 f"no attempt at round {server_round} of {run_id} is written down here: it was not trained at this "
                 "site, or before the site kept what a replay needs",
             )
-        replies = ((digest, state.reply(digest, "update")) for digest, _ in written)
-        asked, reply = next(((digest, one) for digest, one in replies if one is not None), (None, None))
-        if asked is None or reply is None:
-            raise _Ended("cannot_compare", f"none of {len(written)} attempts was answered: nothing was sent")
+        asked, reply = _answered(state, written)
         update = open_message(reply, SiteUpdate, VerifyKey.from_hex(own_enrolment(self._folder).keys.signing))
         if sha256(reply.payload) != update.payload_digest:
             raise _Ended("differs", "the stored payload is not the one that was signed: the record changed")
