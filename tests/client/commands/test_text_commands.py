@@ -240,7 +240,8 @@ def test_the_report_holds_counts_and_no_word_of_any_row(site: SiteFolder, capsys
     words = {word.lower() for word in re.findall(r"[^\W\d_]{4,}|\d{4,}", texts)} - vocabulary - {"nothing", "here"}
     assert words >= {"quenby", "zorblatt", "wimbled", "gently", "script", "alert", "skrimble", "4827100"}
     for content in (files[0].read_text(), page.text, said.out, said.err):
-        assert not {word for word in words if word in content.lower()}
+        without_digests = re.sub(r"\b[0-9a-f]{64}\b", "", content.lower())  # one of them has 0116 in it
+        assert not {word for word in words if word in without_digests}
         assert "case<" not in content
         assert "grumbled" not in content
 
