@@ -11,6 +11,12 @@ PRV and PLD compose parameters that were fixed beforehand. A member bounds a sum
 
 A history fits a limit if one member says so at its own share of delta; the shares add up to delta. Members and shares
 of a data set are fixed at its first charge, before anything was released from it, for good (ADR 27). Without torch.
+
+Proof. Let B be a member's budget. Replace releases that would pass it by nothing: the truncated interaction has Renyi
+divergence at most B, whoever chooses (Feldman and Zrnic, theorem 4.3), or is as private as one Gaussian of precision B
+(Smith and Thakurta), so (limit, share * delta)-private (Canonne et al.; Balle and Wang, 1805.06530). Steps hold for
+adding and removing a unit (Mironov et al.). Sums only grow, so at the end one member is within its budget; splitting
+outcomes by the first such, P(S) <= e^limit Q(S) + delta. The same holds in each partition.
 """
 
 from __future__ import annotations
