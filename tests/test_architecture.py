@@ -60,6 +60,7 @@ def test_what_only_reads_and_tells_starts_without_the_libraries_that_compute(mod
     assert not loaded_by(modules) & {"torch", "scipy", "dp_accounting", "flwr"}
 
 
+@pytest.mark.slow  # no file of it imports one: the next test
 def test_the_client_never_loads_the_coordinator() -> None:
     assert not loaded_by("client.site.site") & {"coordinator", "simulations"}
 

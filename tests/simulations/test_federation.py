@@ -194,6 +194,7 @@ def test_each_round_of_each_site_replays_to_the_digest_in_the_log(
     assert "CANNOT COMPARE round 3 of small" in capsys.readouterr().out
 
 
+@pytest.mark.slow  # of the loop alone: tests/privacy/dp/test_units.py
 def test_several_notes_of_a_patient_a_step_are_a_setting_and_cost_the_same_epsilon(
     small: Scenario, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -76,14 +77,18 @@ def test_the_forecast_is_what_a_real_ledger_allows_and_not_one_round_more(traine
 
 
 def test_a_round_of_ones_own_can_be_forecast_and_nonsense_is_refused(
-    trained: Clinic, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    make_clinic: Callable[..., Clinic], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    clinic = make_clinic(policy={"epsilon_limit": 6.0})  # few rounds are left, and soon counted
+    for reply in (clinic.hello(), clinic.ask()):
+        assert reply.envelope.kind != "refusal"
+
     def rounds(*more: str) -> int:
-        assert command(trained, monkeypatch, "ledger", "--json", *more) == 0
+        assert command(clinic, monkeypatch, "ledger", "--json", *more) == 0
         return int(json.loads(capsys.readouterr().out)["accounts"][0]["forecast"]["rounds"])
 
     assert rounds("--noise-multiplier", "6") > rounds() > rounds("--steps", "40")
-    assert command(trained, monkeypatch, "ledger", "--sample-rate", "7") == 2
+    assert command(clinic, monkeypatch, "ledger", "--sample-rate", "7") == 2
     assert "no such round" in capsys.readouterr().err
 
 

@@ -10,8 +10,23 @@ from typing import Any
 import pytest
 
 from client.cli import main
+from privacy.dp import patient_epsilon
 
 Make = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _each_epsilon_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command computes the same figure, in seconds."""
+    found: dict[str, patient_epsilon.PatientEpsilon] = {}
+    compute = patient_epsilon.patient_epsilon
+
+    def once(*arguments: Any) -> patient_epsilon.PatientEpsilon:
+        if repr(arguments) not in found:
+            found[repr(arguments)] = compute(*arguments)
+        return found[repr(arguments)]
+
+    monkeypatch.setattr(patient_epsilon, "patient_epsilon", once)
 
 
 def ledger(clinic: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *more: str) -> str:

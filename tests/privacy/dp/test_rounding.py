@@ -56,7 +56,7 @@ class Recipe:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("aligned", [0, 1])
+@pytest.mark.parametrize("aligned", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_at_the_recipes_scale_another_order_moves_a_sum_by_a_small_part_of_what_is_taken_off(method, aligned):
     """10,000 rows of 384 features at rate 1: the first row leaves, and every other moves up one place."""
     recipe = Recipe(aligned)

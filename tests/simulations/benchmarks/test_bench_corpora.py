@@ -93,6 +93,7 @@ def test_only_the_cell_that_was_lost_is_computed_again_and_comes_out_the_same(
     assert second["rounds_replayed"] == 1
 
 
+@pytest.mark.slow
 def test_a_cell_whose_sites_do_not_all_answer_fails_instead_of_measuring_the_rest(
     corpora: ModuleType, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +117,7 @@ class Killed(BaseException):
     """The process is gone: nothing may catch it."""
 
 
+@pytest.mark.slow
 def test_a_private_cell_that_was_killed_while_a_site_trained_begins_anew(
     corpora: ModuleType, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

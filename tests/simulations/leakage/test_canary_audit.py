@@ -31,7 +31,7 @@ def test_there_are_enough_canaries_to_refute_an_epsilon_of_one() -> None:
     assert CANARIES >= 1000
 
 
-@pytest.mark.parametrize("attempt", [0, 1, 2])
+@pytest.mark.parametrize("attempt", [0, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 2))])
 def test_an_honest_training_is_not_refuted(head: HeadAudit, attempt: int) -> None:
     found = head.run(attempt)
     assert not found.refuted
@@ -39,7 +39,7 @@ def test_an_honest_training_is_not_refuted(head: HeadAudit, attempt: int) -> Non
 
 
 @pytest.mark.parametrize("plant", ["noise", "sampling", "seed"])
-@pytest.mark.parametrize("attempt", [0, 1])
+@pytest.mark.parametrize("attempt", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_planted_bug_is_caught_at_95_percent_confidence(head: HeadAudit, plant: Plant, attempt: int) -> None:
     found = head.run(attempt, plant)
     assert found.refuted

@@ -63,7 +63,9 @@ def test_public_counts_are_exact_and_say_so(figures: Figures) -> None:
     assert by_class == (((), (), ()) if figures == "accuracy" else (COUNTS.right, COUNTS.actual, COUNTS.predicted))
 
 
-@pytest.mark.parametrize(("figures", "counts", "std"), [("accuracy", 2, 4.0), ("per_class", 11, 8.0)])
+@pytest.mark.parametrize(
+    ("figures", "counts", "std"), [("accuracy", 2, 4.0), pytest.param("per_class", 11, 8.0, marks=pytest.mark.slow)]
+)
 def test_the_noise_has_the_standard_deviation_that_the_accountant_counts(
     figures: Figures, counts: int, std: float
 ) -> None:
