@@ -29,7 +29,7 @@ from privacy.text.run.analysis import Reason, TextOutcome
 from privacy.text.run.cache import SpanCache
 from privacy.text.settings import TextSettings
 
-_Found = tuple[tuple[Finding, ...], tuple[Finding, ...]]
+_RowFindings = tuple[tuple[Finding, ...], tuple[Finding, ...]]
 """What was found in a row's text, and in its pair."""
 
 
@@ -84,9 +84,9 @@ class Anonymizer:
         outcomes, from_cache = self._outcomes(given, progress)
         # Known names come after the cache: they belong to the row, and its text alone does not tell them.
         analyzed = [
-            Analyzed(row, _with_names(row, row.text, found[0]), _with_names(row, row.pair or "", found[1]))
-            for row, found in zip(given, outcomes, strict=True)
-            if isinstance(found, tuple)
+            Analyzed(row, _with_names(row, row.text, outcome[0]), _with_names(row, row.pair or "", outcome[1]))
+            for row, outcome in zip(given, outcomes, strict=True)
+            if isinstance(outcome, tuple)
         ]
         refused = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
         self._check_refused(sum(refused.values()), len(given), refused)
@@ -94,7 +94,9 @@ class Anonymizer:
         result = _RunResult([one.row for one in analyzed], records, refused, from_cache, time.monotonic() - started)
         return records, _report(result, self._engine.fingerprint, self._settings.replacement.digest)
 
-    def _outcomes(self, rows: Sequence[TextRow], progress: RowProgress | None) -> tuple[list[_Found | Reason], int]:
+    def _outcomes(
+        self, rows: Sequence[TextRow], progress: RowProgress | None
+    ) -> tuple[list[_RowFindings | Reason], int]:
         """What was found in each row's text and pair, or why the row is refused; and how many rows the cache knew.
 
         What was found is in the cache whatever ends this: an interrupt costs only what was not finished.
@@ -102,7 +104,7 @@ class Anonymizer:
         known = [[self._known(text) for text in _texts(row)] for row in rows]
         from_cache = sum(all(isinstance(one, tuple) for one in of_row) for of_row in known)
         unknown = _unknown(rows, known)
-        outcomes: list[_Found | Reason] = []
+        outcomes: list[_RowFindings | Reason] = []
         try:
             with closing(analysis.analyze_all(self._engine, unknown, self._settings, self._keep)) as fresh:
                 for of_row in known:
@@ -148,13 +150,13 @@ def _unknown(rows: Sequence[TextRow], known: Sequence[Sequence[TextOutcome | Non
     return [text for text, one in zip(texts, outcomes, strict=True) if one is None]
 
 
-def _of_row(outcomes: Sequence[TextOutcome]) -> _Found | Reason:
+def _of_row(outcomes: Sequence[TextOutcome]) -> _RowFindings | Reason:
     """The findings of a row's text and of its pair; a row is refused with either."""
     for outcome in outcomes:
         if isinstance(outcome, str):
             return outcome
-    found = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
-    return found[0], found[1] if len(found) > 1 else ()
+    of_texts = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
+    return of_texts[0], of_texts[1] if len(of_texts) > 1 else ()
 
 
 def _with_names(row: TextRow, text: str, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

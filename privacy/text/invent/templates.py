@@ -57,15 +57,15 @@ class FilledTemplate:
 def sections(name: str) -> dict[str, tuple[str, ...]]:
     """The templates of `templates/<name>.txt` by section; "" holds those before any section."""
     file = resources.files("privacy.text.invent") / "templates" / f"{name}.txt"
-    found: dict[str, list[str]] = {"": []}
+    lines_of: dict[str, list[str]] = {"": []}
     section = ""
     for line in file.read_text(encoding="utf-8").split("\n"):
         if re.fullmatch(r"@[a-z]+", line):
             section = line[1:]
-            found[section] = []
+            lines_of[section] = []
         elif line.strip() and not line.startswith("#"):
-            found[section].append(line)
-    return {key: tuple(lines) for key, lines in found.items()}
+            lines_of[section].append(line)
+    return {key: tuple(lines) for key, lines in lines_of.items()}
 
 
 def make(template: str, rng: Rng) -> FilledTemplate:

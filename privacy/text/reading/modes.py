@@ -101,8 +101,8 @@ def _mistakes(entity_type: str, mode: str) -> Iterable[str]:
     elif mode not in MODES:
         yield f"{entity_type} has an unknown mode; the nearest one is '{_nearest(mode.lower(), MODES)}'"
     elif mode == "keep" and "keep" not in modes_of(entity_type):
-        kept = [kind for kind in sorted(known) if "keep" in modes_of(kind)]
-        yield f"{entity_type} is never kept; only {', '.join(kept)} may be"
+        keepable = [kind for kind in sorted(known) if "keep" in modes_of(kind)]
+        yield f"{entity_type} is never kept; only {', '.join(keepable)} may be"
     elif mode not in modes_of(entity_type):
         yield f"{entity_type} cannot be replaced by '{mode}'; choose one of: {', '.join(modes_of(entity_type))}"
 

@@ -20,7 +20,8 @@ Fragment = tuple[int, int, Finding]
 
 def disjoint(text: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """`findings` (each inside `text`) as disjoint, sorted findings. White space at a cut may be left out."""
-    return tuple(found for cluster in _clusters(in_order(_by_type(findings))) for found in _resolve(text, cluster))
+    clusters = _clusters(in_order(_by_type(findings)))
+    return tuple(finding for cluster in clusters for finding in _resolve(text, cluster))
 
 
 def _strength(finding: Finding) -> tuple[float, int, str, str, int]:
@@ -28,11 +29,11 @@ def _strength(finding: Finding) -> tuple[float, int, str, str, int]:
     return (-finding.score, finding.start - finding.end, finding.entity_type, finding.recognizer, finding.start)
 
 
-def _clusters(found: list[Finding]) -> list[list[Finding]]:
+def _clusters(findings: list[Finding]) -> list[list[Finding]]:
     """Sorted findings in groups that share characters."""
     groups: list[list[Finding]] = []
     end = -1
-    for finding in found:
+    for finding in findings:
         if finding.start < end:
             groups[-1].append(finding)
         else:

@@ -76,8 +76,8 @@ def read(text: str) -> View:
 
 def _without_markup(text: str) -> tuple[str, list[int] | None, list[int] | None]:
     """`text` as HTML shows it, and where in `text` each character starts and ends; None where nothing changed."""
-    found = list(_MARKUP.finditer(text)) if "&" in text or "<" in text else []
-    meanings = [(match.span(), _meaning(match)) for match in found]
+    matches = list(_MARKUP.finditer(text)) if "&" in text or "<" in text else []
+    meanings = [(match.span(), _meaning(match)) for match in matches]
     changes = [(span, meaning) for span, meaning in meanings if meaning is not None]
     if not changes:
         return text, None, None

@@ -41,10 +41,10 @@ def resolve(text: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
     Raises AnonymizationError for a span outside the text or an unknown type.
     """
-    found = in_order(set(findings))
-    for finding in found:
+    checked = in_order(set(findings))
+    for finding in checked:
         _check(finding, len(text))
-    return disjoint(text, _outside_tags(text, [f for f in found if f.entity_type not in FLAG_TYPES]))
+    return disjoint(text, _outside_tags(text, [f for f in checked if f.entity_type not in FLAG_TYPES]))
 
 
 def rewrite(text: str, findings: Iterable[Finding], write: Write = tag) -> Rewritten:
@@ -74,12 +74,12 @@ def _check(finding: Finding, length: int) -> None:
         raise AnonymizationError("a finding has an unknown type", next_step="add its type to records.ENTITY_TYPES")
 
 
-def _outside_tags(text: str, found: list[Finding]) -> list[Finding]:
+def _outside_tags(text: str, findings: list[Finding]) -> list[Finding]:
     """The findings without the characters of tags that stand in the text; nothing is left of one inside a tag."""
     tags = [tag.span() for tag in TAG.finditer(text)] if "<" in text else []
     if not tags:
-        return found
-    pieces = found
+        return findings
+    pieces = findings
     for tag_start, tag_end in tags:
         cut: list[Finding] = []
         for piece in pieces:

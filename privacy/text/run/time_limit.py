@@ -41,8 +41,8 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler_before)
         if delay_before:
-            left = max(delay_before - (time.monotonic() - started), 0.001)
-            signal.setitimer(signal.ITIMER_REAL, left, interval_before)
+            remaining = max(delay_before - (time.monotonic() - started), 0.001)
+            signal.setitimer(signal.ITIMER_REAL, remaining, interval_before)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

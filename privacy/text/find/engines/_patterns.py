@@ -86,18 +86,18 @@ class PatternFinder:
 
     def find(self, text: str) -> dict[int, list[Hit]]:
         """Hits by the place of their recognizer, before any removal of duplicates."""
-        found: dict[int, list[Hit]] = {}
+        hits: dict[int, list[Hit]] = {}
         if self._local:
-            self._find_local(text, found)
+            self._find_local(text, hits)
         for place, hit in _filtered_hits(self._across, text):
-            found.setdefault(place, []).append(hit)
+            hits.setdefault(place, []).append(hit)
         for place, recognizer, prefilter in self._ibans:
             if prefilter.condition.search(text):
                 results = recognizer.analyze(text, recognizer.supported_entities)
-                found.setdefault(place, []).extend((r.start, r.end, r.score) for r in results)
-        return found
+                hits.setdefault(place, []).extend((r.start, r.end, r.score) for r in results)
+        return hits
 
-    def _find_local(self, text: str, found: dict[int, list[Hit]]) -> None:
+    def _find_local(self, text: str, hits: dict[int, list[Hit]]) -> None:
         flat = text.translate(_SPACES)
         trigger = TRIGGER.search(text)
         while trigger is not None:
@@ -105,7 +105,7 @@ class PatternFinder:
             end = flat.find(" ", start)
             end = len(flat) if end < 0 else end
             for place, (low, high, score) in self._in_stretch(text[start:end]):
-                found.setdefault(place, []).append((start + low, start + high, score))
+                hits.setdefault(place, []).append((start + low, start + high, score))
             trigger = TRIGGER.search(text, end)
 
     def _in_stretch(self, stretch: str) -> tuple[tuple[int, Hit], ...]:

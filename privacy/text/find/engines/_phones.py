@@ -48,8 +48,8 @@ _NOTHING: Offsets = (-1, -1)
 def _described(country_code: int) -> list[PhoneMetadata]:
     """The metadata of every region with this country code."""
     regions = COUNTRY_CODE_TO_REGION_CODE[country_code]
-    found = [PhoneMetadata.metadata_for_region_or_calling_code(country_code, region) for region in regions]
-    return [metadata for metadata in found if metadata is not None and metadata.general_desc is not None]
+    all_metadata = [PhoneMetadata.metadata_for_region_or_calling_code(country_code, region) for region in regions]
+    return [metadata for metadata in all_metadata if metadata is not None and metadata.general_desc is not None]
 
 
 def _written(metadata: PhoneMetadata) -> int:
@@ -117,11 +117,11 @@ class _Piece:
 
 def _pieces(candidate: str, around: library.PhoneNumberMatcher, offset: int) -> Iterator[_Piece]:
     """The pieces that the matcher tries, in its order, each once, without those that no region takes."""
-    seen: set[tuple[int, str]] = set()
+    tried: set[tuple[int, str]] = set()
     for start, text in _tries(candidate):
-        if (start, text) in seen:
+        if (start, text) in tried:
             continue
-        seen.add((start, text))
+        tried.add((start, text))
         if _stands_alone(text, around, offset + start):
             digits = "".join(_DIGIT.findall(text)) if len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text) else None
             yield _Piece(text, start, digits)
@@ -169,7 +169,7 @@ class PhoneFinder:
 
     def find(self, text: str) -> set[Offsets]:
         """(start, end) of every number of any region. Raises nothing for any text."""
-        found: set[Offsets] = set()
+        numbers: set[Offsets] = set()
         tries = 0
         waiting: dict[int, list[int]] = {0: list(range(len(self._regions)))}
         while waiting:
@@ -181,12 +181,12 @@ class PhoneFinder:
                 tries += 1 + 6 * (end - start + 1)
                 spans = self._spans(text, start, end)
                 if spans is not self._none:
-                    regions = self._leave(regions, spans, start, end, found, waiting)
+                    regions = self._leave(regions, spans, start, end, numbers, waiting)
                     break
                 candidate = self._next(text, end)
             if tries >= MOST_TRIES:
                 return self._by_library(text)
-        return found
+        return numbers
 
     def _leave(
         self,
@@ -194,7 +194,7 @@ class PhoneFinder:
         spans: tuple[Offsets, ...],
         start: int,
         end: int,
-        found: set[Offsets],
+        numbers: set[Offsets],
         waiting: dict[int, list[int]],
     ) -> list[int]:
         """Each region goes on behind its own number, or behind the candidate."""
@@ -202,7 +202,7 @@ class PhoneFinder:
             low, high = spans[region]
             after = end
             if high >= 0:
-                found.add((start + low, start + high))
+                numbers.add((start + low, start + high))
                 after = start + high
             waiting.setdefault(after, []).append(region)
         return []

@@ -62,14 +62,14 @@ class Recognition:
 
         Raises ValueError for a type that no recognizer finds, TimeoutError for a pattern that takes too long.
         """
-        asked = self._asked(entities)
-        found = self._patterns.find(text)
+        places = self._places_of(entities)
+        hits_by_place = self._patterns.find(text)
         context = Context(text, self._stretches)
         results = []
         for place, recognizer in enumerate(self._recognizers):
-            if place not in asked:
+            if place not in places:
                 continue
-            hits = found.get(place) or self._by_recognizer(place, text)
+            hits = hits_by_place.get(place) or self._by_recognizer(place, text)
             if hits:
                 kind = recognizer.supported_entities[0]
                 for start, end, score in _without_duplicates(hits):
@@ -78,7 +78,7 @@ class Recognition:
                         results.append(Recognized(start, end, kind, score, recognizer.name))
         return _ordered(results)
 
-    def _asked(self, entities: Collection[str] | None) -> Collection[int]:
+    def _places_of(self, entities: Collection[str] | None) -> Collection[int]:
         places = range(len(self._recognizers))
         if not entities:
             return places
@@ -113,11 +113,11 @@ def _without_duplicates(hits: list[Hit]) -> list[Hit]:
     """EntityRecognizer.remove_duplicates for the results of one type."""
     if len(hits) == 1:
         return hits
-    kept: list[Hit] = []
+    distinct: list[Hit] = []
     for hit in sorted(set(hits), key=lambda h: (h[0], h[0] - h[1], -h[2])):
-        if hit[2] and not any(k[1] >= hit[1] and hit[2] <= k[2] for k in kept if k[0] <= hit[0]):
-            kept.append(hit)
-    return kept
+        if hit[2] and not any(k[1] >= hit[1] and hit[2] <= k[2] for k in distinct if k[0] <= hit[0]):
+            distinct.append(hit)
+    return distinct
 
 
 def _ordered(results: list[Recognized]) -> list[Recognized]:
@@ -125,9 +125,9 @@ def _ordered(results: list[Recognized]) -> list[Recognized]:
     by_kind: dict[str, list[Recognized]] = {}
     for result in results:
         by_kind.setdefault(result.entity_type, []).append(result)
-    kept = []
+    distinct = []
     for kind in sorted(by_kind):
         of_kind = by_kind[kind]
         name = {(r.start, r.end, r.score): r.recognizer for r in reversed(of_kind)}
-        kept += [Recognized(*h[:2], kind, h[2], name[h]) for h in _without_duplicates(list(name))]
-    return sorted(kept, key=lambda r: (-r.score, r.start, r.start - r.end))
+        distinct += [Recognized(*h[:2], kind, h[2], name[h]) for h in _without_duplicates(list(name))]
+    return sorted(distinct, key=lambda r: (-r.score, r.start, r.start - r.end))

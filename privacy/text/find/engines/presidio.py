@@ -76,24 +76,24 @@ class PresidioEngine:
         """Every finding in `text` at or above the threshold, sorted."""
         if not text.strip():
             return []
-        found = [*self._patterns(text), *self._names.find(text)]
+        reported = [*self._patterns(text), *self._names.find(text)]
         for recognizer in self._ours:
-            found += recognizer.find(text)
-        kept = self._kept(text, found)
+            reported += recognizer.find(text)
+        findings = self._settled(text, reported)
         if isinstance(self._names, NoModel):
-            return in_order(kept)
-        return in_order(settle(text, kept, self._read_again))
+            return in_order(findings)
+        return in_order(settle(text, findings, self._read_again))
 
     def _read_again(self, tagged: str) -> set[Finding]:
         """What the model finds in a text with its tags."""
-        found = self._names.find(tagged)
-        return self._kept(tagged, found) if found else set()
+        reported = self._names.find(tagged)
+        return self._settled(tagged, reported) if reported else set()
 
-    def _kept(self, text: str, found: Iterable[Finding]) -> set[Finding]:
+    def _settled(self, text: str, reported: Iterable[Finding]) -> set[Finding]:
         """What is found for good: above the threshold, not on the allow list, and what spreads from it."""
-        strong = (finding for finding in found if finding.score >= self._threshold)
-        kept = self._allowed.without_allowed(text, strong)
-        return kept | self._allowed.without_allowed(text, propagate(text, kept))
+        strong = (finding for finding in reported if finding.score >= self._threshold)
+        allowed = self._allowed.without_allowed(text, strong)
+        return allowed | self._allowed.without_allowed(text, propagate(text, allowed))
 
     def _patterns(self, text: str) -> list[Finding]:
         return [

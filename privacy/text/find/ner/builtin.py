@@ -72,21 +72,21 @@ class BuiltIn:
         if not spans:
             return []
         tokens = tokens_of(text)
-        found = (self._finding(text, part, tokens) for span in spans for part in _parts(text, span))
-        return [finding for finding in found if finding is not None]
+        findings = (self._finding(text, part, tokens) for span in spans for part in _parts(text, span))
+        return [finding for finding in findings if finding is not None]
 
     def _finding(self, text: str, span: ScoredSpan, tokens: list[Token]) -> Finding | None:
         if span.label == "AGE":
             ages = [int(number) for number in _NUMBER.findall(text[span.start : span.end]) if len(number) <= 3]
-            kept = bool(ages) and (max(ages) >= OLD or self._young)
-            return self._of_type("AGE", span) if kept else None
+            masked = bool(ages) and (max(ages) >= OLD or self._young)
+            return self._of_type("AGE", span) if masked else None
         if span.label in self._kept or _is_figure(text, span) or _names_a_thing(text, span, tokens):
             return None
         return self._of_type(TYPES[span.label], span)
 
     def _of_type(self, entity_type: str, span: ScoredSpan) -> Finding:
-        most = MOST_OF_ID if entity_type == "ID_NUMBER" else MOST
-        score = round(LEAST + (most - LEAST) * span.score, 3)
+        highest = MOST_OF_ID if entity_type == "ID_NUMBER" else MOST
+        score = round(LEAST + (highest - LEAST) * span.score, 3)
         return Finding(span.start, span.end, entity_type, score, self.name)
 
 

@@ -48,21 +48,21 @@ class GlinerNames:
         self._model = _load(folder)
         self._words = min(_WORDS, int(self._model.config.max_len))
         self._threshold = settings.names_threshold
-        asked = settings.names_labels or QUESTIONS
-        self._types = {label: entity_type for label, entity_type in asked.items() if entity_type != KEEP}
+        labels = settings.names_labels or QUESTIONS
+        self._types = {label: entity_type for label, entity_type in labels.items() if entity_type != KEEP}
         self.fingerprint: Digest = _models.fingerprint(settings, folder, ("gliner", "transformers", "torch"), __file__)
 
     def find(self, text: str) -> list[Finding]:
         """See privacy.text.find.ner.NameRecognizer."""
-        found: set[Finding] = set()
+        findings: set[Finding] = set()
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*truncated")
             for start, end in _pieces(text, self._words):
-                found.update(self._in(text[start:end], start))
-        return sorted(found)
+                findings.update(self._in(text[start:end], start))
+        return sorted(findings)
 
     def _in(self, piece: str, offset: int) -> list[Finding]:
-        found = self._model.predict_entities(piece, list(self._types), threshold=self._threshold)
+        entities = self._model.predict_entities(piece, list(self._types), threshold=self._threshold)
         return [
             Finding(
                 offset + int(entity["start"]),
@@ -71,7 +71,7 @@ class GlinerNames:
                 max(_models.LEAST_SCORE, min(1.0, round(float(entity["score"]), 3))),
                 self.name,
             )
-            for entity in found
+            for entity in entities
         ]
 
 

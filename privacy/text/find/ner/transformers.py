@@ -62,12 +62,12 @@ class TransformersNames:
     def find(self, text: str) -> list[Finding]:
         """See privacy.text.find.ner.NameRecognizer."""
         encoded = self._tokenizer.encode(text)
-        found = {
+        findings = {
             finding
             for window in (encoded, *encoded.overflowing)
             for finding in _join(text, list(self._private(text, window)), self.name)
         }
-        return sorted(found)
+        return sorted(findings)
 
     def _private(self, text: str, window: Any) -> Iterator[_TaggedToken]:
         """The tokens of one window that the model takes for private."""

@@ -132,8 +132,8 @@ def _follow(paths: _Paths, nodes: Iterable[tuple[Any, Any]], flags: int, longest
     for operation, argument in nodes:
         if not paths.bare and not paths.going:
             return paths
-        left = _Paths(paths.bare, paths.going)
-        paths = _Paths(done=paths.done).with_(_step(left, operation, argument, flags, longest))
+        open_paths = _Paths(paths.bare, paths.going)
+        paths = _Paths(done=paths.done).with_(_step(open_paths, operation, argument, flags, longest))
         if len(paths.going) + len(paths.done) > _MOST:
             raise _TooManyError
     return paths
@@ -160,14 +160,14 @@ def _step(paths: _Paths, operation: Any, argument: Any, flags: int, longest: int
 
 
 def _repeat(paths: _Paths, least: int, most: int, nodes: Any, flags: int, longest: int) -> _Paths:
-    found = _Paths()
+    paths_so_far = _Paths()
     for times in range(min(int(most), least + longest) + 1):
         if times >= least:
-            if paths <= found:
+            if paths <= paths_so_far:
                 break
-            found = found.with_(paths)
+            paths_so_far = paths_so_far.with_(paths)
         paths = _follow(paths, nodes, flags, longest)
-    return found
+    return paths_so_far
 
 
 def _consume(paths: _Paths, characters: _Characters, longest: int) -> _Paths:

@@ -43,7 +43,7 @@ class Rules:
     def find(self, text: str) -> list[Finding]:
         """Every match of every rule; may overlap."""
         lowered = text.lower() if any(rule.needs for rule in self.rules) else ""
-        found = []
+        findings = []
         for number, matches in self._search.matches(text):
             rule, group = self.rules[number], self._groups[number]
             if not _may_match(rule, text, lowered):
@@ -51,8 +51,8 @@ class Rules:
             for match in matches:
                 start, end = match.span(group)
                 if start < end and (rule.keep is None or rule.keep(match)):
-                    found.append(Finding(start, end, rule.entity_type, rule.score, self.name))
-        return found
+                    findings.append(Finding(start, end, rule.entity_type, rule.score, self.name))
+        return findings
 
 
 def _may_match(rule: PatternRule, text: str, lowered: str) -> bool:

@@ -96,9 +96,9 @@ class Demographics:
     def find(self, text: str) -> list[Finding]:
         """Every description of a person; may overlap."""
         tokens = tokens_of(text)
-        found = dict(_LABELLED.matches(text))
-        fields = (match.span("id") for match in found.get(0, ()))
-        spans = {*self._listed(text, tokens), *fields, *self._work(found.get(1, iter(())))}
+        labelled = dict(_LABELLED.matches(text))
+        fields = (match.span("id") for match in labelled.get(0, ()))
+        spans = {*self._listed(text, tokens), *fields, *self._work(labelled.get(1, iter(())))}
         return [Finding(start, end, "DEMOGRAPHIC", 0.55, self.name) for start, end in sorted(spans)]
 
     def _listed(self, text: str, tokens: list[Token]) -> Iterator[tuple[int, int]]:

@@ -33,13 +33,13 @@ class SiteTerms:
             return []
         spans = [match.span() for match in _WORD.finditer(text)]
         words = [text[start:end].casefold() for start, end in spans]
-        found = []
+        findings = []
         for index, word in enumerate(words):
             for term in self._by_first.get(word, ()):
                 last = index + len(term)
                 if tuple(words[index:last]) == term:
-                    found.append(Finding(spans[index][0], spans[last - 1][1], "SITE_TERM", 1.0, self.name))
-        return found
+                    findings.append(Finding(spans[index][0], spans[last - 1][1], "SITE_TERM", 1.0, self.name))
+        return findings
 
 
 def build(settings: TextSettings) -> SiteTerms:

@@ -84,7 +84,7 @@ def decode(
         else:
             spans.append(ScoredSpan(start, end, word.label, word.score))
         open_label = word.label
-    return [kept for span in spans if (kept := _trimmed(segment, span)) is not None], close
+    return [trimmed for span in spans if (trimmed := _trimmed(segment, span)) is not None], close
 
 
 def _words(segment: str, offsets: Sequence[tuple[int, int]]) -> Iterator[tuple[re.Match[str], slice]]:
@@ -103,13 +103,13 @@ def _called(beginning: Sequence[Sequence[float]], inner: Sequence[Sequence[float
 
     `nothing` is the least probability of O of its pieces.
     """
-    together = [float(sum(of_label)) for of_label in zip(*beginning, *inner, strict=True)]
-    most = max(together)
-    best = together.index(most)
-    together[best] = -1.0
+    totals = [float(sum(of_label)) for of_label in zip(*beginning, *inner, strict=True)]
+    highest = max(totals)
+    best = totals.index(highest)
+    totals[best] = -1.0
     begin, inside = beginning[0][best], inner[0][best]
     tenths = (1.0 - nothing) * _SCORES
-    near = most - max(together) < MARGIN
+    near = highest - max(totals) < MARGIN
     near |= abs(tenths - round(tenths)) < MARGIN * _SCORES and not (_NEVER < nothing < 2 * MARGIN)
     return _Word(LABELS[best], begin > inside, int(tenths) / _SCORES, near, abs(begin - inside) < MARGIN)
 

@@ -113,12 +113,12 @@ class Network(nn.Module):
         self.deltas = nn.ParameterDict({name.replace(".", "/"): value for name, value in deltas.items()})
 
     def delta(self, name: str) -> Tensor:
-        found: Tensor = self.deltas[name.replace(".", "/")]
-        return found
+        delta: Tensor = self.deltas[name.replace(".", "/")]
+        return delta
 
     def merged(self) -> list[dict[str, Tensor]]:
         """The weights of each layer with their deltas; differentiable."""
-        found = []
+        layers = []
         for layer in range(self.layers):
             weights: dict[str, Tensor] = {}
             base = f"encoder.layer.{layer}."
@@ -131,8 +131,8 @@ class Network(nn.Module):
                     weights[f"{name}.{part}"] = self._base[f"{base}{name}.{part}"] + self.delta(
                         f"{layer}.{name}.{part}"
                     )
-            found.append(weights)
-        return found
+            layers.append(weights)
+        return layers
 
     def embed(self, ids: Tensor, shapes: Tensor) -> Tensor:
         """Embeddings of shape (rows, pieces, width)."""
@@ -149,9 +149,9 @@ class Network(nn.Module):
 
     def _encoded(self, layers: Sequence[Layer], ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
         hidden = self.embed(ids, shapes)
-        seen = None if mask.all() else mask
+        needed = None if mask.all() else mask
         for weights, linear in layers:
-            hidden = encode_layer(hidden, seen, weights, linear)
+            hidden = encode_layer(hidden, needed, weights, linear)
         return hidden
 
     @torch.inference_mode()
@@ -201,8 +201,8 @@ def encode_layer(
         return x.view(rows, pieces, HEADS, width // HEADS).transpose(1, 2)
 
     queries, keys, values = (heads(linear(hidden, name)) for name in _MATRICES[:3])
-    seen = None if mask is None else mask[:, None, None, :]
-    mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen)
+    attention_mask = None if mask is None else mask[:, None, None, :]
+    mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=attention_mask)
     mixed = mixed.transpose(1, 2).reshape(rows, pieces, width)
     hidden = norm(hidden + linear(mixed, _MATRICES[3]), _NORMS[0])
     return norm(hidden + linear(F.gelu(linear(hidden, _MATRICES[4])), _MATRICES[5]), _NORMS[1])

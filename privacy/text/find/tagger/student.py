@@ -46,10 +46,10 @@ class Student(nn.Module):
 
     def _logits(self, products: MatrixProducts, ids: Tensor, shapes: Tensor, mask: Tensor) -> Tensor:
         project, gates, head = products
-        seen = mask[:, :, None].to(torch.float32)
-        hidden = (project(self._words[ids] * 4.0) + self.shape_embedding[shapes]) * seen
+        present = mask[:, :, None].to(torch.float32)
+        hidden = (project(self._words[ids] * 4.0) + self.shape_embedding[shapes]) * present
         for norm, gate, dilation in zip(self.norms, gates, DILATIONS, strict=True):
-            hidden = hidden + F.glu(gate(_neighbours(norm(hidden) * seen, dilation)), dim=-1) * seen
+            hidden = hidden + F.glu(gate(_neighbours(norm(hidden) * present, dilation)), dim=-1) * present
         return head(hidden)
 
     @torch.inference_mode()

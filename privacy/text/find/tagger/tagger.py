@@ -45,11 +45,11 @@ class Tagger:
         """The spans in `text`, in its offsets and sorted."""
         places = [place for place in segments(text) if _LETTER.search(text, *place)]
         with _one_thread():
-            found = self._spans({text[start:end] for start, end in places})
+            by_segment = self._spans({text[start:end] for start, end in places})
         return [
             ScoredSpan(start + span.start, start + span.end, span.label, span.score)
             for start, end in places
-            for span in found[text[start:end]]
+            for span in by_segment[text[start:end]]
         ]
 
     def _spans(self, wanted: set[str]) -> dict[str, Spans]:

@@ -210,10 +210,10 @@ def _is_simple(name: str) -> bool:
 
 @cache
 def _by_initial(role: NamePart) -> dict[str, tuple[str, ...]]:
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    by_initial: defaultdict[str, list[str]] = defaultdict(list)
     for name in _everybody(role):
-        found[_base(plain(name)[:1])].append(name)
-    return {initial: tuple(names) for initial, names in found.items()}
+        by_initial[_base(plain(name)[:1])].append(name)
+    return {initial: tuple(names) for initial, names in by_initial.items()}
 
 
 def _pool(role: NamePart, initial: str) -> tuple[str, ...]:

@@ -51,9 +51,9 @@ def scrambled(key: UnitKey, entity_type: str, text: str, *, hexadecimal: bool = 
     """`text` with other letters and digits in its shape; `hexadecimal`: letters and digits stay hexadecimal ones."""
     choices = key.choices(entity_type, normal(text))
     for _ in range(16):
-        found = "".join(_other(choices, character, hexadecimal) for character in text)
-        if normal(found) != normal(text):
-            return found
+        surrogate = "".join(_other(choices, character, hexadecimal) for character in text)
+        if normal(surrogate) != normal(text):
+            return surrogate
     return None
 
 
@@ -102,8 +102,8 @@ _SET_ASIDE: dict[str, DrawDigits] = {"CREDIT_CARD": _no_card, "US_ITIN": _never_
 
 
 def _iban(key: UnitKey, text: str) -> str | None:
-    found = scrambled(key, "IBAN_CODE", text)
-    return None if found is None else re.sub(r"^([A-Za-z]{2}\W?)\d(\W?)\d", r"\g<1>0\g<2>0", found)
+    surrogate = scrambled(key, "IBAN_CODE", text)
+    return None if surrogate is None else re.sub(r"^([A-Za-z]{2}\W?)\d(\W?)\d", r"\g<1>0\g<2>0", surrogate)
 
 
 def _phone(key: UnitKey, text: str) -> str | None:

@@ -56,11 +56,11 @@ def ip_address(key: UnitKey, text: str) -> str | None:
     choices = key.choices("IP_ADDRESS", text.lower())
     for _ in range(16):
         if _PORT.fullmatch(text):
-            found = f"{_DOCUMENTATION[choices.below(3)]}.{1 + choices.below(254)}"
+            address = f"{_DOCUMENTATION[choices.below(3)]}.{1 + choices.below(254)}"
         else:
-            found = f"2001:db8::{choices.below(1 << 16):x}:{choices.below(1 << 16):x}"
-        if found != text.lower():
-            return found
+            address = f"2001:db8::{choices.below(1 << 16):x}:{choices.below(1 << 16):x}"
+        if address != text.lower():
+            return address
     return None
 
 
