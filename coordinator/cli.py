@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -300,14 +300,20 @@ def show_status(folder: Dir, as_json: AsJson = False) -> None:
     if not summaries:
         say(f"No run was opened yet. Next: collab-coordinator run {folder}")
     for held in summaries:
-        sites = held.pop("sites")
-        assert isinstance(sites, list)
-        for name in ("accuracy", "macro_f1"):
-            held[name] = status.told(held[name], held.pop(f"{name}_std"))
-        print_facts(f"Run {held['run_id']}", {name.replace("_", " "): value for name, value in held.items()})
-        columns = ("site", "ready", "left", "updates", "refusals", "epsilon_of_run", "unit")
-        rows = [[site[column] for column in columns] for site in sites if isinstance(site, dict)]
-        print_table("Sites", [column.replace("_", " ") for column in columns], rows)
+        _print_summary(held)
+
+
+def _print_summary(held: dict[str, Any]) -> None:
+    """One run for people, each figure with its noise; then its sites."""
+    from coordinator import status
+
+    sites = held.pop("sites")
+    for name in ("accuracy", "macro_f1"):
+        held[name] = status.told(held[name], held.pop(f"{name}_std"))
+    print_facts(f"Run {held['run_id']}", {name.replace("_", " "): value for name, value in held.items()})
+    columns = ("site", "ready", "left", "updates", "refusals", "epsilon_of_run", "unit")
+    rows = [[site[column] for column in columns] for site in sites]
+    print_table("Sites", [column.replace("_", " ") for column in columns], rows)
 
 
 def _say_now(sentence: str) -> None:

@@ -125,10 +125,9 @@ def greet(run: Run, number: int, min_sites: int) -> Action | None:
         return None
     if run.left_to_train() < min_sites:
         return CloseRun(run.rounds_aggregated, "stopped")
-    here = run.ready.keys() | run.gone
-    absent = tuple(site for site in sorted(run.roster) if site not in here)
-    if len(run.trainers()) >= min_sites:
-        absent = tuple(site for site in absent if site not in of_round.absent)
+    enough = len(run.trainers()) >= min_sites
+    here = run.ready.keys() | run.gone | (of_round.absent if enough else set())
+    absent = tuple(sorted(run.roster.keys() - here))
     return Greet(number, absent) if absent else None
 
 

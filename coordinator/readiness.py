@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a federation's folder is ready to run: settings, keys, certificates, roster, model, disk. Changes nothing.
 
-Each question gives one Finding; a folder is ready when none is a problem. Needs neither flwr nor the network.
+Each question gives one ReadinessCheck; a folder is ready when none is a problem. Needs neither flwr nor the network.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SPARE: Final = 1.5
 
 
 @dataclass(frozen=True)
-class Finding:
+class ReadinessCheck:
     """The answer to one question. `problem` is None where all is well."""
 
     what: str
@@ -39,7 +39,7 @@ class Finding:
     problem: CollabError | None = None
 
 
-def examine(folder: FederationFolder, *, now: datetime) -> list[Finding]:
+def examine(folder: FederationFolder, *, now: datetime) -> list[ReadinessCheck]:
     """All findings, in the order in which a person would mend them."""
     questions: list[tuple[str, Callable[[], str]]] = [
         ("settings", lambda: _settings(folder)),
@@ -53,11 +53,11 @@ def examine(folder: FederationFolder, *, now: datetime) -> list[Finding]:
     return [_ask(what, question) for what, question in questions]
 
 
-def _ask(what: str, question: Callable[[], str]) -> Finding:
+def _ask(what: str, question: Callable[[], str]) -> ReadinessCheck:
     try:
-        return Finding(what, question())
+        return ReadinessCheck(what, question())
     except CollabError as error:
-        return Finding(what, error.message, error)
+        return ReadinessCheck(what, error.message, error)
 
 
 def _settings(folder: FederationFolder) -> str:

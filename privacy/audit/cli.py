@@ -21,7 +21,7 @@ from privacy.commandline.terminal import AsJson, Debug, example, new_app, print_
 if TYPE_CHECKING:  # each command imports what it needs when it runs: `--help` waits for none of it
     from pydantic import BaseModel
 
-    from privacy.audit.findings import Finding
+    from privacy.audit.findings import AuditFinding
     from privacy.audit.verification import VerifyReport
     from privacy.log.keys import VerifyKey
     from privacy.log.note import NoteKey
@@ -72,6 +72,13 @@ def verify(
     if as_json:
         _print_report(report, report.exit_code)
         return report.exit_code
+    _say_verified(report)
+    _say_findings(report.findings, report.incomplete, "verified: everything holds")
+    return report.exit_code
+
+
+def _say_verified(report: VerifyReport) -> None:
+    """What was checked: the log, its key, its runs, and how much was computed again."""
     held = f"{counted(report.entries, 'entry', 'entries')}, {counted(report.checkpoints, 'checkpoint')}"
     say(f"log {report.origin}: {held}, root {report.root[:16]}")
     _say_key(report)
@@ -84,8 +91,6 @@ def verify(
         say(f"run {summary.run_id} ({origin}): {rounds}{aborted}, {'closed' if summary.closed else 'open'}")
     computed = f"{counted(report.epsilons_checked, 'claimed epsilon')} computed again"
     say(f"{computed}, {counted(report.blobs_checked, 'blob')} hashed")
-    _say_findings(report.findings, report.incomplete, "verified: everything holds")
-    return report.exit_code
 
 
 @app.command(epilog=example("collab-audit replay federation"))
@@ -163,7 +168,7 @@ def _print_report(report: BaseModel, code: int) -> None:
     print_json({**report.model_dump(mode="json"), "exit_code": code})
 
 
-def _say_findings(findings: Sequence[Finding], incomplete: Sequence[Finding], all_holds: str) -> None:
+def _say_findings(findings: Sequence[AuditFinding], incomplete: Sequence[AuditFinding], all_holds: str) -> None:
     for finding in findings:
         say(f"WRONG       {finding}")
     for finding in incomplete:

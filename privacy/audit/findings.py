@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from privacy.base.identifiers import Digest
 
 
-class Finding(BaseModel):
+class AuditFinding(BaseModel):
     """One thing that is not as it must be. `index` is the first entry concerned, `checkpoint` the signed size."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -26,6 +26,6 @@ class Finding(BaseModel):
         return ": ".join([", ".join(place for place in places if place) or "log", self.message])
 
 
-def exit_code(findings: tuple[Finding, ...], incomplete: tuple[Finding, ...]) -> int:
+def exit_code(findings: tuple[AuditFinding, ...], incomplete: tuple[AuditFinding, ...]) -> int:
     """4 when something does not hold, 5 when something is not there (yet), else 0."""
     return 4 if findings else 5 if incomplete else 0

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from privacy.aggregation import load_rule, with_momentum
 from privacy.audit.blobs import BlobReader
-from privacy.audit.findings import Finding, exit_code
+from privacy.audit.findings import AuditFinding, exit_code
 from privacy.audit.stored import read_log
 from privacy.base.canonical import digest_of
 from privacy.base.errors import CollabError, ContractError, IntegrityError, Unreachable
@@ -41,8 +41,8 @@ class ReplayReport(BaseModel):
     rounds_replayed: int
     updates_checked: int
     models: dict[RunId, Digest]
-    findings: tuple[Finding, ...]
-    incomplete: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
+    incomplete: tuple[AuditFinding, ...]
 
     @property
     def exit_code(self) -> int:
@@ -54,16 +54,7 @@ def replay(folder: Path) -> ReplayReport:
 
     Raises SettingsError when there is none, IntegrityError when it is damaged.
     """
-    blobs = BlobReader(folder / "blobs")
-    runs: dict[RunId, RunReplay] = {}
-    findings: list[Finding] = []
-    for index, row in enumerate(read_log(folder).rows):
-        try:
-            entry = parse(AuditEntry, row.leaf)
-        except ContractError as error:
-            findings.append(Finding(index=index, message=error.message))
-            break
-        runs.setdefault(entry.run_id, RunReplay(blobs)).take(entry)
+    runs, findings = _replayed(folder)
     replays = runs.values()
     return ReplayReport(
         rounds=sum(run.rounds for run in replays),
@@ -73,6 +64,19 @@ def replay(folder: Path) -> ReplayReport:
         findings=(*findings, *(finding for run in replays for finding in run.findings)),
         incomplete=tuple(finding for run in replays for finding in run.incomplete),
     )
+
+
+def _replayed(folder: Path) -> tuple[dict[RunId, RunReplay], list[AuditFinding]]:
+    """Each run of the log, as far as its entries can be read, and what cannot be."""
+    blobs = BlobReader(folder / "blobs")
+    runs: dict[RunId, RunReplay] = {}
+    for index, row in enumerate(read_log(folder).rows):
+        try:
+            entry = parse(AuditEntry, row.leaf)
+        except ContractError as error:
+            return runs, [AuditFinding(index=index, message=error.message)]
+        runs.setdefault(entry.run_id, RunReplay(blobs)).take(entry)
+    return runs, []
 
 
 class RunReplay:
@@ -88,8 +92,8 @@ class RunReplay:
         self.rounds = 0
         self.rounds_replayed = 0
         self.updates_checked = 0
-        self.findings: list[Finding] = []
-        self.incomplete: list[Finding] = []
+        self.findings: list[AuditFinding] = []
+        self.incomplete: list[AuditFinding] = []
 
     def take(self, entry: AuditEntry) -> None:
         """The next entry of the run.
@@ -109,10 +113,10 @@ class RunReplay:
             step()
         except Unreachable as error:
             self._model = None
-            self.incomplete.append(Finding(index=index, message=error.message))
+            self.incomplete.append(AuditFinding(index=index, message=error.message))
         except CollabError as error:
             self._model = None
-            self.findings.append(Finding(index=index, message=error.message))
+            self.findings.append(AuditFinding(index=index, message=error.message))
 
     def _open(self, opened: RunOpened) -> None:
         contract = parse(ModelContract, self._blobs.get(opened.contract_digest))

@@ -32,14 +32,15 @@ def chosen(folder: Path, run_id: str = "", server_round: int | None = None) -> l
     of_name = [run for run in by_name.values() if run_id in ("", run.run_id)]
     if run_id and not of_name:
         raise SettingsError("the log holds no run of that name", next_step="collab-audit show DIR lists the runs")
-    if server_round is None:
-        return of_name
-    if not any(server_round in run.rounds for run in of_name):
-        raise SettingsError(
-            f"the log holds no round {server_round}", next_step="collab-audit show DIR lists the rounds"
-        )
+    return of_name if server_round is None else _of_round(of_name, server_round)
+
+
+def _of_round(of_name: list[Run], number: int) -> list[Run]:
+    """The same runs with that round alone."""
+    if not any(number in run.rounds for run in of_name):
+        raise SettingsError(f"the log holds no round {number}", next_step="collab-audit show DIR lists the rounds")
     for run in of_name:
-        run.rounds = {number: of for number, of in run.rounds.items() if number == server_round}
+        run.rounds = {number: run.rounds[number]} if number in run.rounds else {}
     return of_name
 
 

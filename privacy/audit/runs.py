@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from privacy.audit.findings import Finding
+from privacy.audit.findings import AuditFinding
 from privacy.base.identifiers import RunId
 from privacy.protocol.entries import AuditEntry
 from privacy.protocol.run import Run
@@ -20,11 +20,11 @@ class CheckedRun:
     """One run, and all that is wrong in it so far."""
 
     run: Run
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[AuditFinding] = field(default_factory=list)
 
     def take(self, entry: AuditEntry) -> None:
         """Check the next entry of the run, then let it count."""
-        self.findings += [Finding(index=entry.index, message=fault.sentence) for fault in self.run.faults(entry)]
+        self.findings += [AuditFinding(index=entry.index, message=fault.sentence) for fault in self.run.faults(entry)]
         self.run.take(entry)
 
 

@@ -27,6 +27,7 @@ from privacy.protocol.entries import (
     RoundPlanned,
     UpdateReceived,
 )
+from privacy.protocol.messages import SiteMetrics
 from privacy.protocol.run import Round, Run
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
@@ -61,24 +62,31 @@ def of_run(run: Run) -> dict[str, Plain]:
 
 def of_round(of_round: Round) -> dict[str, Plain]:
     """One round with its plans, replies and figures."""
-    aggregated, aborted, plan = of_round.aggregated, of_round.aborted, of_round.plan
     rest: list[Plain] = [{"recorded_at": when(at), **of(body)} for at, body in others(of_round)]
     return {
         "server_round": of_round.number,
-        "outcome": "aborted" if aborted else of_round.outcome,
+        "outcome": "aborted" if of_round.aborted else of_round.outcome,
         "began_at": when(of_round.began_at),
         "ended_at": when(of_round.ended_at),
+        **_updates(of_round),
+        **_figures(of_round),
+        "plan": of(of_round.plan) if of_round.plan else None,
+        "evaluation_plan": of(of_round.evaluation) if of_round.evaluation else None,
+        "sites": [_reply(of_round, at, body) for at, body in of_round.entries if isinstance(body, REPLIES)],
+        **({"others": rest} if rest else {}),
+    }
+
+
+def _updates(of_round: Round) -> dict[str, Plain]:
+    """How many updates were asked for and came, and what was made of them."""
+    aggregated, aborted, plan = of_round.aggregated, of_round.aborted, of_round.plan
+    return {
         "cohort": len(plan.cohort) if plan else 0,
         "included": len(aggregated.included) if aggregated else 0,
         "received": aborted.received if aborted else None,
         "min_sites": plan.min_sites if plan else None,
         "total_weight": aggregated.total_weight if aggregated else None,
         "model_out": aggregated.model_out if aggregated else None,
-        **_figures(of_round),
-        "plan": of(plan) if plan else None,
-        "evaluation_plan": of(of_round.evaluation) if of_round.evaluation else None,
-        "sites": [_reply(of_round, at, body) for at, body in of_round.entries if isinstance(body, REPLIES)],
-        **({"others": rest} if rest else {}),
     }
 
 
@@ -164,14 +172,21 @@ def _counts(of_round: Round) -> Plain:
     """The federation's noised counts, in all and where they were asked for by class: sums over the scored sites."""
     assert of_round.evaluated is not None
     scored = [of_round.metrics[site] for site in of_round.metrics if site in of_round.evaluated.sites]
-    sums = {
-        name: [sum(column) for column in zip(*(getattr(metrics, name) for metrics in scored), strict=False)]
-        for name in ("right", "actual", "predicted")
-    }
+    sums = {name: _by_class(scored, name) for name in ("right", "actual", "predicted")}
     labels = list(of_round.evaluation.task.labels) if of_round.evaluation and sums["right"] else []
-    totals = {name: [getattr(metrics, name) for metrics in scored] for name in ("correct", "incorrect")}
-    known = {name: None if None in counts else sum(counts) for name, counts in totals.items()}
-    return {**known, "labels": labels, **sums}  # type: ignore[dict-item]
+    totals = {name: _total(scored, name) for name in ("correct", "incorrect")}
+    return {**totals, "labels": labels, **sums}  # type: ignore[dict-item]
+
+
+def _total(scored: Sequence[SiteMetrics], name: str) -> int | None:
+    """One kind of count, summed over the sites; None in logs that hold none of it."""
+    counts = [getattr(metrics, name) for metrics in scored]
+    return None if None in counts else sum(counts)
+
+
+def _by_class(scored: Sequence[SiteMetrics], name: str) -> list[int]:
+    """One kind of count, summed over the sites, for each class."""
+    return [sum(column) for column in zip(*(getattr(metrics, name) for metrics in scored), strict=False)]
 
 
 def _reply(of_round: Round, at: int, body: EntryBody) -> dict[str, Plain]:

@@ -22,7 +22,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from privacy.audit.blobs import BlobReader
-from privacy.audit.findings import Finding, exit_code
+from privacy.audit.findings import AuditFinding, exit_code
 from privacy.audit.runs import CheckedRun, check_runs
 from privacy.audit.stored import StoredLog, read_log
 from privacy.base.errors import CollabError, ContractError, IntegrityError, Unreachable
@@ -75,8 +75,8 @@ class VerifyReport(BaseModel):
     runs: tuple[RunSummary, ...]
     epsilons_checked: int
     blobs_checked: int
-    findings: tuple[Finding, ...]
-    incomplete: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
+    incomplete: tuple[AuditFinding, ...]
 
     @property
     def exit_code(self) -> int:
@@ -129,11 +129,11 @@ def verify_stored(
     )
 
 
-def _not_closed(checked: Sequence[CheckedRun]) -> list[Finding]:
+def _not_closed(checked: Sequence[CheckedRun]) -> list[AuditFinding]:
     """Runs that go on; that there is none at all."""
     runs = [each.run for each in checked if each.run.closed is None]
-    still_open = [Finding(index=run.opened_index, message=f"run {run.run_id} is not closed") for run in runs]
-    return still_open if checked else [Finding(message="the log holds no run")]
+    still_open = [AuditFinding(index=run.opened_index, message=f"run {run.run_id} is not closed") for run in runs]
+    return still_open if checked else [AuditFinding(message="the log holds no run")]
 
 
 class LogCheck:
@@ -143,8 +143,8 @@ class LogCheck:
         self.stored = stored
         self.tree = Tree()
         self.entries: list[AuditEntry] = []
-        self.findings: list[Finding] = []
-        self.incomplete: list[Finding] = []
+        self.findings: list[AuditFinding] = []
+        self.incomplete: list[AuditFinding] = []
         self.seen_held = 0
 
     def key(self, expected: ExpectedKey) -> None:
@@ -155,10 +155,12 @@ class LogCheck:
         if given.raw() != own.key.raw():
             fingerprints = f"found {own.key.fingerprint()}, given {given.fingerprint()}"
             self.findings.append(
-                Finding(message=f"the log is signed with another key than the one given: {fingerprints}")
+                AuditFinding(message=f"the log is signed with another key than the one given: {fingerprints}")
             )
         elif isinstance(expected, NoteKey) and expected.name != own.name:
-            self.findings.append(Finding(message=f"this is the log of {own.name}, the key given is of {expected.name}"))
+            self.findings.append(
+                AuditFinding(message=f"this is the log of {own.name}, the key given is of {expected.name}")
+            )
 
     def leaves(self) -> None:
         """Every leaf, in order. The first gap ends the reading: what stands after it has no place in the tree."""
@@ -194,19 +196,19 @@ class LogCheck:
             try:
                 checkpoint = open_checkpoint(note, self.stored.log_key)
             except CollabError as error:
-                self.findings.append(Finding(checkpoint=size, message=error.message))
+                self.findings.append(AuditFinding(checkpoint=size, message=error.message))
                 continue
             if checkpoint.size != size:
-                self.findings.append(Finding(checkpoint=size, message=f"its note is of size {checkpoint.size}"))
+                self.findings.append(AuditFinding(checkpoint=size, message=f"its note is of size {checkpoint.size}"))
                 continue
             if not self._continues(last, checkpoint):
                 self.entries = self.entries[: last.size]
                 return
             last = checkpoint
         if not self.stored.checkpoints and not self.stored.rows and self.stored.wal_may_be_missing:
-            self.incomplete.append(Finding(message=f"there is no signed checkpoint{WAL_MISSING}"))
+            self.incomplete.append(AuditFinding(message=f"there is no signed checkpoint{WAL_MISSING}"))
         elif not self.stored.checkpoints:
-            self.findings.append(Finding(message=f"there is no signed checkpoint{self._unless_copied()}"))
+            self.findings.append(AuditFinding(message=f"there is no signed checkpoint{self._unless_copied()}"))
         if last.size < len(self.stored.rows):
             self._find(last.size, f"no checkpoint signs this entry and what follows{self._unless_copied()}")
             self.entries = self.entries[: last.size]
@@ -234,17 +236,17 @@ class LogCheck:
             signed = "\n\n" in note
             checkpoint = open_checkpoint(note, self.stored.log_key) if signed else Checkpoint.parse(note)
         except IntegrityError as error:
-            self.findings.append(Finding(message=f"the checkpoint that was kept elsewhere: {error.message}"))
+            self.findings.append(AuditFinding(message=f"the checkpoint that was kept elsewhere: {error.message}"))
             return
         size = checkpoint.size
         if checkpoint.origin != self.stored.log_key.name:
-            self.findings.append(Finding(message="the checkpoint that was kept elsewhere is of another log"))
+            self.findings.append(AuditFinding(message="the checkpoint that was kept elsewhere is of another log"))
         elif size > self.tree.size:
             cut = f"the log was cut here: somebody saw {size} signed entries"
             self._find(self.tree.size, f"{cut}{self._unless_copied()}", size)
         elif self.tree.root(size).hex() != checkpoint.root:
             message = f"the log was rewritten: its first {size} entries are not those that somebody saw signed"
-            self.findings.append(Finding(checkpoint=size, message=message))
+            self.findings.append(AuditFinding(checkpoint=size, message=message))
         else:
             self.seen_held += 1
 
@@ -253,7 +255,7 @@ class LogCheck:
         return WAL_MISSING if self.stored.wal_may_be_missing else ""
 
     def _find(self, index: int, message: str, checkpoint: int | None = None) -> None:
-        self.findings.append(Finding(index=index, checkpoint=checkpoint, message=message))
+        self.findings.append(AuditFinding(index=index, checkpoint=checkpoint, message=message))
 
 
 def _summary(run: Run) -> RunSummary:
@@ -278,16 +280,16 @@ def _named_blobs(entries: Iterable[AuditEntry]) -> dict[Digest, int]:
 
 def _check_blobs(
     blobs: BlobReader, entries: Iterable[AuditEntry]
-) -> tuple[int, tuple[Finding, ...], tuple[Finding, ...]]:
+) -> tuple[int, tuple[AuditFinding, ...], tuple[AuditFinding, ...]]:
     checked, wrong, missing = 0, [], []
     for digest, index in _named_blobs(entries).items():
         try:
             blobs.check(digest)
             checked += 1
         except Unreachable:
-            missing.append(Finding(index=index, blob=digest, message="the blob that this entry names is not here"))
+            missing.append(AuditFinding(index=index, blob=digest, message="the blob that this entry names is not here"))
         except IntegrityError as error:
             checked += 1
             message = f"the blob {error.message.removeprefix(f'blob {digest[:12]} ')}"
-            wrong.append(Finding(index=index, blob=digest, message=message))
+            wrong.append(AuditFinding(index=index, blob=digest, message=message))
     return checked, tuple(wrong), tuple(missing)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every kind of log entry says of itself: its body, the law that it keeps, what follows from it, and a sentence.
 
-A kind is one file in privacy/protocol/kinds/, found by its name; `Body` there is its one subclass of `EntryBody`. Who
+A kind is one file in privacy/protocol/kinds/, found by its name; it holds one subclass of `EntryBody`. Who
 writes, checks, shows or replays a log asks the entry, and names no kind: docs/adr/0036-one-file-an-entry-kind.md.
 """
 

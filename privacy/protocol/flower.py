@@ -99,17 +99,10 @@ def envelope_of(content: RecordDict) -> tuple[Envelope, int]:
 def from_content(content: RecordDict, max_payload_bytes: int) -> SignedMessage:
     """The message in `content`, whose pieces are taken out as they are joined: one payload in memory, not two.
 
-    Says nothing about who sent it: that is open_parcel's work. Raises ContractError ("malformed") for anything else
+    Says nothing about who sent it: that is open_message's work. Raises ContractError ("malformed") for anything else
     than what `to_content` makes: another record, another type, a piece too many or too few, a payload over the limit.
     """
-    head = content.get(_HEAD)
-    if type(head) is not ConfigRecord or set(head) != {"envelope", "body", "payload_bytes"}:
-        raise ContractError("a message does not hold a parcel", next_step=_ASK)
-    envelope, body, total = head["envelope"], head["body"], head["payload_bytes"]
-    if type(envelope) is not bytes or type(body) is not bytes or type(total) is not int:
-        raise ContractError("a message's fields have wrong types", next_step=_ASK)
-    if len(envelope) > MAX_ENVELOPE_BYTES or len(body) > MAX_BODY_BYTES or not 0 <= total <= max_payload_bytes:
-        raise ContractError("a message is longer than it may be", next_step=_ASK)
+    envelope, body, total = _head(content, max_payload_bytes)
     if set(content) != ({_HEAD, _PAYLOAD} if total else {_HEAD}):
         raise ContractError("a message holds other records than a message's", next_step=_ASK)
     signed = parse(Envelope, envelope)
@@ -118,6 +111,19 @@ def from_content(content: RecordDict, max_payload_bytes: int) -> SignedMessage:
     if type(content[_PAYLOAD]) is not ArrayRecord:
         raise ContractError("a payload's record has another type", next_step=_ASK)
     return SignedMessage(signed, body, _join(content[_PAYLOAD], total))
+
+
+def _head(content: RecordDict, max_payload_bytes: int) -> tuple[bytes, bytes, int]:
+    """Envelope, body and the payload's length, each of its type and no longer than it may be."""
+    head = content.get(_HEAD)
+    if type(head) is not ConfigRecord or set(head) != {"envelope", "body", "payload_bytes"}:
+        raise ContractError("a message does not hold one of ours", next_step=_ASK)
+    envelope, body, total = head["envelope"], head["body"], head["payload_bytes"]
+    if type(envelope) is not bytes or type(body) is not bytes or type(total) is not int:
+        raise ContractError("a message's fields have wrong types", next_step=_ASK)
+    if len(envelope) > MAX_ENVELOPE_BYTES or len(body) > MAX_BODY_BYTES or not 0 <= total <= max_payload_bytes:
+        raise ContractError("a message is longer than it may be", next_step=_ASK)
+    return envelope, body, total
 
 
 def _join(record: ArrayRecord, total: int) -> bytes:

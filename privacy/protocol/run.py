@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         RunOpened,
     )
 
-Kept = TypeVar("Kept")
+OwnState = TypeVar("OwnState")
 
 
 @dataclass
@@ -219,7 +219,7 @@ class Run:
         request = self.open.get(phase)
         return self.open.pop(phase) if request is not None and request.server_round == server_round else None
 
-    def kept(self, of_kind: type[Kept]) -> Kept:
+    def kept(self, of_kind: type[OwnState]) -> OwnState:
         """What a kind keeps of the run for itself: `of_kind()` at first, then the same value."""
         value = self._kept.setdefault(of_kind, of_kind())
         assert isinstance(value, of_kind)

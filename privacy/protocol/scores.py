@@ -32,19 +32,25 @@ def federation_scores(
     Raises ContractError("wrong_shape") unless every vector has `labels_count` counts, or none has any. The order of
     `metrics` does not matter.
     """
-    by_class = any(site.right or site.actual or site.predicted for site in metrics)
-    counts = [(site.correct, site.incorrect) for site in metrics]
-    totals = [(correct, wrong) for correct, wrong in counts if correct is not None and wrong is not None]
-    if not totals:
+    totals = _totals(metrics)
+    if totals is None:
         return _by_class(labels_count, metrics)
-    if len(totals) != len(counts):
-        raise ContractError("some sites counted right and wrong, others did not", reason="wrong_shape")
-    correct = sum(one for one, _ in totals)
-    whole = correct + sum(one for _, one in totals)
+    correct, whole = totals
     if whole <= 0:
         return None, None
+    by_class = any(site.right or site.actual or site.predicted for site in metrics)
     macro_f1 = _by_class(labels_count, metrics)[1] if by_class else None
     return _rounded(_ratio(max(correct, 0), whole)), macro_f1
+
+
+def _totals(metrics: Sequence[SiteMetrics]) -> tuple[int, int] | None:
+    """Right, and right and wrong, over all sites; None in logs that hold counts by class alone."""
+    counts = [(site.correct, site.incorrect) for site in metrics]
+    known = [(correct, wrong) for correct, wrong in counts if correct is not None and wrong is not None]
+    if known and len(known) != len(counts):
+        raise ContractError("some sites counted right and wrong, others did not", reason="wrong_shape")
+    correct = sum(one for one, _ in known)
+    return (correct, correct + sum(one for _, one in known)) if known else None
 
 
 def _by_class(labels_count: int, metrics: Sequence[SiteMetrics]) -> tuple[DecimalString | None, DecimalString | None]:

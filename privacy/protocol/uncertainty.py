@@ -38,15 +38,21 @@ def spread(metrics: Sequence[SiteMetrics]) -> Spread:
     two sums over k classes, right / actual: k v (1 + a^2) / T^2. F1 of a class is 2 r / (actual + predicted).
     """
     variance = sum(float(site.noise_std) ** 2 for site in metrics)
-    correct = [site.correct for site in metrics if site.correct is not None]
-    wrong = [site.incorrect for site in metrics if site.incorrect is not None]
-    if correct and len(correct) == len(wrong) == len(metrics):
-        accuracy = _accuracy_std(sum(correct), sum(correct) + sum(wrong), lambda a: variance * (a**2 + (1 - a) ** 2))
+    totals = [(c.correct, c.incorrect) for c in metrics if c.correct is not None and c.incorrect is not None]
+    if totals and len(totals) == len(metrics):
+        correct = sum(one for one, _ in totals)
+        whole = correct + sum(one for _, one in totals)
+        accuracy = _accuracy_std(correct, whole, lambda a: variance * (a**2 + (1 - a) ** 2))
     else:
-        classes = max((len(site.right) for site in metrics), default=0)
-        right, actual = (sum(sum(getattr(site, name)) for site in metrics) for name in ("right", "actual"))
-        accuracy = _accuracy_std(right, actual, lambda a: classes * variance * (1 + a**2))
+        accuracy = _accuracy_std_by_class(metrics, variance)
     return Spread(accuracy, None if accuracy is None else _macro_f1_std(metrics, variance))
+
+
+def _accuracy_std_by_class(metrics: Sequence[SiteMetrics], variance: float) -> float | None:
+    """Of accuracy before version 4 of the log."""
+    classes = max((len(site.right) for site in metrics), default=0)
+    right, actual = (sum(sum(getattr(site, name)) for site in metrics) for name in ("right", "actual"))
+    return _accuracy_std(right, actual, lambda a: classes * variance * (1 + a**2))
 
 
 def _accuracy_std(part: int, whole: int, variance_at: Callable[[float], float]) -> float | None:

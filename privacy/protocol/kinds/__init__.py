@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeGuard
 
 from privacy.base import parts
 from privacy.base.errors import SettingsError
@@ -22,5 +23,9 @@ def body_of(kind: str) -> type[EntryBody]:
         module = parts.load(__name__, kind)
     except SettingsError:
         raise ValueError("an entry of a kind that this version does not know") from None
-    body: type[EntryBody] = module.Body
+    (body,) = [each for each in vars(module).values() if _is_body(each) and each.__module__ == module.__name__]
     return body
+
+
+def _is_body(value: object) -> TypeGuard[type[EntryBody]]:
+    return isinstance(value, type) and issubclass(value, EntryBody)

@@ -67,6 +67,3 @@ class EvaluationPlanned(EntryBody):
     def check_version(self, version: int) -> None:
         if (self.plan.figures is not None) != (version >= 4):
             raise ValueError("an evaluation says which counts from version 4 on, and only there")
-
-
-Body = EvaluationPlanned

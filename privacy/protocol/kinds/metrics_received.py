@@ -59,6 +59,3 @@ class MetricsReceived(EntryBody):
         new = version >= 4
         if (self.metrics.correct is not None) != new or (self.metrics.incorrect is not None) != new:
             raise ValueError("counts of right and wrong are there from version 4 on, and only there")
-
-
-Body = MetricsReceived

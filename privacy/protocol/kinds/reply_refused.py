@@ -87,6 +87,3 @@ class ReplyRefused(EntryBody):
             raise ValueError("what a site signed when it refused is there from version 4 on, and only there")
         if self.by == "coordinator" and self.refusal is not None:
             raise ValueError("the coordinator's own refusal is signed by no site")
-
-
-Body = ReplyRefused

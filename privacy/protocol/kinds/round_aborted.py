@@ -49,6 +49,3 @@ class RoundAborted(EntryBody):
 
     def headline(self, run: Run, entry: AuditEntry) -> None:
         return None
-
-
-Body = RoundAborted

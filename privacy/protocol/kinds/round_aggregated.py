@@ -60,6 +60,3 @@ class RoundAggregated(EntryBody):
 
     def blobs(self) -> tuple[Digest, ...]:
         return (self.model_out,)
-
-
-Body = RoundAggregated

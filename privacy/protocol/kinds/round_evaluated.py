@@ -64,6 +64,3 @@ class RoundEvaluated(EntryBody):
         spread = run.round(entry.server_round).spread_of(self.sites).accuracy
         accuracy = f"accuracy {figure(self.accuracy, spread)}{' (noise)' if spread else ''}"
         return f"after round {entry.server_round}: {accuracy} on the sites' dev splits"
-
-
-Body = RoundEvaluated

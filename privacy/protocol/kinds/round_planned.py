@@ -90,6 +90,3 @@ class RoundPlanned(EntryBody):
     def check_version(self, version: int) -> None:
         if (self.plan.anonymization is not None) != (version >= 2):
             raise ValueError("a plan speaks of the self-check from version 2 on, and only there")
-
-
-Body = RoundPlanned

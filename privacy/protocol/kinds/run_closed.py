@@ -50,6 +50,3 @@ class RunClosed(EntryBody):
 
     def headline(self, run: Run, entry: AuditEntry) -> None:
         return None
-
-
-Body = RunClosed

@@ -95,6 +95,3 @@ class RunOpened(EntryBody):
     def check_version(self, version: int) -> None:
         if (self.outline is not None) != (version >= 4):
             raise ValueError("the outline of a run is of version 4")
-
-
-Body = RunOpened

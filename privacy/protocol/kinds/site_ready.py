@@ -53,6 +53,3 @@ class SiteReady(EntryBody):
 
     def check_version(self, version: int) -> None:
         law.check_bound(self.envelope, version)
-
-
-Body = SiteReady

@@ -71,6 +71,3 @@ class UpdateReceived(EntryBody):
             raise ValueError("an update speaks of the self-check from version 2 on, and only there")
         if self.update.mechanism_check is not None and version < 3:
             raise ValueError("an update speaks of the mechanism check from version 3 on")
-
-
-Body = UpdateReceived

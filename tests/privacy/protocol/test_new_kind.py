@@ -68,9 +68,6 @@ class CardPublished(EntryBody):
 
     def blobs(self) -> tuple[Digest, ...]:
         return (self.card,)
-
-
-Body = CardPublished
 '''
 CARD = b"A head for three labels, on invented notes."
 

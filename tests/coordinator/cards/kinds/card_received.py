@@ -54,6 +54,3 @@ class CardReceived(EntryBody):
 
     def blobs(self) -> tuple[Digest, ...]:
         return () if self.reply.returned is None else (self.reply.returned,)
-
-
-Body = CardReceived

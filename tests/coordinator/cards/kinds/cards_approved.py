@@ -32,6 +32,3 @@ class CardsApproved(EntryBody):
 
     def sentence(self, run: Run, entry: AuditEntry) -> str:
         return f"round {entry.server_round}: people approved the cards"
-
-
-Body = CardsApproved

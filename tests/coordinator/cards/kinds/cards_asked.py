@@ -53,6 +53,3 @@ class CardsAsked(EntryBody):
 
     def blobs(self) -> tuple[Digest, ...]:
         return tuple(self.cards.values())
-
-
-Body = CardsAsked
