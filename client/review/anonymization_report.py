@@ -94,32 +94,32 @@ def evidence(
     )
 
 
-def as_page(found: CorpusEvidence) -> bytes:
+def as_page(evidence: CorpusEvidence) -> bytes:
     """The evidence as an HTML page."""
     body: list[Child] = [
-        element("h1", f"Anonymization of {found.site}"),
-        styled("p", "quiet", f"Made {found.made_at}. Counts alone: this page holds no word of any text."),
+        element("h1", f"Anonymization of {evidence.site}"),
+        styled("p", "quiet", f"Made {evidence.made_at}. Counts alone: this page holds no word of any text."),
         element(
             "p",
             "These are exact counts of private data: keep them at the site. What was found says nothing about what was "
             "missed; for that, draw a sample: ",
-            element("code", f"collab-client --site {found.site} review-sample"),
+            element("code", f"collab-client --site {evidence.site} review-sample"),
         ),
-        None if found.few_refused else styled("p", "warning", refusal(found)),
-        _flag_warning(found),
-        facts(in_short(found)),
-        styled("div", "tables", *_tables(found)),
-        styled("p", "quiet", f"Engine fingerprint {found.report.engine_fingerprint}"),
+        None if evidence.few_refused else styled("p", "warning", refusal(evidence)),
+        _flag_warning(evidence),
+        facts(in_short(evidence)),
+        styled("div", "tables", *_tables(evidence)),
+        styled("p", "quiet", f"Engine fingerprint {evidence.report.engine_fingerprint}"),
     ]
-    return page(f"Anonymization of {found.site}", body)
+    return page(f"Anonymization of {evidence.site}", body)
 
 
-def _tables(found: CorpusEvidence) -> list[Child]:
-    report = found.report
-    entities = [(name, kind_of(name), (count, found.documents[name])) for name, count in found.by_entity.items()]
-    recognizers = [(name, "plain", (count,)) for name, count in found.by_recognizer.items()]
+def _tables(evidence: CorpusEvidence) -> list[Child]:
+    report = evidence.report
+    entities = [(name, kind_of(name), (count, evidence.documents[name])) for name, count in evidence.by_entity.items()]
+    recognizers = [(name, "plain", (count,)) for name, count in evidence.by_recognizer.items()]
     refused = [(reason, "refused", (count,)) for reason, count in report.refused]
-    unused = [(reason, "plain", (count,)) for reason, count in found.not_used.items()]
+    unused = [(reason, "plain", (count,)) for reason, count in evidence.not_used.items()]
     return [
         bars("Found, by type", ("type", "findings", "documents"), entities),
         bars("Found, by recognizer", ("recognizer", "findings"), recognizers),
@@ -128,35 +128,35 @@ def _tables(found: CorpusEvidence) -> list[Child]:
     ]
 
 
-def _flag_warning(found: CorpusEvidence) -> Child:
-    if not found.flagged:
+def _flag_warning(evidence: CorpusEvidence) -> Child:
+    if not evidence.flagged:
         return None
-    listed = ", ".join(f"{name}: {count:,}" for name, count in found.flagged.items())
+    listed = ", ".join(f"{name}: {count:,}" for name, count in evidence.flagged.items())
     return styled("p", "warning", f"Documents to look at (biometrics, photographs): {listed}")
 
 
-def refusal(found: CorpusEvidence) -> str:
+def refusal(evidence: CorpusEvidence) -> str:
     """Why a training would not begin, in a sentence."""
-    refused = found.report.rows - found.report.returned
+    rows, limit = evidence.report.rows, evidence.max_refused_fraction
     return (
-        f"A run would leave out {refused:,} of {found.report.rows:,} rows that could not be anonymized, more than the "
-        f"{found.max_refused_fraction:.2%} of text.max_refused_fraction: see to them, or stay away from it."
+        f"A run would leave out {rows - evidence.report.returned:,} of {rows:,} rows that could not be anonymized, "
+        f"more than the {limit:.2%} of text.max_refused_fraction: see to them, or stay away from it."
     )
 
 
-def in_short(found: CorpusEvidence) -> dict[str, str]:
+def in_short(evidence: CorpusEvidence) -> dict[str, str]:
     """The main figures, by name."""
-    report = found.report
-    speed = "all from cache" if found.rows_a_second is None else f"{found.rows_a_second:,.1f} rows a second"
+    report = evidence.report
+    speed = "all from cache" if evidence.rows_a_second is None else f"{evidence.rows_a_second:,.1f} rows a second"
     return {
         "Rows": f"{report.rows:,}",
         "Anonymized": f"{report.returned:,}",
         "Refused": ", ".join(f"{reason} {count:,}" for reason, count in report.refused) or "0",
-        "Without a finding": f"{found.documents_without_finding:,}",
+        "Without a finding": f"{evidence.documents_without_finding:,}",
         "Words kept": f"{report.words_kept_fraction:.1%}",
         "Characters kept": f"{report.characters_kept_fraction:.1%}",
         "Time": f"{report.seconds:,.1f} s ({report.from_cache:,} rows from cache)",
         "Rate": speed,
-        "Replacement": found.replacement,
-        "Engine": f"{found.engine}, names {found.names}, language {found.language}",
+        "Replacement": evidence.replacement,
+        "Engine": f"{evidence.engine}, names {evidence.names}, language {evidence.language}",
     }

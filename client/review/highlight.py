@@ -62,24 +62,24 @@ def after(original: str, record: AnonymizedRecord) -> list[Piece]:
     that can be read in several ways the shortest is taken; where in none, the whole text comes back as one piece.
     """
     edges = [0, *(edge for finding in record.findings for edge in (finding.start, finding.end)), len(original)]
-    kept = [original[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
-    starts = _places(record.text, kept, record.findings)
+    texts = [original[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    starts = _places(record.text, texts, record.findings)
     if starts is None:
         return [Piece(record.text, None)]
     pieces: list[Piece] = []
     for at, start in enumerate(starts):
         if at:
-            pieces.append(Piece(record.text[starts[at - 1] + len(kept[at - 1]) : start], record.findings[at - 1]))
-        pieces.append(Piece(kept[at], None))
+            pieces.append(Piece(record.text[starts[at - 1] + len(texts[at - 1]) : start], record.findings[at - 1]))
+        pieces.append(Piece(texts[at], None))
     return [piece for piece in pieces if piece.text]
 
 
-def _places(text: str, kept: Sequence[str], findings: Sequence[Finding]) -> list[int] | None:
+def _places(text: str, texts: Sequence[str], findings: Sequence[Finding]) -> list[int] | None:
     """Where each kept piece starts in `text`; None if they do not fit. Searched depth first, no position twice."""
-    if not text.startswith(kept[0]):
+    if not text.startswith(texts[0]):
         return None
     path: list[int] = [0]
-    options = [iter(_next_places(text, kept, findings, 0, 0))] if findings else []
+    options = [iter(_next_places(text, texts, findings, 0, 0))] if findings else []
     tried: set[tuple[int, int]] = set()
     while options:
         place = next((place for place in options[-1] if (len(path), place) not in tried), None)
@@ -89,25 +89,25 @@ def _places(text: str, kept: Sequence[str], findings: Sequence[Finding]) -> list
             continue
         tried.add((len(path), place))
         path.append(place)
-        if len(path) == len(kept):
+        if len(path) == len(texts):
             return path
-        options.append(iter(_next_places(text, kept, findings, len(path) - 1, place)))
-    return path if len(kept) == 1 and text == kept[0] else None
+        options.append(iter(_next_places(text, texts, findings, len(path) - 1, place)))
+    return path if len(texts) == 1 and text == texts[0] else None
 
 
-def _next_places(text: str, kept: Sequence[str], findings: Sequence[Finding], at: int, start: int) -> tuple[int, ...]:
+def _next_places(text: str, texts: Sequence[str], findings: Sequence[Finding], at: int, start: int) -> tuple[int, ...]:
     """Where the piece after number `at` (which starts at `start`) may start, the likeliest first."""
-    finding, wanted = findings[at], kept[at + 1]
-    position = start + len(kept[at])
+    finding, wanted = findings[at], texts[at + 1]
+    position = start + len(texts[at])
     if at + 1 == len(findings):  # the last piece ends the text
         last = len(text) - len(wanted)
         return (last,) if last >= position and text.endswith(wanted) else ()
     tag = position + len(finding.entity_type) + 2
     places = [tag] if text.startswith(f"<{finding.entity_type}>", position) and text.startswith(wanted, tag) else []
     reach = min(len(text), position + 4 * (finding.end - finding.start) + _LOOKAHEAD)
-    found = text.find(wanted, position, reach + len(wanted))
-    while found >= 0:
-        if found not in places:
-            places.append(found)
-        found = text.find(wanted, found + 1, reach + len(wanted)) if found < reach else -1
+    place = text.find(wanted, position, reach + len(wanted))
+    while place >= 0:
+        if place not in places:
+            places.append(place)
+        place = text.find(wanted, place + 1, reach + len(wanted)) if place < reach else -1
     return tuple(places)

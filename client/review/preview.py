@@ -61,8 +61,8 @@ def choose(texts: CorpusView, record_ids: Sequence[str], *, count: int, seed: in
 
 def counts(rows: Sequence[RowPreview]) -> list[tuple[str, int]]:
     """How often each entity type was found in `rows`, most frequent first."""
-    found = Counter(f.entity_type for shown in rows if shown.record for f in shown.record.findings)
-    return sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    counter = Counter(f.entity_type for shown in rows if shown.record for f in shown.record.findings)
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
 
 
 def as_json(rows: Sequence[RowPreview]) -> list[dict[str, object]]:
@@ -99,14 +99,14 @@ def beside(shown: RowPreview, console: Console, *, after: str) -> RenderableType
     if shown.record is None:
         return Text(f"refused: {shown.refused}; it would not be trained on, and is not shown\n", style="bold")
     plain = console.no_color or not console.is_terminal
-    left = _coloured(highlight.before(shown.row.text, shown.record.findings), brackets=plain)
+    before = _coloured(highlight.before(shown.row.text, shown.record.findings), brackets=plain)
     right = _coloured(highlight.after(shown.row.text, shown.record), brackets=False)
     if console.width < 60:
-        return Group(Text("BEFORE", style="bold"), left, Text(after, style="bold"), right, Text())
+        return Group(Text("BEFORE", style="bold"), before, Text(after, style="bold"), right, Text())
     table = Table(box=box.SIMPLE_HEAD, expand=True, padding=(0, 1), pad_edge=False)
     table.add_column("BEFORE (original)", ratio=1, overflow="fold")
     table.add_column(after, ratio=1, overflow="fold")
-    table.add_row(left, right)
+    table.add_row(before, right)
     return table
 
 
@@ -123,17 +123,17 @@ def _coloured(pieces: Sequence[Piece], *, brackets: bool) -> Text:
 
 
 def _heading(shown: RowPreview, at: int, of: int) -> Text:
-    found = len(shown.record.findings) if shown.record else 0
-    said = f"Row {at} of {of}   record {shown.row.record_id}   {shown.split}   {number(found, 'finding')}"
-    return Text(visible(said), style="bold")
+    findings = len(shown.record.findings) if shown.record else 0
+    heading = f"Row {at} of {of}   record {shown.row.record_id}   {shown.split}   {number(findings, 'finding')}"
+    return Text(visible(heading), style="bold")
 
 
-def _legend(found: Sequence[tuple[str, int]], console: Console) -> Text:
-    legend = Text("Found in these rows:  " if found else "Nothing was found in these rows.", overflow="fold")
-    for entity_type, count in found:
+def _legend(types: Sequence[tuple[str, int]], console: Console) -> Text:
+    legend = Text("Found in these rows:  " if types else "Nothing was found in these rows.", overflow="fold")
+    for entity_type, count in types:
         legend.append(f"{entity_type}\u00a0{count}", style=STYLES[kind_of(entity_type)])
         legend.append("  ")
-    if found and (console.no_color or not console.is_terminal):
+    if types and (console.no_color or not console.is_terminal):
         legend.append(" (on the left in [brackets])")
     return legend
 

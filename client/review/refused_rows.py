@@ -68,23 +68,27 @@ def write_list(folder: SiteFolder, refused: Sequence[RefusedRow]) -> None:
 def to_mend(folder: SiteFolder, corpus: Corpus) -> dict[str, str]:
     """What is said first: that no row is left, that many are refused and what to set, and columns never filled."""
     data, report = folder.settings.data, corpus.report
-    found: dict[str, str] = {}
+    problems: dict[str, str] = {}
     if not sum(report.rows.values()):
-        found["no row is left"] = f"of {report.read} rows that were read none can be used: a run would train on nothing"
+        problems["no row is left"] = (
+            f"of {report.read} rows that were read none can be used: a run would train on nothing"
+        )
     total = sum(report.refused.values())
     if total > LOUD * report.read:
-        found["refused rows"] = f"{total} of {report.read}, listed by line in {shown(folder)}"
+        problems["refused rows"] = f"{total} of {report.read}, listed by line in {shown(folder)}"
         for reason, count in sorted(report.refused.items(), key=lambda one: (-one[1], one[0])):
-            found[f"{reason} {count}"] = ADVICE[reason] + _encodings(folder, corpus, reason)
+            problems[f"{reason} {count}"] = ADVICE[reason] + _encodings(folder, corpus, reason)
     if twofold := _twofold_ids(corpus):
-        found["patient ids"] = (
+        problems["patient ids"] = (
             f"{twofold} occur both as a number and with .0 behind it (12, 12.0): one patient would count as two; write "
             "them alike in all files"
         )
     for file in corpus.files:
         for column in file.never if file.rows else ():
-            found[f"{file.name}: {column}"] = f"no row has a value in this column, which {_setting(data, column)} names"
-    return found
+            problems[f"{file.name}: {column}"] = (
+                f"no row has a value in this column, which {_setting(data, column)} names"
+            )
+    return problems
 
 
 def _twofold_ids(corpus: Corpus) -> int:
@@ -98,15 +102,15 @@ def _encodings(folder: SiteFolder, corpus: Corpus, reason: str) -> str:
     if reason != "undecodable":
         return ""
     files = Counter(row.file for row in corpus.refused if row.reason == "undecodable")
-    told = []
+    sentences = []
     for path in folder.data_files:
         if path.name in files and path.is_file():
             try:
-                told.append(f"all of {path.name} is text in {' and in '.join(encodings.likely(path))}")
+                sentences.append(f"all of {path.name} is text in {' and in '.join(encodings.likely(path))}")
             except OSError:
                 continue
-    told = told or ["what wrote them says in which: cp1252 on Windows, gb18030 in China"]
-    return f" ({'; '.join(told)}; look at a preview: another encoding gives other words)"
+    sentences = sentences or ["what wrote them says in which: cp1252 on Windows, gb18030 in China"]
+    return f" ({'; '.join(sentences)}; look at a preview: another encoding gives other words)"
 
 
 def _setting(data: DataSection, column: str) -> str:

@@ -31,7 +31,7 @@ DOMAIN: Final = b"collab review figures v1\n"
 def figures(sample: Sample) -> dict[str, Json]:
     """The figures as canonical JSON: real numbers are decimal strings, rates are of documents, bounds one-sided."""
     strata = sample.strata()
-    found = residual(strata)
+    estimate = residual(strata)
     return {
         "design": sample.design,
         "rows_in_sample": len(sample.rows),
@@ -39,14 +39,14 @@ def figures(sample: Sample) -> dict[str, Json]:
         "skipped": sum(stratum.skipped for stratum in strata),
         "documents_with_missed": sum(stratum.leaking for stratum in strata),
         "missed_identifiers": sum(stratum.missed for stratum in strata),
-        "residual_leak_rate": _decimal(found.rate),
-        "upper_bound": _decimal(found.upper),
+        "residual_leak_rate": _decimal(estimate.rate),
+        "upper_bound": _decimal(estimate.upper),
         "confidence": decimal_string(1 - ERROR),
         "bound": "one-sided Clopper-Pearson",
-        "missed_per_document": _decimal(found.missed_per_document),
+        "missed_per_document": _decimal(estimate.missed_per_document),
         "earlier_draws": sample.earlier_draws,
         "replacement": sample.replacement,
-        "complete": found.complete,
+        "complete": estimate.complete,
     }
 
 
@@ -70,36 +70,36 @@ def at_home(sample: Sample) -> dict[str, Json]:
 def in_short(sample: Sample) -> dict[str, str]:
     """The main figures, by name, for a table."""
     strata = sample.strata()
-    found = residual(strata)
+    estimate = residual(strata)
     unknown = "not known yet"
     return {
         "sample": f"{len(sample.rows)} rows, {sample.design}, {sample.earlier_draws} drawn before it",
         "reviewed": f"{sum(s.reviewed for s in strata)}, skipped {sum(s.skipped for s in strata)}",
         "documents with something missed": str(sum(s.leaking for s in strata)),
         "missed identifiers": str(sum(s.missed for s in strata)),
-        "residual leak rate": unknown if found.rate is None else f"{found.rate:.2%} of documents",
-        "95 % upper bound, one-sided": f"{_up(found.upper)} of documents",
-        "missed a document": unknown if found.missed_per_document is None else f"{found.missed_per_document:.3f}",
+        "residual leak rate": unknown if estimate.rate is None else f"{estimate.rate:.2%} of documents",
+        "95 % upper bound, one-sided": f"{_up(estimate.upper)} of documents",
+        "missed a document": unknown if estimate.missed_per_document is None else f"{estimate.missed_per_document:.3f}",
     }
 
 
 def sentence(sample: Sample) -> str:
     """The result in a sentence that a privacy officer can sign."""
     strata = sample.strata()
-    found = residual(strata)
+    estimate = residual(strata)
     reviewed, leaking = sum(s.reviewed for s in strata), sum(s.leaking for s in strata)
-    if found.rate is None:
+    if estimate.rate is None:
         return f"{reviewed} of {len(sample.rows)} rows reviewed: too few to say anything yet."
-    said = (
+    words = (
         f"{leaking} of {reviewed} reviewed documents held something that was missed. "
-        f"Residual leak rate: {found.rate:.2%} of documents, "
-        f"with 95 % confidence (one-sided) at most {_up(found.upper)}; "
-        f"{found.missed_per_document:.3f} missed identifiers a document. "
+        f"Residual leak rate: {estimate.rate:.2%} of documents, "
+        f"with 95 % confidence (one-sided) at most {_up(estimate.upper)}; "
+        f"{estimate.missed_per_document:.3f} missed identifiers a document. "
         "It counts what this reviewer saw: what a reader overlooks is not in it."
     )
-    if not found.complete:
-        said = f"So far, and still moving (not every row has an answer): {said}"
-    return said
+    if not estimate.complete:
+        words = f"So far, and still moving (not every row has an answer): {words}"
+    return words
 
 
 def commitment(sample: Sample, salt: bytes) -> Digest:

@@ -117,11 +117,11 @@ def left_over(text: str, findings: Sequence[Finding]) -> list[Offsets]:
     letters = list(text)
     for finding in findings:
         letters[finding.start : finding.end] = list(_GONE * (finding.end - finding.start))
-    left = "".join(letters)
-    spans = [match.span() for match in _LONG_NUMBER.finditer(left)]
-    for token in tokens_of(left):
+    remaining = "".join(letters)
+    spans = [match.span() for match in _LONG_NUMBER.finditer(remaining)]
+    for token in tokens_of(remaining):
         named = token.capital and not token.shouted and not token.initial and token.plain not in no_name()
-        if named and not _SENTENCE_END.search(left[max(0, token.start - 20) : token.start]):
+        if named and not _SENTENCE_END.search(remaining[max(0, token.start - 20) : token.start]):
             spans.append((token.start, token.name_end))
     return sorted(spans)
 

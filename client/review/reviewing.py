@@ -46,8 +46,8 @@ def locate(text: str, findings: Sequence[Finding], words: str) -> tuple[Offsets,
     pattern = r"(?<!\w)" + r"\s+".join(parts) + r"(?!\w)"
     for flags in (re.NOFLAG, re.IGNORECASE):
         spans = tuple(match.span() for match in re.finditer(pattern, text, flags) if parts)
-        if left := tuple(span for span in spans if not all(covered[span[0] : span[1]])):
-            return left
+        if uncovered := tuple(span for span in spans if not all(covered[span[0] : span[1]])):
+            return uncovered
     raise NotFound
 
 

@@ -88,14 +88,14 @@ class ResultCache:
     def cell(self, name: str, documents: Sequence[Document], detector: Detector) -> Detections:
         """The cell, read if it is there and of these texts and this engine, else computed and kept."""
         recipe = digest_of({"engine": detector.recipe, "texts": [sha256(one.text.encode()) for one in documents]})
-        kept = self._kept(name, recipe, lambda: asdict(detector.find(documents)))
-        masked = tuple(tuple(Masked(*one) for one in row) for row in kept["masked"])
-        return Detections(masked, tuple(map(tuple, kept["flags"])), kept["refused"], kept["cpu_seconds"])
+        stored = self._kept(name, recipe, lambda: asdict(detector.find(documents)))
+        masked = tuple(tuple(Masked(*one) for one in row) for row in stored["masked"])
+        return Detections(masked, tuple(map(tuple, stored["flags"])), stored["refused"], stored["cpu_seconds"])
 
     def rows(self, name: str, recipe: Mapping[str, Json], make: Callable[[], Sequence[Row]]) -> list[Row]:
         """Rows, read if they are there and of this recipe, else measured and kept."""
-        kept = self._kept(name, digest_of(dict(recipe)), lambda: {"rows": [asdict(row) for row in make()]})
-        return [Row(**row | {"spread": row["spread"] and tuple(row["spread"])}) for row in kept["rows"]]
+        stored = self._kept(name, digest_of(dict(recipe)), lambda: {"rows": [asdict(row) for row in make()]})
+        return [Row(**row | {"spread": row["spread"] and tuple(row["spread"])}) for row in stored["rows"]]
 
     def _kept(self, name: str, recipe: Digest, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         file = self._folder / f"{name}.json"
@@ -105,6 +105,6 @@ class ResultCache:
             self._folder.mkdir(parents=True, exist_ok=True)
             write_whole(file, json.dumps(made).encode())
             self._tell(f"{name}: {made['seconds']:.1f} s")
-        kept: dict[str, Any] = json.loads(file.read_text())
-        self.seconds += kept["seconds"]
-        return kept
+        stored: dict[str, Any] = json.loads(file.read_text())
+        self.seconds += stored["seconds"]
+        return stored

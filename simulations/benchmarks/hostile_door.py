@@ -328,14 +328,14 @@ def messages(count: int = 100_000, seconds: float = 600.0) -> list[Row]:
         stop.set()
         for thread in (*liar.threads, *honest):
             thread.join(30)
-        left = _stored_bytes(opened.federation.folder / "superlink" / "state.sqlite")
+        stored_bytes = _stored_bytes(opened.federation.folder / "superlink" / "state.sqlite")
     quota = Slots(LIMIT).quota("train")
     note = f"{liar.sent} messages in {took:.0f} s, {rounds} rounds meanwhile"
-    of_bytes = f"{left} bytes in Flower's store at the end, of all sites; the quota is {quota}"
+    of_bytes = f"{stored_bytes} bytes in Flower's store at the end, of all sites; the quota is {quota}"
     return [
         Row("honest_sites_refused", refused, "replies", "0", note=note),
         Row("hostile_site_rounds_lost", lost, "rounds", "0", note=note),
-        Row("hostile_site_bytes_over_quota", max(0, left - quota), "bytes", "0", note=of_bytes),
+        Row("hostile_site_bytes_over_quota", max(0, stored_bytes - quota), "bytes", "0", note=of_bytes),
     ]
 
 

@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     warm()
     with scratch() as tree:
-        kept = KeptVerdicts(given.out / "mutants", tree)
-        missing = kept.missing(chosen)
+        verdicts = KeptVerdicts(given.out / "mutants", tree)
+        missing = verdicts.missing(chosen)
         if given.check:
             check_unchanged(tree, missing or chosen)
             return 0
@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif missing:
             if not given.checked:
                 check_unchanged(tree, missing)
-            try_each(tree, missing, kept)
-        return report(chosen, kept, time.monotonic() - began, quick=given.quick, out=given.out)
+            try_each(tree, missing, verdicts)
+        return report(chosen, verdicts, time.monotonic() - began, quick=given.quick, out=given.out)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -70,11 +70,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def try_each(tree: Path, mutations: Sequence[Mutation], kept: KeptVerdicts) -> None:
+def try_each(tree: Path, mutations: Sequence[Mutation], verdicts: KeptVerdicts) -> None:
     """Judge each, keep its verdict and say it."""
     for at, mutation in enumerate(mutations, 1):
         verdict = judge(tree, mutation)
-        kept.put(mutation, verdict)
+        verdicts.put(mutation, verdict)
         print(f"{at} of {len(mutations)}  {verdict:8}  {mutation.label}", flush=True)
 
 

@@ -75,8 +75,8 @@ class QualityFigure:
         note = self.note + (f"; {ours.refused} rows refused, counted as unmasked" if ours.refused else "")
         if count.share is None:
             note = f"not measured: nothing of the kind in these texts; {note}"
-        kept = {name: value for name, value in beside.items() if value is not None}
-        return Row(self.name, self._value(count), "share", self.reach, n=count.planted, beside=kept, note=note)
+        figures = {name: value for name, value in beside.items() if value is not None}
+        return Row(self.name, self._value(count), "share", self.reach, n=count.planted, beside=figures, note=note)
 
     def absent(self, reason: str) -> Row:
         """The row where nothing could be measured."""

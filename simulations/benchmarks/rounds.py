@@ -148,8 +148,8 @@ def ours(megabytes: float, rounds: int) -> dict[str, Any]:
     """`rounds` rounds of ours in fresh processes."""
     command = [sys.executable, "-m", "simulations.benchmarks.rounds", "coordinate", str(megabytes), str(rounds)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def main(quick: bool) -> None:

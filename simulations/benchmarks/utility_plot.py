@@ -111,13 +111,13 @@ def _legend() -> str:
     y, parts = HEIGHT + 2, []
     entries = [("federated, private", "#1f6fb2", ""), *LINES.values()]
     for at, (words, colour, dash) in enumerate(entries):
-        left = LEFT + at * 220
-        parts.append(_line(left, left + 28, y, colour, dash))
-        parts.append(f"<text x='{left + 34}' y='{y + 4}' {TEXT}>{words}</text>")
+        x = LEFT + at * 220
+        parts.append(_line(x, x + 28, y, colour, dash))
+        parts.append(f"<text x='{x + 34}' y='{y + 4}' {TEXT}>{words}</text>")
     return "".join(parts)
 
 
 def _known(rows: Mapping[str, Row], names: Mapping[Key, str]) -> dict[Key, float]:
     """The figure of each named row that was measured."""
-    found = {key: rows.get(name) for key, name in names.items()}
-    return {key: float(row.value) for key, row in found.items() if row is not None and row.value is not None}
+    known = {key: rows.get(name) for key, name in names.items()}
+    return {key: float(row.value) for key, row in known.items() if row is not None and row.value is not None}

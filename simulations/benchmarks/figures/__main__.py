@@ -31,12 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"taken: {take(report).relative_to(ROOT)}")
         if given.write:
             _write()
-        left = problems()
+        differing = problems()
     except (KeyError, ValueError) as error:  # a table names a figure that is gone, a file is not in its form
-        left = [str(error.args[0])]
-    for problem in left:
+        differing = [str(error.args[0])]
+    for problem in differing:
         print(problem, file=sys.stderr)
-    return 1 if left else 0
+    return 1 if differing else 0
 
 
 def _write() -> None:

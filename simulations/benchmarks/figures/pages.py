@@ -123,8 +123,8 @@ def differences(files: Files, root: Path = ROOT) -> Iterator[tuple[Path, str, st
 def problems(root: Path = ROOT) -> list[str]:
     """Everything in which pages and files of figures do not agree."""
     files = load(root / "docs" / "figures")
-    found = [f"{path.relative_to(root)}: {what} differs" for path, _, what in differences(files, root)]
+    differing = [f"{path.relative_to(root)}: {what} differs" for path, _, what in differences(files, root)]
     for path in pages(root):
         text = path.read_text(encoding="utf-8")
-        found += [f"{path.relative_to(root)}: {problem}" for problem in false_citations(files, text)]
-    return found
+        differing += [f"{path.relative_to(root)}: {problem}" for problem in false_citations(files, text)]
+    return differing

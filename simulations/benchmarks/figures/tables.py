@@ -144,8 +144,8 @@ def _flagged(row: Row, text: str) -> str:
 
 def _note(row: Row) -> list[str]:
     beside = ", ".join(f"{name.replace('_', ' ')} {shown(number)}" for name, number in row.beside.items())
-    said = "; ".join(part for part in (row.note, f"beside it: {beside}" if beside else "") if part)
-    return wrapped(f"`{row.name}`: {said}", "- ") if said else []
+    words = "; ".join(part for part in (row.note, f"beside it: {beside}" if beside else "") if part)
+    return wrapped(f"`{row.name}`: {words}", "- ") if words else []
 
 
 def wrapped(text: str, bullet: str = "") -> list[str]:
@@ -165,7 +165,7 @@ def wrapped(text: str, bullet: str = "") -> list[str]:
 def run_line(measurement: Measurement) -> str:
     """What was run, when, on what."""
     machine = measurement.machine
-    said = [
+    parts = [
         f"{measurement.date.isoformat()}",
         f"commit `{measurement.commit}`" if measurement.commit else "commit not written down",
         machine.cpu,
@@ -175,7 +175,7 @@ def run_line(measurement: Measurement) -> str:
         *([_took(measurement.seconds)] if measurement.seconds is not None else []),
         *([measurement.conditions] if measurement.conditions else []),
     ]
-    return f"`{measurement.command}`: {', '.join(said)}."
+    return f"`{measurement.command}`: {', '.join(parts)}."
 
 
 def _took(seconds: float) -> str:

@@ -54,9 +54,9 @@ class Mutation:
 
 def load(folder: Path = FOLDER, *, only_quick: bool = False) -> list[Mutation]:
     """All lists, in the order of their names; of them all, or what CI runs."""
-    found: list[Mutation] = []
+    mutations: list[Mutation] = []
     for path in sorted(folder.glob("*.toml")):
         for held in tomllib.loads(path.read_text(encoding="utf-8"))["mutation"]:
             tests = tuple(held.pop("tests"))
-            found.append(Mutation(package=path.stem, tests=tests, **held))
-    return [mutation for mutation in found if mutation.quick] if only_quick else found
+            mutations.append(Mutation(package=path.stem, tests=tests, **held))
+    return [mutation for mutation in mutations if mutation.quick] if only_quick else mutations
