@@ -135,8 +135,8 @@ def _check_kept(folder: SiteFolder, simulation: PublicSeed | None) -> None:
     if simulation is None:
         return
     expected = SigningKey(_secret(simulation, folder.name, "signing")).verify_key().hex()
-    kept = SigningKey.load(folder.keys / SIGNING_KEY).verify_key().hex()
-    if not keys_are_known(folder) or kept != expected:
+    stored_key = SigningKey.load(folder.keys / SIGNING_KEY).verify_key().hex()
+    if not keys_are_known(folder) or stored_key != expected:
         raise SettingsError(
             f"{folder.name} has keys that do not follow this simulation's seed",
             next_step="simulate in a new folder; nothing was changed",

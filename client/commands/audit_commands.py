@@ -51,11 +51,11 @@ def replay(
     """
     from client.site.replay import Replay
 
-    found = Replay(site_of(context), progress_line(quiet=as_json)).round(run, server_round, model)
+    replayed = Replay(site_of(context), progress_line(quiet=as_json)).round(run, server_round, model)
     if as_json:
-        print_json(found.as_json())
+        print_json(replayed.as_json())
     else:
-        say(found.sentence)
-        for why in found.why:
+        say(replayed.sentence)
+        for why in replayed.why:
             say(f"  {why}")
-    raise typer.Exit(found.exit_code)
+    raise typer.Exit(replayed.exit_code)

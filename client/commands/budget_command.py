@@ -76,13 +76,13 @@ def budget(
     """
     folder = site_of(context)
     run_id, outline = read_plan(plan)
-    found = forecast(folder, run_id, outline)
+    run_forecast = forecast(folder, run_id, outline)
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(run_forecast))
     else:
-        print_facts(f"What the run would cost {folder.name}", _facts(found))
-        say(_sentence(found))
-    if not found.fits:
+        print_facts(f"What the run would cost {folder.name}", _facts(run_forecast))
+        say(_sentence(run_forecast))
+    if not run_forecast.fits:
         raise typer.Exit(NO)
 
 
@@ -158,24 +158,24 @@ def _check_unit(outline: RunOutline, unit: Unit) -> None:
         )
 
 
-def _facts(found: RunForecast) -> dict[str, object]:
+def _facts(costs: RunForecast) -> dict[str, object]:
     return {
-        "run": found.run_id or "(not opened yet)",
-        "rounds, evaluations": f"{found.rounds}, {found.evaluations}",
-        "data set": f"{found.dataset} (unit: {found.unit}, delta {found.delta})",
-        "epsilon now": f"{found.epsilon_now} (by {found.by_now})",
-        "epsilon after the run": f"{found.epsilon_after} (by {found.by_after})",
-        f"by {found.accountant} / by the filter": f"{found.epsilon_accountant} / {found.epsilon_filter}",
-        "limit": found.epsilon_limit,
-        "left then": found.epsilon_left,
+        "run": costs.run_id or "(not opened yet)",
+        "rounds, evaluations": f"{costs.rounds}, {costs.evaluations}",
+        "data set": f"{costs.dataset} (unit: {costs.unit}, delta {costs.delta})",
+        "epsilon now": f"{costs.epsilon_now} (by {costs.by_now})",
+        "epsilon after the run": f"{costs.epsilon_after} (by {costs.by_after})",
+        f"by {costs.accountant} / by the filter": f"{costs.epsilon_accountant} / {costs.epsilon_filter}",
+        "limit": costs.epsilon_limit,
+        "left then": costs.epsilon_left,
     }
 
 
-def _sentence(found: RunForecast) -> str:
-    simulated = " The keys of this site follow a known seed: its epsilon protects nobody." if found.simulated else ""
-    if found.fits:
-        return f"YES: the whole run fits, by {found.by_after}. Nothing was charged.{simulated}"
+def _sentence(costs: RunForecast) -> str:
+    simulated = " The keys of this site follow a known seed: its epsilon protects nobody." if costs.simulated else ""
+    if costs.fits:
+        return f"YES: the whole run fits, by {costs.by_after}. Nothing was charged.{simulated}"
     return (
-        f"NO: the whole run would bring epsilon to {found.epsilon_after} of {found.epsilon_limit}, by {found.by_after}."
+        f"NO: the whole run would bring epsilon to {costs.epsilon_after} of {costs.epsilon_limit}, by {costs.by_after}."
         f" This site would refuse it when it opens, and charge nothing.{simulated}"
     )

@@ -39,13 +39,13 @@ def check(
     from client.commands import preflight
 
     wanted = None if task is None or request is None else preflight.Wanted(request, task.with_name("model.json"))
-    found = preflight.examine(folder, enrolment.site_key_if_any(folder), progress_line(quiet=as_json), wanted)
+    sections = preflight.examine(folder, enrolment.site_key_if_any(folder), progress_line(quiet=as_json), wanted)
     if as_json:
-        print_json(found.sections)
+        print_json(sections.sections)
     else:
-        for title, facts in found.sections.items():
+        for title, facts in sections.sections.items():
             print_facts(title.capitalize(), facts)
         if not folder.keys.exists() or not any(folder.keys.iterdir()):
             say(f"The split will be another one once keys are made. Next: collab-client --site {folder.name} enroll")
-    if not found.would_train:
+    if not sections.would_train:
         raise typer.Exit(3)

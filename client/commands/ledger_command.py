@@ -44,12 +44,12 @@ def ledger(
     from client.site.patients import patient_epsilon_of
 
     folder = site_of(context)
-    found = accounting.accounts(folder)
+    accounts = accounting.accounts(folder)
     current = (folder.settings.data.dataset, folder.settings.policy.unit)
-    here = next((one for one in found if (one.dataset, one.unit) == current), None)
+    here = next((one for one in accounts if (one.dataset, one.unit) == current), None)
     event = _event(here, noise_multiplier, sample_rate, steps)
     ahead = None if here is None or event is None else accounting.forecast(here, event)
-    report = LedgerReport(folder, found, here, ahead, patient_epsilon_of(folder))
+    report = LedgerReport(folder, accounts, here, ahead, patient_epsilon_of(folder))
     if plot is not None and here is not None:
         _draw(here, plot)
     if as_json:
@@ -103,9 +103,9 @@ def _event(here: Account | None, noise_multiplier: str, sample_rate: str, steps:
     from privacy.dp.params import PrivacyEvent
 
     last = None if here is None else last_round(here)
-    said = {"noise_multiplier": noise_multiplier, "sample_rate": sample_rate, "steps": steps}
-    given = {name: value for name, value in said.items() if value}
-    if last is None and len(given) < len(said):
+    event = {"noise_multiplier": noise_multiplier, "sample_rate": sample_rate, "steps": steps}
+    given = {name: value for name, value in event.items() if value}
+    if last is None and len(given) < len(event):
         return None
     base = {} if last is None else last.model_dump()
     try:
@@ -119,11 +119,11 @@ def _event(here: Account | None, noise_multiplier: str, sample_rate: str, steps:
 
 def _as_json(account: Account, ahead: Forecast | None) -> dict[str, object]:
     row = {name: value for name, value in asdict(account).items() if name not in ("history", "first_run")}
-    told = None if ahead is None else {"rounds": ahead.rounds, **ahead.event.model_dump()}
-    return {**row, "forecast": told}
+    forecast = None if ahead is None else {"rounds": ahead.rounds, **ahead.event.model_dump()}
+    return {**row, "forecast": forecast}
 
 
-def _print(site: str, found: list[Account]) -> None:
+def _print(site: str, accounts: list[Account]) -> None:
     columns = ("dataset", "unit", "releases", "unsettled", "epsilon spent", "by filter", "limit", "left", "delta")
     rows = [
         (
@@ -137,12 +137,12 @@ def _print(site: str, found: list[Account]) -> None:
             one.epsilon_left,
             one.delta,
         )
-        for one in found
+        for one in accounts
     ]
     print_table(f"Privacy ledger of {site}", columns, rows)
-    by_run = [(one.dataset, one.unit, run.run_id, run.releases, run.epsilon) for one in found for run in one.runs]
+    by_run = [(one.dataset, one.unit, run.run_id, run.releases, run.epsilon) for one in accounts for run in one.runs]
     print_table("By run (each alone: they do not add up)", ("dataset", "unit", "run", "releases", "epsilon"), by_run)
-    for one in found:
+    for one in accounts:
         if one.unsettled:
             say(f"{one.dataset}: {one.unsettled} attempts were charged and never answered; they stay charged.")
         if one.epsilon_spent != one.epsilon_prv:

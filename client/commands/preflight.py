@@ -73,22 +73,22 @@ def examine(
     doubts: dict[str, Json] = dict(_warnings(folder.settings.policy, corpus.report))
     refused = False
     if wanted is not None:
-        found = rehearse(folder, wanted.request, wanted.contract_file, records)
-        refused = _add_rehearsal(sections, found, below)
-        doubts |= found.doubts
+        rehearsal = rehearse(folder, wanted.request, wanted.contract_file, records)
+        refused = _add_rehearsal(sections, rehearsal, below)
+        doubts |= rehearsal.doubts
     sections["think again"] = doubts
     return Checked({title: facts for title, facts in sections.items() if facts}, bool(corpus.rows) and not refused)
 
 
-def _add_rehearsal(sections: Sections, found: Rehearsal, below: bool) -> bool:
+def _add_rehearsal(sections: Sections, rehearsal: Rehearsal, below: bool) -> bool:
     """Put what a task's rehearsal found where it is read; whether a run would be refused."""
     if below:
-        found.refused["self-check"] = "the anonymizer is below a floor of policy.min_recall on invented notes"
-    refused: dict[str, Json] = {f"a run would be refused: {what}": why for what, why in found.refused.items()}
+        rehearsal.refused["self-check"] = "the anonymizer is below a floor of policy.min_recall on invented notes"
+    refused: dict[str, Json] = {f"a run would be refused: {what}": why for what, why in rehearsal.refused.items()}
     sections["to mend"] = refused | sections["to mend"]
-    sections["task"] = found.facts
-    sections["left out by the task"] = found.left_out
-    return bool(found.refused)
+    sections["task"] = rehearsal.facts
+    sections["left out by the task"] = rehearsal.left_out
+    return bool(rehearsal.refused)
 
 
 def _files(corpus: Corpus) -> dict[str, Json]:
@@ -128,15 +128,17 @@ def _policy(settings: SiteSettings) -> dict[str, Json]:
 def _warnings(policy: PolicySection, corpus: CorpusReport) -> dict[str, str]:
     """What the policy says that this data makes doubtful. Said here alone: it tells of exact sizes."""
     units = sum((corpus.patients if policy.unit == "patient" else corpus.rows).values())
-    found = {}
+    warnings = {}
     if units and policy.delta * units >= 1:
-        found["policy.delta"] = f"{policy.delta} is not below 1 / {units} {policy.unit}s: a whole unit could be exposed"
+        warnings["policy.delta"] = (
+            f"{policy.delta} is not below 1 / {units} {policy.unit}s: a whole unit could be exposed"
+        )
     if units and not units / 2 <= policy.size_bucket <= 2 * units:
-        found["policy.size_bucket"] = (
+        warnings["policy.size_bucket"] = (
             f"{policy.size_bucket} is far from the {units} {policy.unit}s here: gradients are divided by it, so "
             "a training step is too small, or too large"
         )
-    return found
+    return warnings
 
 
 def models(folder: SiteFolder) -> dict[Digest, str]:
@@ -156,14 +158,14 @@ def models(folder: SiteFolder) -> dict[Digest, str]:
 
 
 def _anonymization(report: AnonymizationReport) -> dict[str, Json]:
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for finding in report.findings:
-        found[finding.entity_type] = found.get(finding.entity_type, 0) + finding.count
+        counts[finding.entity_type] = counts.get(finding.entity_type, 0) + finding.count
     return {
         "rows": report.rows,
         "returned": report.returned,
         **{f"refused: {reason}": count for reason, count in report.refused},
-        **{f"found: {entity_type}": count for entity_type, count in sorted(found.items())},
+        **{f"found: {entity_type}": count for entity_type, count in sorted(counts.items())},
         "characters kept": f"{report.characters_kept_fraction:.3f}",
         "from cache": report.from_cache,
         "engine": report.engine_fingerprint,

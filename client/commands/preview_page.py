@@ -18,8 +18,8 @@ from privacy.pages.html import Child, Element, element, facts, page, styled
 
 def as_page(rows: Sequence[RowPreview], texts: CorpusView, site: str, how: str) -> bytes:
     """The rows as an HTML page. It holds original text. `how` says how they were chosen."""
-    found = counts(rows)
-    legend = styled("ul", "legend", *(styled("li", kind_of(name), f"{name} {count}") for name, count in found))
+    types = counts(rows)
+    legend = styled("ul", "legend", *(styled("li", kind_of(name), f"{name} {count}") for name, count in types))
     legend.set("aria-label", "Types found in these rows")
     body: list[Child] = [
         element("h1", f"Before and after: {site}"),
@@ -30,7 +30,7 @@ def as_page(rows: Sequence[RowPreview], texts: CorpusView, site: str, how: str) 
                 "Rows shown": f"{len(rows):,} of {len(texts.rows):,}",
                 "Chosen": how,
                 "Replacement": texts.replacement,
-                "Findings": f"{sum(count for _, count in found):,}",
+                "Findings": f"{sum(count for _, count in types):,}",
                 "Engine": texts.fingerprint[:16],
             }
         ),
@@ -42,15 +42,15 @@ def as_page(rows: Sequence[RowPreview], texts: CorpusView, site: str, how: str) 
 
 
 def _section(shown: RowPreview, at: int, replacement: str) -> Element:
-    found = len(shown.record.findings) if shown.record else 0
+    findings = len(shown.record.findings) if shown.record else 0
     title = element("h2", f"Row {at}: record {shown.row.record_id}")
-    header = element("header", title, styled("span", "quiet", f"{shown.split}, {number(found, 'finding')}"))
+    header = element("header", title, styled("span", "quiet", f"{shown.split}, {number(findings, 'finding')}"))
     if shown.record is None:
-        said = styled("p", "side", f"Refused: {shown.refused}. It would not be trained on, and is not shown.")
-        return styled("section", "row", header, said)
-    left = _side("Before: original text", highlight.before(shown.row.text, shown.record.findings))
+        refusal = styled("p", "side", f"Refused: {shown.refused}. It would not be trained on, and is not shown.")
+        return styled("section", "row", header, refusal)
+    before = _side("Before: original text", highlight.before(shown.row.text, shown.record.findings))
     right = _side(f"After: {replacement}", highlight.after(shown.row.text, shown.record))
-    return styled("section", "row", header, styled("div", "sides", left, right))
+    return styled("section", "row", header, styled("div", "sides", before, right))
 
 
 def _side(title: str, pieces: Sequence[Piece]) -> Element:

@@ -68,67 +68,73 @@ def rehearse(folder: SiteFolder, request: ModelRequest, contract_file: Path, rec
 
     `contract_file`: model.json as `describe` wrote it, if it is there; plan.json beside it is the whole run.
     """
-    found = Rehearsal({"task": request.task.name, "labels": len(request.task.labels), "scope": request.training.scope})
-    _policy(found, request, folder.settings.policy)
-    _try(found, "device", lambda: device.choose(folder.settings.compute))
-    _budget(found, folder)
+    rehearsal = Rehearsal(
+        {"task": request.task.name, "labels": len(request.task.labels), "scope": request.training.scope}
+    )
+    _policy(rehearsal, request, folder.settings.policy)
+    _try(rehearsal, "device", lambda: device.choose(folder.settings.compute))
+    _budget(rehearsal, folder)
     if (plan := contract_file.with_name("plan.json")).exists() and folder.settings.site.role == "trainer":
-        _try(found, "plan", lambda: _whole_run(found, folder, plan))
+        _try(rehearsal, "plan", lambda: _whole_run(rehearsal, folder, plan))
     pretrained: list[Pretrained] = []
-    _try(found, "model", lambda: pretrained.append(_model(found, folder, request, contract_file)))
+    _try(rehearsal, "model", lambda: pretrained.append(_model(rehearsal, folder, request, contract_file)))
     if pretrained:
-        _rows(found, folder, request.task, pretrained[0], records)
+        _rows(rehearsal, folder, request.task, pretrained[0], records)
     else:
-        found.left_out["rows"] = "not known without the model"
-    return found
+        rehearsal.left_out["rows"] = "not known without the model"
+    return rehearsal
 
 
-def _try(found: Rehearsal, what: str, step: Callable[[], object]) -> None:
+def _try(rehearsal: Rehearsal, what: str, step: Callable[[], object]) -> None:
     try:
         step()
     except CollabError as error:
         sentence = error.message.removesuffix("; nothing was read or trained")
-        found.refused[what] = f"{sentence}. {error.next_step}" if error.next_step else sentence
+        rehearsal.refused[what] = f"{sentence}. {error.next_step}" if error.next_step else sentence
 
 
-def _policy(found: Rehearsal, request: ModelRequest, policy: PolicySection) -> None:
+def _policy(rehearsal: Rehearsal, request: ModelRequest, policy: PolicySection) -> None:
     """What the site's policy says of a task. Round plans bring more: their noise, their clip, their steps."""
-    _try(found, "policy", lambda: guard.check_work(request.task, request.training, policy))
+    _try(rehearsal, "policy", lambda: guard.check_work(request.task, request.training, policy))
     if request.unit not in (None, policy.unit):
-        found.refused["unit"] = f"the task protects a {request.unit}, policy.unit is {policy.unit}"
+        rehearsal.refused["unit"] = f"the task protects a {request.unit}, policy.unit is {policy.unit}"
 
 
-def _budget(found: Rehearsal, folder: SiteFolder) -> None:
+def _budget(rehearsal: Rehearsal, folder: SiteFolder) -> None:
     """What is left for good of the data set's budget."""
     data, policy = folder.settings.data, folder.settings.policy
-    found.facts["epsilon left"] = f"{policy.epsilon_limit:g} of {policy.epsilon_limit:g}"
+    rehearsal.facts["epsilon left"] = f"{policy.epsilon_limit:g} of {policy.epsilon_limit:g}"
     for one in account.accounts(folder):
         if one.dataset != data.dataset:
             continue
         if one.unit != policy.unit:
-            found.refused["budget"] = f"{one.dataset} was charged under unit {one.unit}, and a data set has one unit"
+            rehearsal.refused["budget"] = (
+                f"{one.dataset} was charged under unit {one.unit}, and a data set has one unit"
+            )
             continue
-        found.facts["epsilon left"] = f"{one.epsilon_left} of {one.epsilon_limit} ({one.epsilon_spent} spent)"
+        rehearsal.facts["epsilon left"] = f"{one.epsilon_left} of {one.epsilon_limit} ({one.epsilon_spent} spent)"
         if one.withdrawn:
-            found.refused["budget"] = f"the data set {data.dataset} is withdrawn for good"
+            rehearsal.refused["budget"] = f"the data set {data.dataset} is withdrawn for good"
         elif one.epsilon_left == "0":
-            found.refused["budget"] = "nothing is left of policy.epsilon_limit"
+            rehearsal.refused["budget"] = "nothing is left of policy.epsilon_limit"
 
 
-def _whole_run(found: Rehearsal, folder: SiteFolder, plan: Path) -> None:
+def _whole_run(rehearsal: Rehearsal, folder: SiteFolder, plan: Path) -> None:
     """The whole run as it would be opened, against policy and budget."""
     _, outline = read_plan(plan)
     guard.check_training(outline, folder.settings.policy)
     ahead = forecast(folder, "", outline)
-    found.facts["the whole run"] = (
+    rehearsal.facts["the whole run"] = (
         f"{ahead.rounds} rounds, {ahead.evaluations} evaluations: epsilon {ahead.epsilon_after} of "
         f"{ahead.epsilon_limit}, {ahead.epsilon_left} left then"
     )
     if not ahead.fits:
-        found.refused["budget"] = f"the whole run would bring epsilon to {ahead.epsilon_after} of {ahead.epsilon_limit}"
+        rehearsal.refused["budget"] = (
+            f"the whole run would bring epsilon to {ahead.epsilon_after} of {ahead.epsilon_limit}"
+        )
 
 
-def _model(found: Rehearsal, folder: SiteFolder, request: ModelRequest, contract_file: Path) -> Pretrained:
+def _model(rehearsal: Rehearsal, folder: SiteFolder, request: ModelRequest, contract_file: Path) -> Pretrained:
     """The pretrained model of the task, checked against the contract where there is one."""
     declared = None
     if contract_file.exists():
@@ -140,9 +146,9 @@ def _model(found: Rehearsal, folder: SiteFolder, request: ModelRequest, contract
             )
     digest = PACKAGED_DIGEST if declared is None else declared.pretrained_digest
     place = find_pretrained(digest, folder.model_folders)
-    found.facts["model"] = place.name if digest in folder.model_folders else "all-MiniLM-L6-v2, packaged"
+    rehearsal.facts["model"] = place.name if digest in folder.model_folders else "all-MiniLM-L6-v2, packaged"
     if declared is None:
-        found.facts["model"] = f"{found.facts['model']} (assumed: {contract_file.name} is not beside the task)"
+        rehearsal.facts["model"] = f"{rehearsal.facts['model']} (assumed: {contract_file.name} is not beside the task)"
     elif tokenizer_digest(place) != declared.tokenizer_digest:
         raise IntegrityError(f"tokenizer.json in {place.name} is another than the task's", next_step="replace it")
     pretrained = load_pretrained(place, digest)
@@ -159,27 +165,27 @@ def _model(found: Rehearsal, folder: SiteFolder, request: ModelRequest, contract
 # Rows ----------------------------------------------------------------------------------------------------------------
 
 
-def _rows(found: Rehearsal, folder: SiteFolder, plan: TaskPlan, pretrained: Pretrained, records: Records) -> None:
+def _rows(rehearsal: Rehearsal, folder: SiteFolder, plan: TaskPlan, pretrained: Pretrained, records: Records) -> None:
     unknown: Counter[str] = Counter()
     for split in SPLITS:
         read = list(_read(plan, pretrained, records[split]))
-        _usable(found, folder, split, read)
+        _usable(rehearsal, folder, split, read)
         unknown.update(label for record, why in read if why == "unknown" for label in _labels(record, plan))
-    _unknown(found, plan, unknown)
-    _absent(found, plan, records)
+    _unknown(rehearsal, plan, unknown)
+    _absent(rehearsal, plan, records)
 
 
 def _usable(
-    found: Rehearsal, folder: SiteFolder, split: Split, read: Sequence[tuple[AnonymizedRecord, Why | None]]
+    rehearsal: Rehearsal, folder: SiteFolder, split: Split, read: Sequence[tuple[AnonymizedRecord, Why | None]]
 ) -> None:
     """How many rows of a split a run could use, and why it would leave out the others."""
     unit = folder.settings.policy.unit
     usable = [record for record, why in read if why is None]
     units = len({record.patient_id for record in usable}) if unit == "patient" else len(usable)
-    found.facts[f"{split}: usable"] = f"{len(usable)} of {len(read)} rows, {units} {unit}s"
+    rehearsal.facts[f"{split}: usable"] = f"{len(usable)} of {len(read)} rows, {units} {unit}s"
     for reason, count in sorted(Counter(why for _, why in read if why is not None).items()):
-        found.left_out[f"{split}: {reason}"] = f"{count} of {len(read)} rows {_MEANING[reason]}"
-    _judge(found, folder, split, units)
+        rehearsal.left_out[f"{split}: {reason}"] = f"{count} of {len(read)} rows {_MEANING[reason]}"
+    _judge(rehearsal, folder, split, units)
 
 
 def _read(
@@ -195,12 +201,12 @@ def _read(
         yield record, None if isinstance(read, TaskExample) else read
 
 
-def _unknown(found: Rehearsal, plan: TaskPlan, unknown: Counter[str]) -> None:
+def _unknown(rehearsal: Rehearsal, plan: TaskPlan, unknown: Counter[str]) -> None:
     """Labels that are here and not in the task, the most frequent first."""
     for label, count in sorted(unknown.items(), key=lambda one: (-one[1], one[0]))[:SHOWN]:
-        found.left_out[f"label {label!r}"] = f"{count} times: {_advice(label, plan)}"
+        rehearsal.left_out[f"label {label!r}"] = f"{count} times: {_advice(label, plan)}"
     if len(unknown) > SHOWN:
-        found.left_out["more labels"] = f"{len(unknown) - SHOWN} that the task does not have"
+        rehearsal.left_out["more labels"] = f"{len(unknown) - SHOWN} that the task does not have"
 
 
 _MEANING: Final = {
@@ -209,7 +215,7 @@ _MEANING: Final = {
 }
 
 
-def _judge(found: Rehearsal, folder: SiteFolder, split: Split, units: int) -> None:
+def _judge(rehearsal: Rehearsal, folder: SiteFolder, split: Split, units: int) -> None:
     """An empty or small split of those that this site is asked for."""
     needed = {"trainer": ("train", "dev"), "evaluator": ("test",)}[folder.settings.site.role]
     if split not in needed or units >= FEW:
@@ -220,7 +226,7 @@ def _judge(found: Rehearsal, folder: SiteFolder, split: Split, units: int) -> No
         )
     else:
         cost = "its counts are mostly noise" if units else "an evaluation costs epsilon and counts nothing"
-    found.doubts[f"{split} split"] = (
+    rehearsal.doubts[f"{split} split"] = (
         f"{units} usable units: {cost}. The split follows from the site's key; data.{_fraction(split)} changes it, "
         "before the first run only: afterwards units would move"
     )
@@ -232,10 +238,10 @@ def _fraction(split: Split) -> str:
 
 def _labels(record: AnonymizedRecord, plan: TaskPlan) -> set[str]:
     """What a record's label and marks say that the plan does not."""
-    said = {span.label for span in record.spans}
+    labels = {span.label for span in record.spans}
     if record.label is not None:
-        said |= _several(record.label)
-    return said - set(plan.labels)
+        labels |= _several(record.label)
+    return labels - set(plan.labels)
 
 
 def _several(label: str) -> set[str]:
@@ -259,13 +265,13 @@ def _advice(label: str, plan: TaskPlan) -> str:
     return f"the nearest label of the task is {near[0]!r}" if near else "no label of the task is near"
 
 
-def _absent(found: Rehearsal, plan: TaskPlan, records: Records) -> None:
+def _absent(rehearsal: Rehearsal, plan: TaskPlan, records: Records) -> None:
     """Labels of the task that no row here has."""
     here = {label for rows in records.values() for record in rows for label in _all_labels(record)}
     gone = [label for label in plan.labels if label not in here]
     if gone and any(records.values()):
         listed = ", ".join(map(repr, gone[:SHOWN]))
-        found.facts["labels that no row here has"] = f"{len(gone)}: {listed}"
+        rehearsal.facts["labels that no row here has"] = f"{len(gone)}: {listed}"
 
 
 def _all_labels(record: AnonymizedRecord) -> set[str]:

@@ -86,16 +86,18 @@ def anonymize(
         site_files.make_writable(folder, path)
     with telling_progress() as progress, keyed_texts_of(folder, workers=workers) as (texts, _):
         records, report = texts.anonymize(progress)
-    found = reporting.evidence(folder.name, folder.settings.text, texts.corpus, records, report, now=datetime.now(UTC))
-    for path, data in zip(paths, (found.to_json().encode() + b"\n", reporting.as_page(found)), strict=True):
+    evidence = reporting.evidence(
+        folder.name, folder.settings.text, texts.corpus, records, report, now=datetime.now(UTC)
+    )
+    for path, data in zip(paths, (evidence.to_json().encode() + b"\n", reporting.as_page(evidence)), strict=True):
         site_files.write(folder, path, data)
     if as_json:
-        print_json(found.as_json())
+        print_json(evidence.as_json())
     else:
-        print_facts(f"Anonymization of {folder.name}", reporting.in_short(found))
-        rows = [(name, count, found.documents[name]) for name, count in found.by_entity.items()]
+        print_facts(f"Anonymization of {folder.name}", reporting.in_short(evidence))
+        rows = [(name, count, evidence.documents[name]) for name, count in evidence.by_entity.items()]
         print_table("Found", ("type", "findings", "documents"), rows)
         where = " and ".join(site_files.shown(folder, path) for path in paths)
         say(f"Wrote {where} (mode 0600: exact counts, they stay here).")
-    if not found.few_refused:
-        warn(reporting.refusal(found))
+    if not evidence.few_refused:
+        warn(reporting.refusal(evidence))

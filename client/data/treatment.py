@@ -241,12 +241,12 @@ def _within_patient(rows: Mapping[int, TextRow], data: DataSection) -> dict[int,
     for note in notes.values():
         taught_by_words[note.words].add(note.taught)
     refused: dict[int, RowRefusal] = {}
-    kept: list[_Note] = []
+    within: list[_Note] = []
     for index, note in notes.items():
         contradicts = data.contradictory == "refuse" and len(taught_by_words[note.words]) > 1
-        reason = "contradictory" if contradicts else note.repeats(kept, data.near_duplicate_similarity)
+        reason = "contradictory" if contradicts else note.repeats(within, data.near_duplicate_similarity)
         if reason is None:
-            kept.append(note)
+            within.append(note)
         else:
             refused[index] = reason
     return refused

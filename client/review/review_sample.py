@@ -135,7 +135,7 @@ def stratum_of(text: str, findings: Sequence[Finding]) -> StratumName:
 
 def draw(
     texts: CorpusView,
-    found: Sequence[tuple[int, Sequence[Finding]]],
+    candidates: Sequence[tuple[int, Sequence[Finding]]],
     site_key: SecretSeed,
     site: SiteId,
     drawing: Draw,
@@ -148,7 +148,7 @@ def draw(
     key = site_key.derive("review-sample", str(seed)).expose("order of a review sample")
     names = texts.names_of_rows(row_key(site_key))
     strata: dict[StratumName, list[str]] = {"all": []} if design == "uniform" else {"weak": [], "bare": [], "rest": []}
-    for at, findings in found:
+    for at, findings in candidates:
         name: StratumName = "all" if design == "uniform" else stratum_of(texts.rows[at][1].text, findings)
         strata[name].append(names[at])
 

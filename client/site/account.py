@@ -94,9 +94,9 @@ def _account(folder: SiteFolder, ledger: Ledger, dataset: str, unit: Unit) -> Ac
     delta = ledger.delta(dataset, unit) or decimal_string(policy.delta)
     sequence = ledger.in_sequence(dataset, unit)
     events = [event for row in history for event in row.events]
-    found = bounds(as_one_sequence(events) if sequence else events, float(delta))
+    spending = bounds(as_one_sequence(events) if sequence else events, float(delta))
     current = (dataset, unit) == (folder.settings.data.dataset, policy.unit)
-    spent, limit = epsilon_string(found.shown), decimal_string(policy.epsilon_limit) if current else None
+    spent, limit = epsilon_string(spending.shown), decimal_string(policy.epsilon_limit) if current else None
     bound = decimal_string(policy.epsilon_limit)
     last, new = (ledger.standing(dataset, unit, bound, run_id) for run_id in (history[-1].run_id, ""))
     binding, binding_next = (max(one.binding[0], spent, key=float) for one in (last, new))
@@ -110,11 +110,11 @@ def _account(folder: SiteFolder, ledger: Ledger, dataset: str, unit: Unit) -> Ac
         releases=len(history),
         unsettled=len(ledger.unsettled(dataset, unit)),
         epsilon_spent=spent,
-        epsilon_prv=epsilon_string(found.prv),
-        epsilon_pld=epsilon_string(found.pld),
-        accountant=found.accountant,
+        epsilon_prv=epsilon_string(spending.prv),
+        epsilon_pld=epsilon_string(spending.pld),
+        accountant=spending.accountant,
         epsilon_filter=new.by_filter,
-        binds="filter" if float(binding) > float(spent) else found.accountant,
+        binds="filter" if float(binding) > float(spent) else spending.accountant,
         epsilon_limit=limit,
         epsilon_left=_left_of(limit, binding),
         epsilon_left_next=_left_of(limit, binding_next),
@@ -163,8 +163,8 @@ def balance(folder: SiteFolder) -> str:
 
 def last_round(account: Account) -> PrivacyEvent | None:
     """The training that was charged last; None where nothing was ever trained."""
-    found = [event for row in account.history for event in row.events if event.partition == "train"]
-    return found[-1] if found else None
+    trainings = [event for row in account.history for event in row.events if event.partition == "train"]
+    return trainings[-1] if trainings else None
 
 
 def forecast(account: Account, event: PrivacyEvent) -> Forecast:
@@ -183,8 +183,8 @@ def forecast(account: Account, event: PrivacyEvent) -> Forecast:
 
     def fits(epsilon: Callable[[Sequence[PrivacyEvent], float], float], rounds: int) -> bool:
         more = composed([*spent, event.model_copy(update={"steps": event.steps * rounds})])
-        found = max(epsilon(more, delta), epsilon_filter(more, delta, first.favourite))
-        return float(epsilon_string(found)) <= limit
+        larger = max(epsilon(more, delta), epsilon_filter(more, delta, first.favourite))
+        return float(epsilon_string(larger)) <= limit
 
     nearly = _most(lambda rounds: fits(pld.epsilon_pld, rounds))
     return Forecast(event, _most_near(lambda rounds: fits(accounting.epsilon, rounds), nearly))

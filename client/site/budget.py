@@ -41,8 +41,8 @@ def check_memories(ledger: Ledger, state: SiteState) -> None:
             next_step="bring back the newest ledger.sqlite and ledger.head",
         )
     for row in rows:
-        seen = state.seen(row.log_origin) if row.log_origin else None
-        size = 0 if seen is None else seen.size  # a memory that is missing has seen nothing
+        checkpoint = state.seen(row.log_origin) if row.log_origin else None
+        size = 0 if checkpoint is None else checkpoint.size  # a memory that is missing has seen nothing
         if size < row.seen_tree_size:
             raise IntegrityError(
                 f"this site's memory of the log {row.log_origin} is an old copy, or missing: the ledger was charged at "
@@ -75,9 +75,9 @@ def cost_of_run(
         for row in ledger.history(dataset, policy.unit)
         if row.run_id == run_id
     }
-    left = Counter(planned) - Counter(event for events in done.values() for event in events)
+    remaining = Counter(planned) - Counter(event for events in done.values() for event in events)
     limit, delta = decimal_string(policy.epsilon_limit), decimal_string(policy.delta)
-    return ledger.cost(dataset, policy.unit, Charge(run_id, tuple(left.elements()), limit, delta, split, planned))
+    return ledger.cost(dataset, policy.unit, Charge(run_id, tuple(remaining.elements()), limit, delta, split, planned))
 
 
 class Budget:
@@ -97,16 +97,20 @@ class Budget:
         self._settings, self._dataset, self._policy = settings, settings.data.dataset, settings.policy
         self._open: Reservation | None = None
 
-    def fresh_nonce(self, asked: Digest) -> bytes:
+    def fresh_nonce(self, request_digest: Digest) -> bytes:
         """32 bytes for one attempt at a plan: from the operating system; at a simulated site from its known key."""
         if not self._identity.simulated:
             return secrets.token_bytes(SEED_BYTES)
-        attempt = sum(row.plan_digest == asked for row in self._ledger.history(self._dataset, self._policy.unit))
-        return self._identity.site_key.derive("simulated-nonce", f"{asked}/{attempt}").expose("simulated nonce")
+        attempt = sum(
+            row.plan_digest == request_digest for row in self._ledger.history(self._dataset, self._policy.unit)
+        )
+        return self._identity.site_key.derive("simulated-nonce", f"{request_digest}/{attempt}").expose(
+            "simulated nonce"
+        )
 
-    def seed(self, nonce: bytes, asked: Digest) -> SecretSeed:
+    def seed(self, nonce: bytes, request_digest: Digest) -> SecretSeed:
         """The root of an attempt's secret streams."""
-        return SecretSeed.for_attempt(self._identity.site_key, nonce, asked)
+        return SecretSeed.for_attempt(self._identity.site_key, nonce, request_digest)
 
     def check_run(self, run_id: RunId, opened: RunOpened) -> None:
         """Say no to a run that does not fit as a whole, before anything of it is charged.
@@ -120,34 +124,34 @@ class Budget:
         limit, name = decimal_string(self._policy.epsilon_limit), self._identity.name
         check_limit(cost, limit, name, 0, self._policy.unit, what=f"run {run_id} as a whole")
 
-    def charge_round(self, plan: RoundPlan, asked: Digest, nonce: bytes) -> PrivacySpent | None:
+    def charge_round(self, plan: RoundPlan, request_digest: Digest, nonce: bytes) -> PrivacySpent | None:
         """Charge a round of training; None in a run that is not private. Raises BudgetExceeded before anything is."""
         if plan.privacy is None:
             return None
-        release = self._release(plan, "train", asked, nonce)
+        release = self._release(plan, "train", request_digest, nonce)
         return self._charge(plan, (plan.privacy.event(),), plan.privacy.target_delta, release)
 
     def charge_search(
         self,
         plan: RoundPlan,
         events: tuple[PrivacyEvent, ...],
-        asked: Digest,
+        request_digest: Digest,
         nonce: bytes,
         whole: Mapping[RunId, tuple[PrivacyEvent, ...]],
     ) -> None:
         """Charge one trial of a search at this site: all that it looks at in the data. `whole`: each trial's events."""
         planned = tuple(event for trial in whole.values() for event in trial)
-        self._reserve(plan, events, self._release(plan, "search", asked, nonce), planned, tuple(whole))
+        self._reserve(plan, events, self._release(plan, "search", request_digest, nonce), planned, tuple(whole))
 
     def charge_counts(
-        self, plan: EvaluationPlan, noise_multiplier: DecimalString, asked: Digest, nonce: bytes
+        self, plan: EvaluationPlan, noise_multiplier: DecimalString, request_digest: Digest, nonce: bytes
     ) -> PrivacySpent:
         """Charge noised counts on the dev split."""
         event = PrivacyEvent(noise_multiplier=noise_multiplier, sample_rate="1", steps=1, partition="dev")
-        return self._charge(plan, (event,), plan.target_delta, self._release(plan, "evaluate", asked, nonce))
+        return self._charge(plan, (event,), plan.target_delta, self._release(plan, "evaluate", request_digest, nonce))
 
-    def _release(self, plan: RoundPlan | EvaluationPlan, purpose: str, asked: Digest, nonce: bytes) -> Release:
-        return Release(self._identity.name, plan.server_round, purpose, asked, nonce, self._seen())
+    def _release(self, plan: RoundPlan | EvaluationPlan, purpose: str, request_digest: Digest, nonce: bytes) -> Release:
+        return Release(self._identity.name, plan.server_round, purpose, request_digest, nonce, self._seen())
 
     def _charge(
         self,

@@ -61,13 +61,13 @@ class Door:
         """
         began = time.monotonic()
         delivery = self.open(message)
-        asked = delivery.entry.body.request_digest()
+        request_digest = delivery.entry.body.request_digest()
         try:
             self.check(message, delivery)
-            stored = self._state.reply(asked, message.envelope.phase)
-            reply = stored if stored is not None else respond(message, delivery, asked)
+            stored = self._state.reply(request_digest, message.envelope.phase)
+            reply = stored if stored is not None else respond(message, delivery, request_digest)
         except Exception as error:
-            reply = self.refuse(message, asked, error)
+            reply = self.refuse(message, request_digest, error)
         self.wait(message, began)
         return reply
 
@@ -82,7 +82,7 @@ class Door:
                 next_step="nothing was signed; if it comes again, ask the coordinator which version it runs",
             ) from None
 
-    def refuse(self, message: SignedMessage, asked: Digest, error: Exception) -> SignedMessage:
+    def refuse(self, message: SignedMessage, request_digest: Digest, error: Exception) -> SignedMessage:
         """A signed no, of which a run gets only so many. A proof from an older size is told, and is no fault."""
         envelope, reason = message.envelope, reason_of(error)
         if self._state.take_refusal(envelope.run_id) >= self._policy.max_refusals:
@@ -94,8 +94,8 @@ class Door:
             self._reports.caught_up(envelope.run_id, envelope.server_round, self.seen_tree_size())
         else:
             self._reports.refused(envelope.run_id, envelope.server_round, envelope.phase, error)
-        refusal = Refusal(plan_digest=asked, reason=reason, seen_tree_size=self.seen_tree_size())
-        return self.seal(message, "refusal", asked, refusal)
+        refusal = Refusal(plan_digest=request_digest, reason=reason, seen_tree_size=self.seen_tree_size())
+        return self.seal(message, "refusal", request_digest, refusal)
 
     def wait(self, message: SignedMessage, began: float) -> None:
         """Let the answer leave when the policy says, whatever it took to make."""
@@ -114,14 +114,14 @@ class Door:
         plan = getattr(entry.body, "plan", None)
         if plan is not None and (plan.run_id, plan.server_round) != (entry.run_id, entry.server_round):
             raise IntegrityError("the plan speaks of another round than its entry", reason="replayed")
-        seen = self._state.seen(self._log.name)
-        self._state.remember_seen(check_proof(entry, delivery.proof, self._log, seen))
+        checkpoint = self._state.seen(self._log.name)
+        self._state.remember_seen(check_proof(entry, delivery.proof, self._log, checkpoint))
 
     def seal(
-        self, message: SignedMessage, kind: MessageKind, asked: Digest, body: BaseModel, payload: bytes = b""
+        self, message: SignedMessage, kind: MessageKind, request_digest: Digest, body: BaseModel, payload: bytes = b""
     ) -> SignedMessage:
         """`body`, signed as the answer to `message`."""
-        return seal(body, message.envelope.header.reply(kind, asked), self._identity.signing_key, payload)
+        return seal(body, message.envelope.header.reply(kind, request_digest), self._identity.signing_key, payload)
 
     def last_checkpoint(self) -> tuple[str, int]:
         """The log's name, and how far this site has followed it."""
@@ -129,8 +129,8 @@ class Door:
 
     def seen_tree_size(self) -> int:
         """How far this site has followed the log; 0 before it saw any of it."""
-        seen = self._state.seen(self._log.name)
-        return seen.size if seen else 0
+        checkpoint = self._state.seen(self._log.name)
+        return checkpoint.size if checkpoint else 0
 
 
 def reason_of(error: Exception) -> ReasonCode:

@@ -157,12 +157,12 @@ def _check_privacy(plan: RoundPlan | RunOutline, policy: PolicySection) -> None:
         "sample_rate": (private.sample_rate, policy.max_sample_rate),
         "target_delta": (private.target_delta, policy.delta),
     }
-    for name, (asked, allowed) in at_least.items():
-        if Decimal(asked) < Decimal(str(allowed)):
-            raise _refuse(f"the plan's {name} is {asked}, this site demands at least {allowed}")
-    for name, (asked, allowed) in at_most.items():
-        if Decimal(asked) > Decimal(str(allowed)):
-            raise _refuse(f"the plan's {name} is {asked}, this site allows at most {allowed}")
+    for name, (planned, allowed) in at_least.items():
+        if Decimal(planned) < Decimal(str(allowed)):
+            raise _refuse(f"the plan's {name} is {planned}, this site demands at least {allowed}")
+    for name, (planned, allowed) in at_most.items():
+        if Decimal(planned) > Decimal(str(allowed)):
+            raise _refuse(f"the plan's {name} is {planned}, this site allows at most {allowed}")
 
 
 def check_evaluation(plan: EvaluationPlan, settings: SiteSettings) -> None:
@@ -201,8 +201,8 @@ def check_contract(
 
     And the plan says of it, field for field, what the contract says: noise, charge and counts follow from one object.
     """
-    said = (plan.task, plan.training, plan.pretrained_digest, plan.tokenizer_digest)
-    same_model = said == (contract.task, contract.training, contract.pretrained_digest, contract.tokenizer_digest)
+    planned = (plan.task, plan.training, plan.pretrained_digest, plan.tokenizer_digest)
+    same_model = planned == (contract.task, contract.training, contract.pretrained_digest, contract.tokenizer_digest)
     named = opened.contract_digest if isinstance(plan, RunOutline) else plan.contract_digest
     same_contract = named == opened.contract_digest == digest_of(contract)
     if not (same_model and same_contract) or initial != opened.initial_model_digest:

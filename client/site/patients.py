@@ -36,10 +36,10 @@ def patient_epsilon_of(folder: SiteFolder) -> PatientEpsilon | None:
 
 def _most_notes(folder: SiteFolder) -> dict[str, int]:
     """The greatest that any report of this site says, by partition: data may have grown or shrunk between runs."""
-    most: dict[str, int] = {}
+    most_notes: dict[str, int] = {}
     reports = SiteReports(folder.reports)
     for run_id in reports.runs():
         for event in reports.events(run_id):
             for split, count in event.most_notes.items() if isinstance(event, PreparedEvent) else ():
-                most[split] = max(most.get(split, 0), count)
-    return most
+                most_notes[split] = max(most_notes.get(split, 0), count)
+    return most_notes

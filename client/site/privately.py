@@ -27,7 +27,7 @@ class Failed(CollabError):
     reason = "bug"
 
 
-def answer_privately(work: Callable[[SitePipeline], Answered], pipeline: SitePipeline, told: Told) -> Answered:
+def answer_privately(work: Callable[[SitePipeline], Answered], pipeline: SitePipeline, report: Told) -> Answered:
     """`work` on the site's material; where that fails, the same `work` as if the site had no data.
 
     `told` gets what went wrong, for the site alone. Raises Failed, which says nothing of it, where both fail. `work`
@@ -36,14 +36,14 @@ def answer_privately(work: Callable[[SitePipeline], Answered], pipeline: SitePip
     try:
         return work(pipeline)
     except Exception as error:
-        told(error)
-    return unblamed(lambda: work(pipeline.without_data()), told)
+        report(error)
+    return unblamed(lambda: work(pipeline.without_data()), report)
 
 
-def unblamed(work: Callable[[], Answered], told: Told) -> Answered:
+def unblamed(work: Callable[[], Answered], report: Told) -> Answered:
     """`work`, which reads no data but follows a look at it: any failure is the same Failed."""
     try:
         return work()
     except Exception as error:
-        told(error)
+        report(error)
     raise Failed("this answer could not be made", next_step="the site's own report says why; nothing was sent")

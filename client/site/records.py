@@ -106,4 +106,4 @@ def _by_split(
             if waiting and (waiting[0].record_id, waiting[0].patient_id) == (row.record_id, row.patient_id):
                 kept[split].append(waiting.popleft())
     assert not waiting
-    return {split: tuple(found) for split, found in kept.items()}
+    return {split: tuple(of_split) for split, of_split in kept.items()}

@@ -124,7 +124,7 @@ class Replay:
         state = SiteState(self._folder.state)
         try:
             settled, attempts = self._settled(state, run_id, server_round)
-            found = _with(
+            replayed = _with(
                 base, attempt=settled.number, attempts=attempts, sent=settled.update.payload_digest, verdict="same"
             )
         except _Ended as ended:
@@ -136,11 +136,11 @@ class Replay:
         finally:
             state.close()
         try:
-            return self._compare(found, settled, model)
+            return self._compare(replayed, settled, model)
         except _Ended as ended:
-            return _with(found, verdict=ended.verdict, why=ended.why)
+            return _with(replayed, verdict=ended.verdict, why=ended.why)
         except CollabError as error:
-            return _with(found, verdict="cannot_compare", why=(error.message,))
+            return _with(replayed, verdict="cannot_compare", why=(error.message,))
 
     # -- the record ----------------------------------------------------------------------------------------------------
 
@@ -153,15 +153,15 @@ class Replay:
                 f"no attempt at round {server_round} of {run_id} is written down here: it was not trained at this "
                 "site, or before the site kept what a replay needs",
             )
-        asked, reply = _answered(state, written)
+        request_digest, reply = _answered(state, written)
         update = open_message(reply, SiteUpdate, VerifyKey.from_hex(own_enrolment(self._folder).keys.signing))
         if sha256(reply.payload) != update.payload_digest:
             raise _Ended("differs", "the stored payload is not the one that was signed: the record changed")
         context = f"{run_id}|{server_round}|{self._folder.name}"
         for number, digest, attempt, seed in self._attempts(written):
-            if digest == asked and seed.commit(context) == update.secret_seed_commitment:
-                self._check_charged(attempt, asked)
-                return _Settled(number, attempt, asked, seed, update), len(written)
+            if digest == request_digest and seed.commit(context) == update.secret_seed_commitment:
+                self._check_charged(attempt, request_digest)
+                return _Settled(number, attempt, request_digest, seed, update), len(written)
         raise _Ended(
             "differs",
             "no nonce that is written down gives, with this site's key, the seed that was committed to: the key or the "
@@ -183,17 +183,17 @@ class Replay:
             raise _Ended("cannot_compare", "the site has no keys: restore its folder keys/ from its backup")
         return key
 
-    def _check_charged(self, attempt: Attempt, asked: Digest) -> None:
+    def _check_charged(self, attempt: Attempt, request_digest: Digest) -> None:
         """A private attempt has its nonce in the ledger, under the plan that it answered."""
         if attempt.plan.privacy is None:
             return
         rows = Ledger(self._folder.ledger).history(self._folder.settings.data.dataset, attempt.plan.unit)
-        if not any((row.nonce.hex(), row.plan_digest) == (attempt.nonce, asked) for row in rows):
+        if not any((row.nonce.hex(), row.plan_digest) == (attempt.nonce, request_digest) for row in rows):
             raise _Ended("differs", "the ledger holds no charge for the attempt that was sent: one of them changed")
 
     # -- the comparison ------------------------------------------------------------------------------------------------
 
-    def _compare(self, found: Replayed, settled: _Settled, model: Path | None) -> Replayed:
+    def _compare(self, replayed: Replayed, settled: _Settled, model: Path | None) -> Replayed:
         began = time.monotonic()
         device.prepare(self._folder.settings.compute)
         then, now = settled.attempt.computation, computation(self._folder.settings.compute)
@@ -210,16 +210,16 @@ class Replay:
             if same_records:
                 raise
             raise _Ended("differs", OTHER_RECORDS, error.message) from None
-        found = _with(found, again=again, seconds=round(time.monotonic() - began, 1))
+        replayed = _with(replayed, again=again, seconds=round(time.monotonic() - began, 1))
         if again == settled.update.payload_digest:
-            return found
+            return replayed
         if (nothing := self._again(pipeline.without_data(), settled, data)) == settled.update.payload_digest:
-            return _with(found, again=nothing, why=(WITHOUT_DATA,))
+            return _with(replayed, again=nothing, why=(WITHOUT_DATA,))
         if not same_records:
-            return _with(found, verdict="differs", why=(OTHER_RECORDS,))
+            return _with(replayed, verdict="differs", why=(OTHER_RECORDS,))
         if doubts := doubtful(then, now):
-            return _with(found, verdict="cannot_compare", why=doubts)
-        return _with(found, verdict="differs", why=(OTHER_UPDATE,))
+            return _with(replayed, verdict="cannot_compare", why=doubts)
+        return _with(replayed, verdict="differs", why=(OTHER_UPDATE,))
 
     def _input(self, attempt: Attempt, model: Path | None) -> bytes:
         """The round's input model, checked."""
@@ -258,8 +258,8 @@ class Replay:
         return opened
 
 
-def _with(found: Replayed, **changes: object) -> Replayed:
-    return Replayed(**(asdict(found) | changes))  # type: ignore[arg-type]
+def _with(replayed: Replayed, **changes: object) -> Replayed:
+    return Replayed(**(asdict(replayed) | changes))  # type: ignore[arg-type]
 
 
 def forbidding(then: Computation, now: Computation) -> tuple[str, ...]:
@@ -270,16 +270,16 @@ def forbidding(then: Computation, now: Computation) -> tuple[str, ...]:
         "deterministic": "replay with the version of collab that trained the round",
         "cpu_capability": f"set ATEN_CPU_CAPABILITY={_capability(then)}, on a processor that has it",
     }
-    found = [
+    reasons = [
         f"{name} was {getattr(then, name)} and is {getattr(now, name)}: {how}"
         for name, how in mend.items()
         if getattr(then, name) != getattr(now, name)
     ]
     if then.software.get("torch") != now.software.get("torch"):
-        found.append(
+        reasons.append(
             f"torch was {then.software.get('torch')} and is {now.software.get('torch')}: install the one of then"
         )
-    return tuple(found)
+    return tuple(reasons)
 
 
 def _capability(then: Computation) -> str:
@@ -289,16 +289,16 @@ def _capability(then: Computation) -> str:
 
 def doubtful(then: Computation, now: Computation) -> tuple[str, ...]:
     """What else is not as it was then: it may be why the bits differ, or not."""
-    found = []
+    reasons = []
     if then.processor != now.processor:
-        found.append(f"the processor was {then.processor} and is {now.processor}: use the one of then to be sure")
+        reasons.append(f"the processor was {then.processor} and is {now.processor}: use the one of then to be sure")
     for what, before, after in (
         ("the variable", then.switches, now.switches),
         ("the version of", then.software, now.software),
     ):
-        found += [
+        reasons += [
             f"{what} {name} was {before.get(name, 'not set')} and is {after.get(name, 'not set')}: restore it"
             for name in sorted(before.keys() | after.keys())
             if before.get(name) != after.get(name)
         ]
-    return tuple(found)
+    return tuple(reasons)

@@ -190,12 +190,12 @@ class Search:
         policy = self._settings.policy
         limit = decimal_string(policy.epsilon_limit)
         before = self._ledger.standing(self._settings.data.dataset, policy.unit, limit, trials[0].plan.run_id)
-        left = self._left(trials)
-        after = self._cost(trials) if left else before
+        remaining = self._left(trials)
+        after = self._cost(trials) if remaining else before
         noise = trials[0].plan.privacy
         assert noise is not None
         return Price(
-            trials=len(left),
+            trials=len(remaining),
             unit=policy.unit,
             epsilon_before=before.binding[0],
             epsilon_after=after.binding[0],
@@ -224,8 +224,8 @@ class Search:
 
     def results(self) -> dict[Digest, TrialResult]:
         """The trials that are done, by their plan's digest."""
-        found = json.loads(self._file.read_bytes()) if self._file.exists() else []
-        return {one["plan_digest"]: TrialResult(**one) for one in found}
+        results = json.loads(self._file.read_bytes()) if self._file.exists() else []
+        return {one["plan_digest"]: TrialResult(**one) for one in results}
 
     def run(self, trials: Sequence[Trial], tell: Callable[[TrialResult], None]) -> list[TrialResult]:
         """All trials in order, each reserved before it trains. Raises BudgetExceeded before any if all are too much."""

@@ -46,11 +46,11 @@ class RunSelfCheck:
                 reason="policy",
                 next_step="the coordinator runs an older version: ask for an upgrade",
             )
-        asked = tightened(planned, self._settings.policy.min_recall)
+        plan = tightened(planned, self._settings.policy.min_recall)
         if run_id not in self._known:
-            self._known[run_id] = self._find(run_id, opened, asked)
+            self._known[run_id] = self._find(run_id, opened, plan)
         check = self._known[run_id]
-        if wrong := faults(check, asked):
+        if wrong := faults(check, plan):
             listed = "; ".join(fault.sentence for fault in wrong)
             raise PlanRefused(
                 f"site {self._settings.site.name} refuses run {run_id}: its anonymizer is below a floor "
@@ -61,13 +61,13 @@ class RunSelfCheck:
             )
         return check
 
-    def _find(self, run_id: RunId, opened: RunOpened, asked: AnonymizationPlan) -> SelfCheck:
+    def _find(self, run_id: RunId, opened: RunOpened, plan: AnonymizationPlan) -> SelfCheck:
         text = self._settings.text
-        engine, kept = self_check.load_engine(text), self._state.self_check(run_id)
-        if kept is not None and kept.engine_fingerprint == engine.fingerprint:
-            return kept
+        engine, stored = self_check.load_engine(text), self._state.self_check(run_id)
+        if stored is not None and stored.engine_fingerprint == engine.fingerprint:
+            return stored
         seed = self._key.derive("self-check", f"{run_id}/{digest_of(opened)}")
-        check = self_check.check(engine, text, seed, asked.self_check_notes, asked.min_recall)
+        check = self_check.check(engine, text, seed, plan.self_check_notes, plan.min_recall)
         self._state.remember_self_check(run_id, check)
         self._measured(run_id, check)
         return check

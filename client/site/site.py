@@ -96,8 +96,8 @@ class Site:
         self.reports = SiteReports(folder.reports)
         self.door = Door(self.settings, identity, self.state, self.reports)
         self.pipeline = SitePipeline(folder, identity.site_key)
-        seen = self.door.last_checkpoint
-        self.budget = Budget(self.ledger, self.settings, identity, self.pipeline, seen, self.state.run)
+        checkpoint = self.door.last_checkpoint
+        self.budget = Budget(self.ledger, self.settings, identity, self.pipeline, checkpoint, self.state.run)
         self.self_check = RunSelfCheck(self.settings, identity.site_key, self.state, self.reports.self_checked)
         self.mechanism = RunMechanismCheck(self.settings, identity.site_key, self.reports.mechanism_checked)
         self.readiness = Readiness(folder, self.pipeline, self.budget, self.self_check, self.mechanism, self.reports)
@@ -128,20 +128,20 @@ class Site:
         """The signed reply to a delivery, as the door says: an answer, the stored answer, or a refusal."""
         return self.door.answer(message, self._respond)
 
-    def _respond(self, message: SignedMessage, delivery: Delivery, asked: Digest) -> SignedMessage:
+    def _respond(self, message: SignedMessage, delivery: Delivery, request_digest: Digest) -> SignedMessage:
         self.budget.forget()
         match delivery.entry.body:
             case RunOpened() as opened if message.envelope.phase == "hello":
-                return self._hello(message, opened, asked)
+                return self._hello(message, opened, request_digest)
             case RoundPlanned(plan=plan) if message.envelope.phase == "update":
-                return self._update(message, plan, asked)
+                return self._update(message, plan, request_digest)
             case EvaluationPlanned(plan=evaluation) if message.envelope.phase == "evaluate":
-                return self._evaluate(message, evaluation, asked)
+                return self._evaluate(message, evaluation, request_digest)
         raise ContractError("this entry asks nothing of a site")
 
     # -- the three answers --------------------------------------------------------------------------------------------
 
-    def _hello(self, message: SignedMessage, opened: RunOpened, asked: Digest) -> SignedMessage:
+    def _hello(self, message: SignedMessage, opened: RunOpened, request_digest: Digest) -> SignedMessage:
         """Say what this site runs on. Not stored: it may be asked again after an upgrade."""
         key = self.identity.signing_key.verify_key()
         run_id = message.envelope.run_id
@@ -157,7 +157,7 @@ class Site:
         self.readiness.prepare(run_id, opened, contract)
         machine = device.describe(self.settings.compute)
         hello = SiteHello(
-            context_digest=asked,
+            context_digest=request_digest,
             policy_digest=self.settings.policy_digest,
             size_bucket=self.settings.policy.size_bucket,
             role=self.settings.site.role,
@@ -169,21 +169,21 @@ class Site:
             environment_digest=machine.digest,
             seen_tree_size=self.door.seen_tree_size(),
         )
-        return self.door.seal(message, "site_hello", asked, hello)
+        return self.door.seal(message, "site_hello", request_digest, hello)
 
-    def _update(self, message: SignedMessage, plan: RoundPlan, asked: Digest) -> SignedMessage:
+    def _update(self, message: SignedMessage, plan: RoundPlan, request_digest: Digest) -> SignedMessage:
         """Train one round: the way of the data from anonymized records to a signed int32 payload."""
         last = self.state.last_trained(plan.run_id)
         if last is not None and last[0] < plan.server_round and last[1] == plan.model_digest:
             self.reports.not_taken(plan.run_id, plan.server_round, answered=last[0])
         with self._leaving(plan.run_id):
-            accepted = self._accept(plan, asked, self._run(message), message.payload)
-        told = partial(self.reports.answered_without_data, plan.run_id, plan.server_round, "update")
-        answer_privately(lambda pipeline: self._write_attempt(accepted, pipeline), self.pipeline, told)
-        made = answer_privately(lambda pipeline: self._train(accepted, pipeline), self.pipeline, told)
-        return unblamed(lambda: self._send_update(message, accepted, made), told)
+            accepted = self._accept(plan, request_digest, self._run(message), message.payload)
+        report = partial(self.reports.answered_without_data, plan.run_id, plan.server_round, "update")
+        answer_privately(lambda pipeline: self._write_attempt(accepted, pipeline), self.pipeline, report)
+        made = answer_privately(lambda pipeline: self._train(accepted, pipeline), self.pipeline, report)
+        return unblamed(lambda: self._send_update(message, accepted, made), report)
 
-    def _accept(self, plan: RoundPlan, asked: Digest, opened: RunOpened, payload: bytes) -> _Accepted:
+    def _accept(self, plan: RoundPlan, request_digest: Digest, opened: RunOpened, payload: bytes) -> _Accepted:
         """All that may lead to a no, none of which reads data; and the charge, after which there is none."""
         guard.check_round(plan, opened, self.settings)
         guard.check_outline(plan, opened)
@@ -195,10 +195,12 @@ class Site:
         self_check = self.self_check.of(plan.run_id, plan.anonymization, opened)
         mechanism_check = self.mechanism.of(plan.run_id, plan.privacy, opened)
         self.state.keep_model(plan.model_digest, payload, most=self.settings.replay.models_kept)
-        nonce = self.budget.fresh_nonce(asked)
-        spent = self.budget.charge_round(plan, asked, nonce)
-        seed = self.budget.seed(nonce, asked)
-        return _Accepted(plan, asked, opened, contract, model_in, self_check, mechanism_check, nonce, seed, spent)
+        nonce = self.budget.fresh_nonce(request_digest)
+        spent = self.budget.charge_round(plan, request_digest, nonce)
+        seed = self.budget.seed(nonce, request_digest)
+        return _Accepted(
+            plan, request_digest, opened, contract, model_in, self_check, mechanism_check, nonce, seed, spent
+        )
 
     def _train(self, accepted: _Accepted, pipeline: SitePipeline) -> _Made:
         """The data's part of an update: private by its noise, or committed to."""
@@ -237,41 +239,45 @@ class Site:
         self.reports.trained(plan, made.trained, accepted.spent, self.settings, len(made.payload))
         return reply
 
-    def _evaluate(self, message: SignedMessage, plan: EvaluationPlan, asked: Digest) -> SignedMessage:
+    def _evaluate(self, message: SignedMessage, plan: EvaluationPlan, request_digest: Digest) -> SignedMessage:
         """Count right and wrong on the dev split; the counts leave with noise, and are charged before they are made."""
         opened = self._run(message)
         self._check_stays(plan.run_id)
         guard.check_evaluation(plan, self.settings)
         guard.check_outline(plan, opened)
-        guard.check_evaluations(self.state.take_evaluation(plan.run_id, asked), self.settings)
+        guard.check_evaluations(self.state.take_evaluation(plan.run_id, request_digest), self.settings)
         self.folder.check_files()
         contract, initial = self.pipeline.models.contract(plan, opened.public_seed)
         guard.check_contract(plan, opened, contract, initial)
         model = self._model(contract, message.payload, plan.model_digest)
 
-        nonce = self.budget.fresh_nonce(asked)
+        nonce = self.budget.fresh_nonce(request_digest)
         public = self.settings.site.role == "evaluator"
         noise_multiplier = None if public else plan.noise_multiplier
-        spent = None if noise_multiplier is None else self.budget.charge_counts(plan, noise_multiplier, asked, nonce)
-        seed = self.budget.seed(nonce, asked)
-        told = partial(self.reports.answered_without_data, plan.run_id, plan.server_round, "evaluate")
+        spent = (
+            None
+            if noise_multiplier is None
+            else self.budget.charge_counts(plan, noise_multiplier, request_digest, nonce)
+        )
+        seed = self.budget.seed(nonce, request_digest)
+        report = partial(self.reports.answered_without_data, plan.run_id, plan.server_round, "evaluate")
 
         def counted(pipeline: SitePipeline) -> Counts:
             return pipeline.count(contract, opened.public_seed, model)
 
         # an evaluator's data is public: it says what is wrong with it, rather than count nothing
-        counts = counted(self.pipeline) if public else answer_privately(counted, self.pipeline, told)
+        counts = counted(self.pipeline) if public else answer_privately(counted, self.pipeline, report)
 
         def sent() -> SignedMessage:
             std, bucket = "0" if public else plan.noise_std(), self.settings.policy.size_bucket
             metrics = noised_metrics(counts, plan, CountNoise(std, seed, bucket), spent, self.door.seen_tree_size())
-            reply = self.door.seal(message, "site_metrics", asked, metrics)
-            self.state.remember_reply(asked, "evaluate", reply)
+            reply = self.door.seal(message, "site_metrics", request_digest, metrics)
+            self.state.remember_reply(request_digest, "evaluate", reply)
             self.budget.settle()
             self.reports.evaluated(plan, counts, spent, self.settings)
             return reply
 
-        return unblamed(sent, told)
+        return unblamed(sent, report)
 
     def _write_attempt(self, accepted: _Accepted, pipeline: SitePipeline) -> None:
         """Write down what the site's auditor needs to train this round again (client.site.replay)."""

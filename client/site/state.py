@@ -138,8 +138,8 @@ class SiteState:
         """Keep a round's input model, whose digest was checked; of all of them the `most` that came last."""
         if most > 0:
             write_whole(self._models / digest, data)  # again, if it is there: it came last
-        found = sorted(self._models.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-        for path in found[: max(0, len(found) - most)]:
+        models = sorted(self._models.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        for path in models[: max(0, len(models) - most)]:
             path.unlink()
 
     def model(self, digest: Digest) -> bytes | None:

@@ -106,7 +106,9 @@ def measure(streams: NDArray[np.float32]) -> NoiseTest:
         and figures["worst_stream_error"] <= _Z / math.sqrt(2 * length),
         "mean": abs(figures["mean_z"]) <= _Z,
         "distribution": figures["ks"] <= _KS,
-        "tails": all(_plausible(seen, 2 * ndtr(-k) * ordered.size) for seen, k in zip(tails, _TAILS, strict=True)),
+        "tails": all(
+            _plausible(observed, 2 * ndtr(-k) * ordered.size) for observed, k in zip(tails, _TAILS, strict=True)
+        ),
         "streams": figures["worst_correlation"] <= _Z / math.sqrt(length - 1),
     }
     broken = tuple(name for name, held in holds.items() if not held)

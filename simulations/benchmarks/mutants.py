@@ -78,9 +78,9 @@ def try_each(tree: Path, mutations: Sequence[Mutation], verdicts: KeptVerdicts) 
         print(f"{at} of {len(mutations)}  {verdict:8}  {mutation.label}", flush=True)
 
 
-def report(chosen: Sequence[Mutation], kept: KeptVerdicts, seconds: float, *, quick: bool, out: Path) -> int:
+def report(chosen: Sequence[Mutation], stored: KeptVerdicts, seconds: float, *, quick: bool, out: Path) -> int:
     """Write out/bench-mutants.json and name the survivors."""
-    verdicts = {mutation.label: kept.get(mutation) for mutation in chosen}
+    verdicts = {mutation.label: stored.get(mutation) for mutation in chosen}
     survivors = sorted(label for label, verdict in verdicts.items() if verdict == "survived")
     share = round(1 - len(survivors) / len(chosen), 4) if chosen else None
     tried = Counter(mutation.package for mutation in chosen)

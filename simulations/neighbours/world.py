@@ -60,8 +60,8 @@ class _Passed:
     def __init__(self, answer: SelfCheck | None = None) -> None:
         self._answer = answer
 
-    def of(self, run_id: str, asked: Any, opened: RunOpened) -> SelfCheck | MechanismCheck | None:
-        return self._answer or (passed(asked, 12_582_912) if asked is not None else None)
+    def of(self, run_id: str, plan: Any, opened: RunOpened) -> SelfCheck | MechanismCheck | None:
+        return self._answer or (passed(plan, 12_582_912) if plan is not None else None)
 
 
 @dataclass(frozen=True)

@@ -48,11 +48,11 @@ def choose(compute: ComputeSection) -> torch.device:
     """The device that the settings name. Raises SettingsError if it is not there."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if compute.device == "auto":
-        return torch.device(next(name for name, found in there.items() if found))
+        return torch.device(next(name for name, present in there.items() if present))
     if not there[compute.device]:
         raise SettingsError(
             f"compute.device is {compute.device}, which this machine does not have",
-            next_step=f"set it to auto, or to one of {', '.join(name for name, found in there.items() if found)}",
+            next_step=f"set it to auto, or to one of {', '.join(name for name, present in there.items() if present)}",
         )
     return torch.device(compute.device)
 

@@ -133,8 +133,8 @@ class OfEmbedding:
             pairs = [self._exact_and_uncancelled(row) for row in range(len(self._ids))]
             squared, uncancelled = self._g.new_tensor(pairs).reshape(-1, 2).unbind(1)
             return squared, uncancelled
-        left = self._ids if self._counts is None else self._ids.masked_fill(~self._counts, -1)
-        return grams.of(self._g).inner(gram(left, self._ids, self._same))
+        ids = self._ids if self._counts is None else self._ids.masked_fill(~self._counts, -1)
+        return grams.of(self._g).inner(gram(ids, self._ids, self._same))
 
     def _same(self, left: Tensor, right: Tensor) -> Tensor:
         """1 where two steps of a row hold the same index: the Gram matrix of one-hot inputs."""

@@ -36,9 +36,9 @@ class OpacusClipper:
         for _, parameter in self._parameters:
             parameter.grad = None
         for module in self._model.modules():
-            for left in ("activations", "max_batch_len"):
-                if hasattr(module, left):
-                    delattr(module, left)
+            for attribute in ("activations", "max_batch_len"):
+                if hasattr(module, attribute):
+                    delattr(module, attribute)
 
     def _add(self, gradients: Sequence[Tensor]) -> None:
         for (_, parameter), gradient in zip(self._parameters, gradients, strict=True):

@@ -145,22 +145,22 @@ def take(report: Path, folder: Path = FOLDER) -> Path:
 
     What else the file holds stays. A quick report measures too little to be shown and raises ValueError.
     """
-    found = json.loads(report.read_text(encoding="utf-8"))
-    name = str(found["bench"]).replace("-", "_")
-    if found["quick"]:
+    written = json.loads(report.read_text(encoding="utf-8"))
+    name = str(written["bench"]).replace("-", "_")
+    if written["quick"]:
         raise ValueError(f"{report.name} is of a quick run: its sizes are smaller, it is not for the docs")
     path = folder / f"{name}.json"
     file = _read(path) if path.exists() else _new(name)
-    day = found.get("date") or datetime.fromtimestamp(report.stat().st_mtime, UTC).date().isoformat()
+    day = written.get("date") or datetime.fromtimestamp(report.stat().st_mtime, UTC).date().isoformat()
     before = next((one for one in file.measurements if one.name == name), None)
     taken = Measurement(
         name=name,
-        command=before.command if before else f"make bench-{found['bench']}",
+        command=before.command if before else f"make bench-{written['bench']}",
         date=date.fromisoformat(day),
-        commit=found["commit"][:12],
-        machine=MeasuredOn(**found["machine"]),
-        seconds=found["seconds"],
-        rows=tuple(Row(**row | {"spread": row["spread"] and tuple(row["spread"])}) for row in found["rows"]),
+        commit=written["commit"][:12],
+        machine=MeasuredOn(**written["machine"]),
+        seconds=written["seconds"],
+        rows=tuple(Row(**row | {"spread": row["spread"] and tuple(row["spread"])}) for row in written["rows"]),
     )
     others = tuple(one for one in file.measurements if one.name != name)
     whole = file.model_copy(update={"measurements": (taken, *others)})

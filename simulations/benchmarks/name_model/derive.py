@@ -93,7 +93,7 @@ def main() -> None:
     last = _collect(LAST)
     short = {word for word in _collect(FIRST, ("en_GB", "en_US")) if len(word) == 3}
     female, male = _natural(("first_names_female",)), _natural(("first_names_male",))
-    for name, found in (
+    for name, names in (
         ("first_names", first - ordinary),
         ("surnames", last - ordinary),
         ("short_names", short - ordinary - ABBREVIATIONS),
@@ -107,7 +107,7 @@ def main() -> None:
         ("places", _sampled(PLACES, TOWNS, MOST_PLACES)),
         ("streets_abroad", _sampled(STREETS, ("streets", "street_names"), MOST_STREETS)),
     ):
-        (DATA / f"{name}.txt").write_text("\n".join(sorted(found)) + "\n", encoding="utf-8")
+        (DATA / f"{name}.txt").write_text("\n".join(sorted(names)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
