@@ -28,6 +28,7 @@ OF_MANY_ARGUMENTS = 2
 COMPLEX_FUNCTIONS = 2
 TOO_COMPLEX_FUNCTIONS = 0
 DOUBLED_NAMES = 0
+VAGUE_LOCALS = 21
 DOCS_WORDS = 20_000
 
 
@@ -77,6 +78,10 @@ def test_few_functions_branch_more_than_ten_times_and_none_more_than_fifteen() -
 
 def test_a_type_has_one_name_and_a_name_one_type() -> None:
     assert len(size().doubled) <= DOUBLED_NAMES, size().doubled
+
+
+def test_few_locals_are_called_by_what_was_done_in_the_place_of_what_they_are() -> None:
+    assert len(size().vague) <= VAGUE_LOCALS, size().vague
 
 
 def test_the_docs_are_no_longer_than_they_were_brought_to() -> None:
@@ -129,11 +134,12 @@ def test_a_circle_is_seen_and_as_few_of_its_arrows_as_can_be_lead_back_up() -> N
 
 def test_long_and_branching_functions_arguments_and_doubled_names_are_found(tmp_path: Path) -> None:
     lines = "".join(f"    if x == {n}:\n        return {n}\n" for n in range(20))
-    body = f"def long(self, a, b, c, d, e, f, *, x):\n{lines}"
+    body = f"def long(self, a, b, c, d, e, f, *, x):\n    found = left = right = a\n{lines}"
     files = {"client/a.py": f"class Same: ...\nMade = int\n{body}", "privacy/b.py": "class Same: ...\nMADE = 1\n"}
     found = code_size(write(tmp_path, files))
     place = "client/a.py:3 long"
-    assert found.long == {place: 41}
+    assert found.long == {place: 42}
+    assert found.vague == {place: 1}
     assert found.many_arguments == {place: 7}
     assert found.complex == found.too_complex == {place: 21}
     assert found.doubled == {"Same": ("client/a.py", "privacy/b.py")}

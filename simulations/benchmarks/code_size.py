@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of the code is long, takes many arguments, branches much or names two types alike; how many words docs have.
+"""What of the code is long, takes many arguments, branches much, names two types alike or a local by what was done.
+
+How many words the docs have, too.
 
 Lengths and arguments from the syntax tree (`self` and `cls` do not count), cyclomatic complexity as radon counts it
 (McCabe's, with boolean operators and comprehensions; a function within a function counts with the outer one).
@@ -20,19 +22,23 @@ from radon.visitors import Function
 from simulations.benchmarks.floor_plan import PACKAGES
 
 LONG, MANY_ARGUMENTS, COMPLEX, TOO_COMPLEX = 40, 6, 10, 15
+VAGUE = frozenset(("found", "asked", "kept", "seen", "said", "told", "left", "most"))
+"""Names that tell what was done to a value, where the noun would tell what it is. `left` beside `right` is a noun."""
 GENERATED = re.compile(r"<!-- ([\w-]+):\w+ -->.*?<!-- \1:end -->", re.DOTALL)
 """A table that a command writes, between its markers (see simulations/benchmarks/figures)."""
 
 
 @dataclass(frozen=True)
 class CodeSize:
-    """Places as `file:line function`, each with its figure; `doubled`: a type's name, and the files that define one."""
+    """Places as `file:line function`, each with its figure; `doubled`: a type's name, and the files that define
+    one; `vague`: functions with locals of such names."""
 
     functions: int
     long: Mapping[str, int]
     many_arguments: Mapping[str, int]
     complex: Mapping[str, int]
     doubled: Mapping[str, tuple[str, ...]]
+    vague: Mapping[str, int]
 
     @property
     def too_complex(self) -> dict[str, int]:
@@ -44,6 +50,7 @@ def code_size(root: Path) -> CodeSize:
     functions = 0
     long: dict[str, int] = {}
     many: dict[str, int] = {}
+    vague: dict[str, int] = {}
     complexities: dict[str, int] = {}
     types: dict[str, list[str]] = defaultdict(list)
     for path in _sources(root):
@@ -54,13 +61,15 @@ def code_size(root: Path) -> CodeSize:
                 place = f"{file}:{node.lineno} {node.name}"
                 long[place] = (node.end_lineno or node.lineno) - node.lineno + 1
                 many[place] = _arguments(node)
+                vague[place] = len(_locals(node) & VAGUE)
         for block in cc_visit_ast(tree):
             if isinstance(block, Function):
                 complexities[f"{file}:{block.lineno} {block.fullname}"] = block.complexity
         for name in _types(tree):
             types[name].append(file)
     doubled = {name: tuple(files) for name, files in sorted(types.items()) if len(files) > 1}
-    return CodeSize(functions, _over(long, LONG), _over(many, MANY_ARGUMENTS), _over(complexities, COMPLEX), doubled)
+    over = (_over(long, LONG), _over(many, MANY_ARGUMENTS), _over(complexities, COMPLEX))
+    return CodeSize(functions, *over, doubled, _over(vague, 0))
 
 
 def docs_words(root: Path) -> tuple[int, int]:
@@ -87,6 +96,14 @@ def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     named = [*node.args.posonlyargs, *node.args.args]
     bound = bool(named) and named[0].arg in ("self", "cls")
     return len(named) + len(node.args.kwonlyargs) - bound
+
+
+def _locals(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """The names that a function gives to its parameters and its locals, those of functions within it too."""
+    inside = list(ast.walk(node))
+    stored = {one.id for one in inside if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    names = stored | {one.arg for one in inside if isinstance(one, ast.arg)}
+    return names - {"left"} if "right" in names else names
 
 
 def _types(tree: ast.Module) -> Iterator[str]:

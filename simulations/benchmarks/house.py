@@ -97,6 +97,7 @@ def code_rows(size: CodeSize) -> list[Row]:
         row("functions_of_over_6_arguments", size.many_arguments, arguments_reach),
         row("complex_functions", size.complex, "<= 30, none over 15"),
         row("functions_of_complexity_over_15", size.too_complex, "0"),
+        Row("functions_with_vague_locals", len(size.vague), "functions"),
         Row("type_names_with_two_meanings", len(size.doubled), "names", "0", note=doubled),
     ]
 
