@@ -4,7 +4,7 @@
 golden/log_v1.json was written before the self-check of anonymization was in the log, golden/log_v2.json before the
 mechanism check was, golden/log_v3.json before a run had an outline and an envelope a recipient: leaves, key and last
 checkpoint of the story in conftest.py, by the last code of each version. Nothing writes these versions any more, so the
-files are kept and not made again.
+files are kept and not made again. golden/log_v4.json was written before the law of a run moved into one file a kind.
 """
 
 from __future__ import annotations
@@ -71,6 +71,13 @@ def test_an_old_log_still_verifies_to_its_last_signed_byte(
     assert (report.entries, report.findings) == (28, ())
     for row in old.rows:
         assert canonical_bytes(parse(AuditEntry, row.leaf)) == row.leaf
+
+
+def test_the_newest_version_is_written_as_it_was_before_to_the_last_signed_byte(logs: dict[int, StoredLog]) -> None:
+    """Keys, times and nonces of the story are fixed: a byte that differs is a new format, which takes a new version."""
+    golden, written = stored_version(NEWEST), logs[NEWEST]
+    assert written.rows == golden.rows
+    assert written.checkpoints[-1] == golden.checkpoints[-1]
 
 
 def test_each_version_says_what_it_says_in_every_plan_and_update(logs: dict[int, StoredLog]) -> None:
