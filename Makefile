@@ -27,10 +27,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: setup ## three simulated hospitals, four rounds, one verified log
 	$(BIN)/collab-sim run $(SCENARIO) --out out/demo --fresh
 
-test: setup ## the quick suite: two minutes on two idle cores, no GPU, no network
+test: setup ## the quick suite: three and a half minutes on two idle cores, no GPU, no network
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
 
-test-slow: setup ## the loopback deployment, the commands in the docs, long properties: some fourteen minutes
+test-slow: setup ## the loopback deployment, the commands in the docs, long properties: some twelve minutes
 	$(BIN)/pytest -q -n 2 --dist loadfile -m slow
 
 check: setup ## lint, strict types, import contract
