@@ -37,7 +37,7 @@ def test_all_the_vectors_are_here() -> None:
     assert (len(cases("inclusion")), len(cases("consistency"))) == (98, 98)
 
 
-@pytest.mark.parametrize("path", cases("inclusion"), ids=name)
+@pytest.mark.parametrize("path", cases("inclusion") or [FOLDER], ids=name)
 def test_an_inclusion_proof_is_judged_as_the_vector_says(path: Path) -> None:
     case = json.loads(path.read_text())
     arguments = (case["leafIdx"], case["treeSize"], decoded(case["leafHash"]), proof_of(case), decoded(case["root"]))
@@ -48,7 +48,7 @@ def test_an_inclusion_proof_is_judged_as_the_vector_says(path: Path) -> None:
         verify_inclusion(*arguments)
 
 
-@pytest.mark.parametrize("path", cases("consistency"), ids=name)
+@pytest.mark.parametrize("path", cases("consistency") or [FOLDER], ids=name)
 def test_a_consistency_proof_is_judged_as_the_vector_says(path: Path) -> None:
     case = json.loads(path.read_text())
     arguments = (case["size1"], case["size2"], decoded(case["root1"]), decoded(case["root2"]), proof_of(case))
