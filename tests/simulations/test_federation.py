@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from client import Site
 from client.cli import main as client_main
 from coordinator.settings import AnonymizationSection
 from privacy.audit.stored import read_log
 from privacy.audit.verification import verify
-from privacy.base.errors import Unreachable
+from privacy.base.errors import SettingsError, Unreachable
 from privacy.commandline import terminal
 from privacy.commandline.settings_file import render, settings_digest
 from privacy.protocol.entries import AuditEntry, ReplyRefused, RoundPlanned, UpdateReceived
@@ -27,6 +28,18 @@ from simulations.build import Built, build
 from simulations.cli import app
 from simulations.federation import Federation
 from simulations.scenario import Scenario
+
+
+def test_a_site_that_was_enrolled_is_opened_from_its_settings_and_tells_what_it_spent(finished: Any) -> None:
+    site = Site.load(finished.out / "sites" / "hospital_a.toml")
+    (account,) = site.accounts()
+    told = next(one for one in finished.outcome.sites if one.site == "hospital_a")
+    assert float(account.epsilon_spent) == told.epsilon_spent
+    assert (account.unit, account.accountant, account.runs[0].run_id) == ("patient", "prv", "small")
+    assert [event.run_id for event in site.events("small")] == ["small"] * len(site.events("small"))
+    assert site.events("small") != site.events("unheard-of") == []
+    with pytest.raises(SettingsError, match="not enrolled"):
+        Site.load(finished.out / "sites" / "holdout.toml")
 
 
 class Killed(BaseException):
